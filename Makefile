@@ -1,0 +1,38 @@
+# make only calls the project's own commands; with uv or pip at hand they can be called directly (CONTRIBUTING.md).
+PYTHON ?= python3
+BIN := .venv/bin
+export DAGSTER_HOME ?= $(CURDIR)/.dagster
+
+.PHONY: demo test dev check lock clean
+
+demo: .venv/run.ready            ## draw a small data set and make a version of it
+	$(BIN)/cv-assets draw
+	$(BIN)/cv-assets run shapes
+
+test: .venv/dev.ready            ## every test that needs no server beyond what it starts itself
+	$(BIN)/python -m pytest
+
+dev: .venv/run.ready             ## the Dagster UI on http://127.0.0.1:3000
+	$(BIN)/cv-assets draw
+	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+
+check: .venv/dev.ready           ## lint, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+lock: .venv/dev.ready            ## new pins, without index URLs
+	$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --extra stack -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --all-extras -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean:                           ## everything that make made; versions in store/ stay
+	rm -rf .venv uploads
+
+.venv/run.ready: requirements.lock pyproject.toml
+	PYTHON=$(PYTHON) sh .ci/install requirements.lock
+	touch $@
+
+.venv/dev.ready: requirements-dev.lock pyproject.toml
+	PYTHON=$(PYTHON) sh .ci/install requirements-dev.lock
+	touch .venv/run.ready $@

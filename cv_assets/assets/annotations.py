@@ -1,0 +1,46 @@
+"""annotations: labels, boxes and groups, one row an object."""
+
+from functools import partial
+
+import dagster as dg
+import polars as pl
+
+from cv_assets.assets.line import Line, result
+from cv_assets.domain.annotations.records import StoredSize
+from cv_assets.domain.annotations.table import build_annotations
+from cv_assets.domain.manifest import image_files
+from resources.configured import EngineResource, ObjectStoreResource
+from resources.content_store import ContentStore
+from resources.probes import ProbeStore
+from resources.progress import track
+
+
+def build_annotations_asset(line: Line) -> dg.AssetsDefinition:
+    """The asset `annotations` of a dataset."""
+    described = line.describe(
+        "annotations",
+        "Labels, boxes (absolute pixels of the upright image, xyxy) and group keys: one row an object, and one for "
+        "each file or entry that yields none, with the reason.",
+        code_version="1",
+        kinds={line.config.annotations.format},
+    )
+
+    @dg.asset(**described, ins=line.ins("raw_images"))
+    def annotations(
+        context: dg.AssetExecutionContext,
+        object_store: ObjectStoreResource,
+        engine: EngineResource,
+        raw_images: pl.DataFrame,
+    ) -> dg.MaterializeResult[pl.DataFrame]:
+        store = object_store.open()
+        show = partial(track, label="images decoded", log=context.log.info)
+        # boxes need the size and the orientation of their image: the one probe an image is made here or in manifest
+        probes = ProbeStore(store, line.config).probe(image_files(raw_images)["sha256"], engine.open(), show)
+        accepted = probes.filter(pl.col("reason").is_null())
+        sizes = accepted.select("image_id", "width_px", "height_px", "exif_orientation").iter_rows()
+        sizes_of = {image_id: StoredSize(*size) for image_id, *size in sizes}
+        frame = build_annotations(line.config, raw_images, ContentStore(store).read, sizes_of)
+        reasons = frame.group_by("reason").len().drop_nulls().sort("reason")
+        return result(frame, labels=frame["label"].n_unique(), reasons=dict(reasons.iter_rows()))
+
+    return annotations

@@ -1,0 +1,93 @@
+"""What the assets of one dataset have in common: keys, group, partitions, and what each result says of its table."""
+
+import base64
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from cv_assets.domain.digests import table_digest
+from cv_assets.partitions import versions_of
+from resources.object_store import ObjectStore
+from resources.versions import VersionStore
+from schemas.datasets import DatasetConfig
+from schemas.tables import TABLES, polars_schema
+
+PREVIEW_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Line:
+    """One dataset's assets, from the uploads to the release."""
+
+    config: DatasetConfig
+
+    @cached_property
+    def partitions(self) -> dg.DynamicPartitionsDefinition:
+        """One partition a version."""
+        return versions_of(self.config.name)
+
+    def key(self, asset: str) -> dg.AssetKey:
+        """Key of an asset of this dataset."""
+        return dg.AssetKey([self.config.name, asset])
+
+    def ins(self, *assets: str) -> dict[str, dg.AssetIn]:
+        """Inputs that are the tables of the same version."""
+        return {asset: dg.AssetIn(key=self.key(asset)) for asset in assets}
+
+    def describe(self, asset: str, description: str, *, code_version: str, kinds: set[str]) -> dict[str, Any]:
+        """What `@dg.asset` is told of every asset alike."""
+        about = f"\n\nDataset: {self.config.description}" if self.config.description else ""
+        return {
+            "key": self.key(asset),
+            "description": description + about,
+            "group_name": self.config.name,
+            "owners": list(self.config.owners),
+            "partitions_def": self.partitions,
+            "code_version": code_version,
+            "kinds": {"polars", *kinds},
+            "metadata": {"dagster/column_schema": column_schema(asset)},
+        }
+
+    def version(self, context: dg.AssetExecutionContext, store: ObjectStore) -> VersionStore:
+        """The records of the version that a run is about."""
+        return VersionStore(store, self.config.name, context.partition_key)
+
+
+def column_schema(table: str) -> dg.TableSchema:
+    """A table's columns as Dagster shows them, from its pandera model."""
+    columns = TABLES[table].to_schema().columns
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name,
+                type=str(dtype),
+                description=columns[name].description,
+                constraints=dg.TableColumnConstraints(nullable=columns[name].nullable, unique=columns[name].unique),
+            )
+            for name, dtype in polars_schema(table).items()
+        ]
+    )
+
+
+def result(frame: pl.DataFrame, **metadata: Any) -> dg.MaterializeResult[pl.DataFrame]:
+    """An asset's table with its digest as data version, its row count, its first rows, and what else there is to say."""
+    digest = table_digest(frame)
+    said = {"dagster/row_count": frame.height, "digest": digest, "first_rows": preview(frame), **metadata}
+    return dg.MaterializeResult(value=frame, data_version=dg.DataVersion(digest), metadata=said)
+
+
+def preview(frame: pl.DataFrame) -> dg.MetadataValue:
+    """The first rows as a table of text; values from the data are shown as they are, never as markup."""
+    rows = frame.head(PREVIEW_ROWS).to_dicts()
+    return dg.MetadataValue.table(
+        [dg.TableRecord({key: str(value)[:80] for key, value in row.items()}) for row in rows],
+        schema=dg.TableSchema([dg.TableColumn(name, "string") for name in frame.columns]),
+    )
+
+
+def picture(jpeg: bytes, alt: str) -> dg.MetadataValue:
+    """A picture of our own drawing, inline."""
+    return dg.MetadataValue.md(f"![{alt}](data:image/jpeg;base64,{base64.b64encode(jpeg).decode()})")

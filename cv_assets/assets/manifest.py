@@ -1,0 +1,53 @@
+"""manifest: one row an accepted image, after its one probe."""
+
+from base64 import b64decode
+from functools import partial
+
+import dagster as dg
+import polars as pl
+
+from cv_assets.assets.line import Line, picture, result
+from cv_assets.domain.manifest import build_manifest, image_files
+from cv_assets.domain.pictures import THUMBNAIL_PX, contact_sheet, sheet_plan
+from resources.configured import EngineResource, ObjectStoreResource
+from resources.content_store import ContentStore
+from resources.engine import Engine
+from resources.object_store import ObjectStore
+from resources.probes import ProbeStore
+from resources.progress import track
+
+
+def build_manifest_asset(line: Line) -> dg.AssetsDefinition:
+    """The asset `manifest` of a dataset."""
+    described = line.describe(
+        "manifest",
+        "One row an image that was really decoded: its id is the SHA-256 of its bytes, its size is that of the upright "
+        "image, with perceptual hash, labels and groups. Files that do not decode are in `quarantine`.",
+        code_version="1",
+        kinds={"pillow"},
+    )
+
+    @dg.asset(**described, ins=line.ins("raw_images", "annotations"))
+    def manifest(
+        context: dg.AssetExecutionContext,
+        object_store: ObjectStoreResource,
+        engine: EngineResource,
+        raw_images: pl.DataFrame,
+        annotations: pl.DataFrame,
+    ) -> dg.MaterializeResult[pl.DataFrame]:
+        store = object_store.open()
+        show = partial(track, label="images decoded", log=context.log.info)
+        probes = ProbeStore(store, line.config).probe(image_files(raw_images)["sha256"], engine.open(), show)
+        frame = build_manifest(raw_images, probes, annotations)
+        sheet = picture(_draw_sheet(frame, store, engine.open()), "classes")
+        return result(frame, contact_sheet=sheet, size_bytes=int(frame["size_bytes"].sum()))
+
+    return manifest
+
+
+def _draw_sheet(manifest: pl.DataFrame, store: ObjectStore, engine: Engine) -> bytes:
+    plan = sheet_plan(manifest)
+    content = ContentStore(store)
+    shown = sorted({image_id for ids in plan.values() for image_id in ids})
+    answers = engine.run("thumbnail", {"side_px": THUMBNAIL_PX}, map(content.as_item, shown))
+    return contact_sheet(plan, {item.key: b64decode(answer["bytes"]) for item, answer in answers if "bytes" in answer})

@@ -1,0 +1,39 @@
+"""quarantine: every rejected image file, with its reason."""
+
+from functools import partial
+
+import dagster as dg
+import polars as pl
+
+from cv_assets.assets.line import Line, result
+from cv_assets.domain.manifest import build_quarantine, image_files
+from resources.configured import EngineResource, ObjectStoreResource
+from resources.probes import ProbeStore
+from resources.progress import track
+
+
+def build_quarantine_asset(line: Line) -> dg.AssetsDefinition:
+    """The asset `quarantine` of a dataset."""
+    described = line.describe(
+        "quarantine",
+        "Every image file that was rejected, with stage, reason and what was found. Its bytes stay in the content store "
+        "where they could be read.",
+        code_version="1",
+        kinds={"file"},
+    )
+
+    @dg.asset(**described, ins=line.ins("raw_images"), deps=[line.key("manifest")])
+    def quarantine(
+        context: dg.AssetExecutionContext,
+        object_store: ObjectStoreResource,
+        engine: EngineResource,
+        raw_images: pl.DataFrame,
+    ) -> dg.MaterializeResult[pl.DataFrame]:
+        show = partial(track, label="images decoded", log=context.log.info)
+        probes = ProbeStore(object_store.open(), line.config).probe(
+            image_files(raw_images)["sha256"], engine.open(), show
+        )
+        frame = build_quarantine(raw_images, probes)
+        return result(frame, reasons=dict(frame.group_by("reason").len().sort("reason").iter_rows()))
+
+    return quarantine

@@ -1,0 +1,71 @@
+"""Runs the gates of one asset on one version, and keeps the verdicts with the version. The rules are in domain/gates.py."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import dagster as dg
+
+from cv_assets.assets.line import Line
+from cv_assets.domain.digests import table_digest
+from cv_assets.domain.gates import Gate, Tables, gates_of
+from cv_assets.domain.shard_gates import SHARD_GATES, inspect_shards, shard_gates
+from resources.configured import ObjectStoreResource
+from resources.object_store import ObjectStore
+from resources.versions import VersionStore
+from schemas.releases import AssetVerdicts, Verdict
+
+MakeGates = Callable[[Tables, ObjectStore], Sequence[Gate]]
+
+
+def build_gate_checks(line: Line, asset: str) -> dg.AssetChecksDefinition:
+    """The checks of one of the tables up to the splits."""
+    gates = gates_of(asset)
+    return _build(line, asset, gates, lambda _tables, _store: gates)
+
+
+def build_shard_checks(line: Line) -> dg.AssetChecksDefinition:
+    """The checks of the shards, which read every shard file back."""
+
+    def make(tables: Tables, store: ObjectStore) -> Sequence[Gate]:
+        return shard_gates(*inspect_shards(tables["shards"], store.get))
+
+    return _build(line, "shards", SHARD_GATES, make)
+
+
+def _build(line: Line, asset: str, gates: Sequence[Gate], make: MakeGates) -> dg.AssetChecksDefinition:
+    specs = [
+        dg.AssetCheckSpec(
+            gate.name,
+            asset=line.key(asset),
+            description=gate.description,
+            blocking=gate.is_blocking,
+            partitions_def=line.partitions,
+            additional_deps=[line.key(name) for name in gate.reads[1:]],
+        )
+        for gate in gates
+    ]
+
+    @dg.multi_asset_check(name=f"{line.config.name}__{asset}_gates", specs=specs)
+    def judge(
+        context: dg.AssetCheckExecutionContext, object_store: ObjectStoreResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        store = object_store.open()
+        version = VersionStore(store, line.config.name, context.partition_key)
+        tables = {name: version.load_table(name) for name in sorted({name for gate in gates for name in gate.reads})}
+        verdicts = [gate.judge(tables, line.config) for gate in make(tables, store)]
+        digests = {name: table_digest(frame) for name, frame in tables.items()}
+        version.save_verdicts(AssetVerdicts(asset=asset, table_digests=digests, verdicts=verdicts))
+        for verdict in verdicts:
+            yield _to_result(verdict, line.key(asset))
+
+    return judge
+
+
+def _to_result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=verdict.name,
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity[verdict.severity],
+        description=verdict.description,
+        metadata={"saw": verdict.saw, "offending": verdict.offending},
+    )

@@ -1,0 +1,69 @@
+"""Joins datasets, assets, checks, jobs and resources. It knows everything and decides nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from cv_assets.assets.annotations import build_annotations_asset
+from cv_assets.assets.gating import BEFORE_SHARDS
+from cv_assets.assets.line import Line
+from cv_assets.assets.manifest import build_manifest_asset
+from cv_assets.assets.quality_report import build_quality_report
+from cv_assets.assets.quarantine import build_quarantine_asset
+from cv_assets.assets.raw_images import build_raw_images
+from cv_assets.assets.release import build_release
+from cv_assets.assets.shards import build_shards
+from cv_assets.assets.splits import build_splits_asset
+from cv_assets.checks.gates import build_gate_checks, build_shard_checks
+from cv_assets.jobs import build_job
+from resources.configured import EngineResource, ObjectStoreResource, TableIOManager
+from resources.dataset_files import load_datasets
+from resources.settings import datasets_folder, store_url, worker_count
+from schemas.datasets import DatasetConfig
+
+ASSET_BUILDERS = (
+    build_raw_images,
+    build_annotations_asset,
+    build_manifest_asset,
+    build_quarantine_asset,
+    build_quality_report,
+    build_splits_asset,
+    build_shards,
+    build_release,
+)
+
+
+def default_resources(url: str) -> dict[str, Any]:
+    """The resources over one object store."""
+    object_store = ObjectStoreResource(url=url)
+    return {
+        "object_store": object_store,
+        "engine": EngineResource(workers=worker_count()),
+        "io_manager": TableIOManager(object_store=object_store),
+    }
+
+
+def build_defs(
+    *, datasets: Sequence[DatasetConfig] | None = None, resource_overrides: Mapping[str, Any] | None = None
+) -> dg.Definitions:
+    """Everything that Dagster is told. Raises ConfigurationError if a dataset file holds a mistake."""
+    lines = [Line(config) for config in (load_datasets(datasets_folder()) if datasets is None else datasets)]
+    return dg.Definitions(
+        assets=[build(line) for line in lines for build in ASSET_BUILDERS],
+        asset_checks=[
+            check
+            for line in lines
+            for check in (*(build_gate_checks(line, a) for a in BEFORE_SHARDS), build_shard_checks(line))
+        ],
+        jobs=[build_job(line) for line in lines],
+        resources={**default_resources(store_url()), **(resource_overrides or {})},
+        # a step takes 4 s to start in a process of its own; parallelism over images is inside the steps
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What the UI, the daemon and `dagster` load; a function, so that importing this module does no work."""
+    return build_defs()

@@ -1,0 +1,156 @@
+"""Which image file an annotation means. A name is a key into what the snapshot listed, and nothing else."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property
+from typing import Final, Literal, NamedTuple
+
+from cv_assets.domain.annotations.paths import (
+    folder_of,
+    folders_upward,
+    joined,
+    lookup_key,
+    without_extension,
+    without_image_extension,
+)
+from cv_assets.domain.annotations.records import Entry, Sources
+from cv_assets.domain.annotations.text import listed, shown
+
+# Keys are compared by at most so many last parts, so that a path of a thousand folders stays cheap.
+MAX_TAIL_PARTS: Final = 16
+
+
+class Match(NamedTuple):
+    """The image's path, or why there is none."""
+
+    path: str | None
+    reason: Literal["ambiguous-file", "no-file"] | None = None
+    detail: str | None = None
+
+
+Matcher = Callable[[str, Entry], Match]
+
+
+def no_file(detail: str) -> Match:
+    """The answer that the source holds no such image."""
+    return Match(None, "no-file", detail)
+
+
+class _Twins:
+    """Paths that a key fits equally well; `nearest` tells them apart by the folder of the annotation file."""
+
+    def __init__(self, paths: list[str]) -> None:
+        self.paths = sorted(paths)
+        self._inside: dict[str, list[str]] = defaultdict(list)
+        self._below: dict[str, list[str]] = defaultdict(list)
+        if len(paths) > 1:
+            self._index()
+
+    def _index(self) -> None:
+        for path in self.paths:
+            self._inside[folder_of(path)].append(path)
+            for folder in folders_upward(path):
+                self._below[folder].append(path)
+
+    def nearest(self, folders: list[str]) -> Match:
+        """The only path, the only one right in `folders[0]`, or the only one below the first folder with any."""
+        if len(self.paths) == 1:
+            return Match(self.paths[0])
+        own = self._inside.get(folders[0], [])
+        found = own if len(own) == 1 else next(filter(None, map(self._below.get, folders)), self.paths)
+        if len(found) == 1:
+            return Match(found[0])
+        return Match(None, "ambiguous-file", f"{len(found)} files fit: {listed(found)}")
+
+
+class _Keys:
+    """Paths under the keys that they are looked up by: whole paths, or paths without their extension."""
+
+    def __init__(self, keyed: Iterable[tuple[str, str]]) -> None:
+        self._paths: dict[str, list[str]] = defaultdict(list)
+        self._named: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for key, path in keyed:
+            self._paths[key].append(path)
+            self._named[key.rpartition("/")[2]].append((key, path))
+        self._tails_of = cache(self._index_tails)
+
+    def exactly(self, key: str) -> _Twins | None:
+        paths = self._paths.get(key)
+        return _Twins(paths) if paths else None
+
+    def seen_from(self, key: str, folders: list[str]) -> _Twins | None:
+        """Paths at `key`, relative to the source or to a folder round the annotation file.
+
+        A path with folders is most likely one below the source; a bare name is one beside the annotation file.
+        """
+        order = ["", *folders] if "/" in key else folders
+        return next(filter(None, (self.exactly(joined(folder, key)) for folder in order)), None)
+
+    def ending_like(self, key: str) -> _Twins | None:
+        """Paths that share the most last parts with `key`, at least the name."""
+        parts = key.split("/")[-MAX_TAIL_PARTS:]
+        named = self._named.get(parts[-1], [])
+        if len(named) < 2:  # nearly every name is unique: its tails are not worth their memory
+            return _Twins([path for _, path in named]) if named else None
+        tails = self._tails_of(parts[-1])
+        return next(filter(None, (tails.get("/".join(parts[start:])) for start in range(len(parts)))), None)
+
+    def _index_tails(self, name: str) -> dict[str, _Twins]:
+        """Every tail of the keys that end in `name`, so that a name shared by thousands is not searched each time."""
+        paths: dict[str, list[str]] = defaultdict(list)
+        for key, path in self._named[name]:
+            parts = key.split("/")[-MAX_TAIL_PARTS:]
+            for start in range(len(parts)):
+                paths["/".join(parts[start:])].append(path)
+        return {tail: _Twins(fitting) for tail, fitting in paths.items()}
+
+
+class ImageIndex:
+    """All image paths of a source, accepted or not, ready to be looked up by foreign names."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._all = tuple(paths)
+
+    @cached_property
+    def _whole(self) -> _Keys:
+        return _Keys((path, path) for path in self._all)
+
+    @cached_property
+    def _bare(self) -> _Keys:
+        return _Keys((without_extension(path), path) for path in self._all)
+
+    def find(self, named: str, beside: str) -> Match:
+        """The image that an annotation file at `beside` calls `named`.
+
+        In turn: the path as it stands, the same from the folders round `beside`, the longest path that ends alike,
+        the name; then all of it again without extension. The first step that fits anything decides; of several,
+        the one nearest to `beside`, else none.
+        """
+        key = lookup_key(named)
+        if key is None:
+            return no_file(f"{shown(named)} cannot name a file of the source")
+        folders = folders_upward(beside)
+        twins = self._fitting(key, folders)
+        return twins.nearest(folders) if twins else no_file(f"no image file fits {shown(named)}")
+
+    def _fitting(self, key: str, folders: list[str]) -> _Twins | None:
+        found = self._whole.seen_from(key, folders) or self._whole.ending_like(key)
+        for stem in () if found else dict.fromkeys((key, without_image_extension(key))):
+            found = found or self._bare.seen_from(stem, folders) or self._bare.ending_like(stem)
+        return found
+
+    def with_stem(self, stem: str) -> Match | None:
+        """The image whose path without extension is exactly `stem`; None if there is none."""
+        twins = self._bare.exactly(stem)
+        return twins.nearest([folder_of(stem)]) if twins else None
+
+
+def by_name(sources: Sources, images: ImageIndex) -> Matcher:
+    """Look images up by the name in each entry; equal names in one file are looked up once."""
+    find = cache(images.find)
+    return lambda source, entry: find(entry.named or "", source)
+
+
+def by_itself(sources: Sources, images: ImageIndex) -> Matcher:
+    """An entry that was read from an image's own path means that image."""
+    return lambda source, entry: Match(source)

@@ -1,0 +1,49 @@
+"""Paths and names as keys to look up. Nothing here, and nothing that uses it, ever opens one."""
+
+from typing import Final
+
+# S3 keys and Linux paths end at 1,024 and 4,096 bytes: nothing longer names a file.
+MAX_NAME_LENGTH: Final = 4096
+# What people write behind an image's name; only used to compare names, never to guess a format.
+IMAGE_EXTENSIONS: Final = frozenset(
+    {"bmp", "gif", "jfif", "jpe", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp"}
+)
+
+
+def lookup_key(named: str) -> str | None:
+    """A foreign name as a path of parts joined by `/`; None if it cannot name an image of the source.
+
+    A name with `..` or NUL never matches. `C:\\data\\a.jpg`, `file:///data/a.jpg` and `/home/pi/a.jpg` are how
+    labelling tools write their own machine's paths: they end in the same parts as ours, and only that counts.
+    """
+    if len(named) > MAX_NAME_LENGTH or "\0" in named:
+        return None
+    parts = [part for part in named.replace("\\", "/").split("/") if part not in {"", "."}]
+    return "/".join(parts) if parts and ".." not in parts else None
+
+
+def folder_of(path: str) -> str:
+    """The folder of a path; empty at the root."""
+    return path.rpartition("/")[0]
+
+
+def folders_upward(path: str) -> list[str]:
+    """The folder of a path, then each folder above it; the root, which is empty, comes last."""
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[:depth]) for depth in range(len(parts), -1, -1)]
+
+
+def joined(folder: str, name: str) -> str:
+    """A name in a folder, as a key."""
+    return f"{folder}/{name}" if folder else name
+
+
+def without_extension(path: str) -> str:
+    """A path without the last dot of its name and what follows; a leading dot starts no extension."""
+    stem, dot, extension = path.rpartition(".")
+    return stem if dot and "/" not in extension and not stem.endswith("/") and stem else path
+
+
+def without_image_extension(name: str) -> str:
+    """The same, but only where the extension is one that images have: `photo.v2` stays whole."""
+    return without_extension(name) if name.rpartition(".")[2].lower() in IMAGE_EXTENSIONS else name

@@ -1,0 +1,88 @@
+"""What the class numbers of YOLO label files mean: data.yaml, classes.txt or obj.names, the nearest one upward."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple, cast
+
+import yaml
+
+from cv_assets.domain.annotations.paths import folder_of, folders_upward
+from cv_assets.domain.annotations.records import SourceFile
+from cv_assets.domain.annotations.text import lines_of, shown
+
+MAX_YAML_BYTES: Final = 1_000_000
+
+
+class Classes(NamedTuple):
+    """Class number → name, and whether boxes are followed by keypoints, which look like a polygon otherwise."""
+
+    names: Mapping[int, str]
+    has_keypoints: bool = False
+
+
+NO_CLASSES: Final = Classes({})
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Safe YAML in which every plain value is text, so that the class `no` stays `no`, and aliases are refused."""
+
+    yaml_implicit_resolvers: dict[str, list[object]] = {}  # noqa: RUF012
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):  # pyright: ignore[reportUnknownMemberType]
+            raise ValueError("expected no aliases (*name), which can grow a small file without end")
+        return super().compose_node(parent, index)
+
+
+def is_class_file(file: SourceFile) -> bool:
+    """Is the file one of class names rather than of labels, by its name?"""
+    name = file.path.rpartition("/")[2].lower()
+    return name == "classes.txt" or name.endswith(".names") or _is_yaml(name)
+
+
+def read_classes(path: str, data: bytes) -> Classes:
+    """The class names of one file. Raises ValueError or yaml.YAMLError if they cannot be told."""
+    if not _is_yaml(path):
+        lines = map(str.strip, lines_of(data.decode("utf-8-sig")))
+        return Classes({number: name for number, name in enumerate(lines) if name})
+    if len(data) > MAX_YAML_BYTES:
+        raise ValueError(f"expected at most {MAX_YAML_BYTES} bytes of YAML, found {len(data)}")
+    return _from_yaml(yaml.load(data, Loader=_TextLoader))  # noqa: S506
+
+
+def nearest_classes(by_path: Mapping[str, Classes]) -> Callable[[str], Classes]:
+    """Label path → the classes of the nearest folder upward that has any; of several there, the YAML, which says most."""
+    by_folder: dict[str, Classes] = {}
+    for path in sorted(by_path, key=lambda path: (_is_yaml(path), path)):
+        by_folder[folder_of(path)] = by_path[path]
+
+    def classes_for(label_path: str) -> Classes:
+        return next((by_folder[folder] for folder in folders_upward(label_path) if folder in by_folder), NO_CLASSES)
+
+    return classes_for
+
+
+def _is_yaml(path: str) -> bool:
+    return path.lower().endswith((".yaml", ".yml"))
+
+
+def _from_yaml(document: object) -> Classes:
+    whole = cast("dict[str, object]", document) if isinstance(document, dict) else {}
+    names = dict(_numbered(whole.get("names")))
+    count = whole.get("nc")
+    if not names:
+        raise ValueError("expected a list or a mapping `names` of class names, found none")
+    if count is not None and count != str(len(names)):
+        raise ValueError(f"expected as many names as `nc` says, found {len(names)} names and nc {shown(count)}")
+    return Classes(names, has_keypoints="kpt_shape" in whole)
+
+
+def _numbered(names: object) -> Iterator[tuple[int, str]]:
+    pairs: list[tuple[object, object]] = []
+    if isinstance(names, list):
+        pairs = list(enumerate(cast("list[object]", names)))
+    elif isinstance(names, dict):
+        pairs = list(cast("dict[object, object]", names).items())
+    for number, name in pairs:
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"expected text as the name of class {shown(number)}, found {shown(name)}")
+        yield int(str(number)), name.strip()

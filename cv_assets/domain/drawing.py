@@ -1,0 +1,65 @@
+"""A small data set that needs no download: shapes on paper, with the defects that real uploads have. Equal seeds, equal bytes."""
+
+import io
+import random
+from collections.abc import Iterator
+from typing import Final
+
+from PIL import Image, ImageDraw
+
+CLASSES: Final = ("circle", "square", "triangle")
+CAMERAS: Final = 8
+SHOTS: Final = 5
+SIDE_PX: Final = 96
+
+
+def draw_uploads(seed: int) -> Iterator[tuple[str, bytes]]:
+    """(path, bytes) of each file: CLASS/cameraNN_N.{jpg,png}, 120 sound images and four files with something amiss.
+
+    One exact duplicate under another name, one photo that its EXIF tag turns, one cut-off JPEG, one text file.
+    """
+    generator = random.Random(seed)
+    for label in CLASSES:
+        for camera in range(1, CAMERAS + 1):
+            for shot in range(1, SHOTS + 1):
+                extension = "png" if shot == SHOTS else "jpg"
+                yield f"{label}/camera{camera:02d}_{shot}.{extension}", _encode(_draw(label, generator), extension)
+    turned = _draw("triangle", generator)
+    yield "triangle/camera01_turned.jpg", _encode(turned, "jpg", orientation=6)
+    whole = _encode(_draw("circle", generator), "jpg")
+    yield "circle/camera02_cut_off.jpg", whole[: len(whole) // 2]
+    repeated = _encode(_draw("square", generator), "jpg")
+    yield "square/camera03_again.jpg", repeated
+    yield "square/camera03_once.jpg", repeated
+    yield "square/notes.txt", "Camera 3 was moved on the second day.\n".encode()
+
+
+def _draw(label: str, generator: random.Random) -> Image.Image:
+    paper = tuple(generator.randint(190, 250) for _ in range(3))
+    ink = tuple(generator.randint(20, 150) for _ in range(3))
+    image = Image.new("RGB", (SIDE_PX, SIDE_PX + 16), paper)
+    draw = ImageDraw.Draw(image)
+    size = generator.randint(24, 60)
+    left, top = generator.randint(4, SIDE_PX - size - 4), generator.randint(4, SIDE_PX - size)
+    box = (left, top, left + size, top + size)
+    if label == "circle":
+        draw.ellipse(box, fill=ink)
+    elif label == "square":
+        draw.rectangle(box, fill=ink)
+    else:
+        draw.polygon([(left, top + size), (left + size, top + size), (left + size // 2, top)], fill=ink)
+    for _ in range(40):  # grain, so that no two pictures are alike
+        draw.point((generator.randrange(SIDE_PX), generator.randrange(SIDE_PX)), fill=ink)
+    return image
+
+
+def _encode(image: Image.Image, extension: str, *, orientation: int | None = None) -> bytes:
+    out = io.BytesIO()
+    if extension == "png":
+        image.save(out, "PNG")
+        return out.getvalue()
+    exif = Image.Exif()
+    if orientation is not None:
+        exif[0x0112] = orientation
+    image.save(out, "JPEG", quality=90, exif=exif)
+    return out.getvalue()

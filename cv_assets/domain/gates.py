@@ -1,0 +1,224 @@
+"""The rules that a version must pass, one function a gate: tables in, a verdict out. When and where they run is not said here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandera.errors
+import polars as pl
+
+from cv_assets.domain.digests import table_digest
+from schemas.codes import Severity
+from schemas.datasets import DatasetConfig
+from schemas.releases import AssetVerdicts, Verdict
+from schemas.tables import TABLES
+
+OFFENDING_ROWS: Final = 20
+Tables = Mapping[str, pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule saw, as plain JSON, and every row that breaks it; an empty frame is a pass."""
+
+    saw: dict[str, Any]
+    offending: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A sentence that must hold of one asset; `reads` names every table that the rule looks at, the asset's first."""
+
+    name: str
+    asset: str
+    reads: tuple[str, ...]
+    rule: Callable[[Tables, DatasetConfig], Finding]
+    description: str
+    severity: Severity = "ERROR"
+
+    @property
+    def is_blocking(self) -> bool:
+        """Does a failure stop what comes after?"""
+        return self.severity == "ERROR"
+
+    def judge(self, tables: Tables, config: DatasetConfig) -> Verdict:
+        """The verdict on the given tables."""
+        finding = self.rule(tables, config)
+        return Verdict(
+            name=self.name,
+            asset=self.asset,
+            passed=finding.offending.is_empty(),
+            severity=self.severity,
+            blocking=self.is_blocking,
+            description=self.description,
+            saw={**finding.saw, "offending": finding.offending.height},
+            offending=finding.offending.head(OFFENDING_ROWS).to_dicts(),
+        )
+
+
+def schema_gate(table: str) -> Gate:
+    """The gate that holds a table to its pandera model."""
+
+    def rule(tables: Tables, _: DatasetConfig) -> Finding:
+        frame = tables[table]
+        saw = {"rows": frame.height, "columns": frame.columns}
+        try:
+            TABLES[table].validate(frame, lazy=True)
+        except pandera.errors.SchemaErrors as errors:
+            cases: pl.DataFrame = errors.failure_cases
+            return Finding(saw, cases.select(pl.col("column", "check", "failure_case").cast(pl.String)))
+        return Finding(saw, pl.DataFrame())
+
+    return Gate(
+        f"{table}_match_their_schema",
+        table,
+        (table,),
+        rule,
+        f"Every row of {table} holds to its pandera model.",
+    )
+
+
+def _labels_are_accounted_for(tables: Tables, config: DatasetConfig) -> Finding:
+    images = tables["raw_images"].filter((pl.col("role") == "image") & pl.col("reason").is_null())
+    missing = images.join(tables["annotations"], left_on="path", right_on="image_path", how="anti").select("path")
+    by_reason = dict(tables["annotations"].group_by("reason").len().sort("reason").iter_rows())
+    saw = {"image_files": images.height, "rows": {reason or "labelled": n for reason, n in by_reason.items()}}
+    # a dataset without annotations has nothing to account for
+    return Finding(saw, missing.clear() if config.annotations.format == "none" else missing)
+
+
+def _labels_have_files(tables: Tables, _: DatasetConfig) -> Finding:
+    annotations = tables["annotations"]
+    lost = annotations.filter(pl.col("reason").is_in(["no-file", "ambiguous-file", "file-quarantined"]))
+    return Finding({"labels": annotations["label"].count()}, lost.select("annotation_id", "named", "reason", "detail"))
+
+
+def _annotations_are_readable(tables: Tables, _: DatasetConfig) -> Finding:
+    annotations = tables["annotations"]
+    files = tables["raw_images"].filter(pl.col("role") == "annotation")
+    rejected = files.drop_nulls("reason").select(pl.col("path").alias("annotation_id"), "reason", "detail")
+    broken = annotations.filter(pl.col("reason").is_in(["unparsable", "invalid-box"]))
+    offending = pl.concat([rejected, broken.select("annotation_id", "reason", "detail")])
+    return Finding({"annotation_files": files.height, "rows": annotations.height}, offending)
+
+
+def _image_ids_are_unique(tables: Tables, _: DatasetConfig) -> Finding:
+    ids = tables["manifest"]["image_id"]
+    return Finding(
+        {"images": ids.len(), "distinct": ids.n_unique()}, ids.filter(ids.is_duplicated()).unique().to_frame()
+    )
+
+
+def _images_are_decoded_or_quarantined(tables: Tables, _: DatasetConfig) -> Finding:
+    files = tables["raw_images"].filter(pl.col("role") == "image").select("path")
+    accepted = tables["manifest"].select(pl.col("paths").explode().alias("path"))
+    accounted = pl.concat([accepted, tables["quarantine"].select("path")])
+    missing = files.join(accounted, on="path", how="anti").with_columns(
+        problem=pl.lit("neither accepted nor quarantined")
+    )
+    twice = (
+        accounted.filter(pl.col("path").is_duplicated()).unique().with_columns(problem=pl.lit("accounted for twice"))
+    )
+    saw = {"files": files.height, "accepted": accepted.height, "quarantined": tables["quarantine"].height}
+    return Finding(saw, pl.concat([missing, twice]).sort("path"))
+
+
+def _images_are_dealt_once(tables: Tables, _: DatasetConfig) -> Finding:
+    manifest, splits = tables["manifest"].select("image_id"), tables["splits"].select("image_id")
+    missing = manifest.join(splits, on="image_id", how="anti").with_columns(problem=pl.lit("in no row of splits"))
+    unknown = splits.join(manifest, on="image_id", how="anti").with_columns(problem=pl.lit("not in the manifest"))
+    twice = splits.filter(pl.col("image_id").is_duplicated()).unique().with_columns(problem=pl.lit("dealt twice"))
+    return Finding({"images": manifest.height, "dealt": splits.height}, pl.concat([missing, unknown, twice]))
+
+
+def _groups_stay_together(tables: Tables, _: DatasetConfig) -> Finding:
+    dealt = tables["splits"].drop_nulls("split").join(tables["manifest"], on="image_id")
+    grouped = dealt.explode("groups").drop_nulls("groups").group_by("groups").agg(pl.col("split").unique().sort())
+    torn = grouped.filter(pl.col("split").list.len() > 1).sort("groups")
+    return Finding({"groups": grouped.height}, torn.rename({"groups": "group", "split": "splits"}))
+
+
+def _duplicates_stay_together(tables: Tables, _: DatasetConfig) -> Finding:
+    files = tables["raw_images"].filter(pl.col("role") == "image").drop_nulls("sha256")
+    dealt = files.join(tables["splits"].drop_nulls("split"), left_on="sha256", right_on="image_id")
+    by_bytes = dealt.group_by("sha256").agg(pl.col("split").unique().sort(), pl.col("path").n_unique().alias("files"))
+    torn = by_bytes.filter(pl.col("split").list.len() > 1)
+    saw = {"images_with_several_files": by_bytes.filter(pl.col("files") > 1).height}
+    return Finding(saw, torn.select("sha256", pl.col("split").alias("splits")).sort("sha256"))
+
+
+def _classes_are_in_train(tables: Tables, _: DatasetConfig) -> Finding:
+    dealt = (
+        tables["splits"]
+        .drop_nulls("split")
+        .join(tables["manifest"], on="image_id")
+        .explode("labels")
+        .drop_nulls("labels")
+    )
+    classes = dealt.select(pl.col("labels").unique().sort().alias("class"))
+    learnt = dealt.filter(pl.col("split") == "train").select(pl.col("labels").unique().alias("class"))
+    return Finding({"classes": classes.height}, classes.join(learnt, on="class", how="anti"))
+
+
+def _ratios_are_within_tolerance(tables: Tables, config: DatasetConfig) -> Finding:
+    dealt = tables["splits"].drop_nulls("split")
+    largest = int(dealt.group_by("unit").len()["len"].max() or 0)  # type: ignore[arg-type]
+    classes = tables["manifest"]["labels"].explode().drop_nulls().n_unique()
+    # each class may round by one image, and no unit can be cut
+    tolerance = largest + classes
+    sizes = dict(dealt.group_by("split").len().iter_rows())
+    rows = [
+        {"split": name, "asked": share * dealt.height, "got": sizes.get(name, 0)}
+        for name, share in config.split.ratios.items()
+    ]
+    seen = pl.DataFrame(rows, schema={"split": pl.String, "asked": pl.Float64, "got": pl.Int64})
+    off = seen.filter(((pl.col("asked") - pl.col("got")).abs() > tolerance) | (pl.col("got") == 0))
+    return Finding({"images": dealt.height, "tolerance_images": tolerance, "splits": sizes}, off)
+
+
+_SPLIT_TABLES: Final = ("splits", "manifest")
+
+# Gates of the tables up to the splits. Those of the shards need the shard files and are made in `shard_gates`.
+GATES: Final[tuple[Gate, ...]] = (
+    schema_gate("raw_images"),
+    schema_gate("annotations"),
+    Gate("labels_are_accounted_for", "annotations", ("annotations", "raw_images"), _labels_are_accounted_for,
+         "Every image file has a label, or a row that says why it has none."),
+    Gate("labels_have_files", "annotations", ("annotations",), _labels_have_files,
+         "Every label belongs to one file that was accepted.", "WARN"),
+    Gate("annotations_are_readable", "annotations", ("annotations", "raw_images"), _annotations_are_readable,
+         "Every annotation file and every entry in it can be read.", "WARN"),
+    schema_gate("manifest"),
+    Gate("image_ids_are_unique", "manifest", ("manifest",), _image_ids_are_unique, "No image has two rows."),
+    schema_gate("quarantine"),
+    Gate("images_are_decoded_or_quarantined", "quarantine", ("quarantine", "manifest", "raw_images"),
+         _images_are_decoded_or_quarantined, "Every image file is accepted or quarantined, and never both."),
+    schema_gate("quality_report"),
+    schema_gate("splits"),
+    Gate("images_are_dealt_once", "splits", _SPLIT_TABLES, _images_are_dealt_once, "Every image of the manifest has one row."),
+    Gate("groups_stay_together", "splits", _SPLIT_TABLES, _groups_stay_together, "No group is on two sides of a split."),
+    Gate("duplicates_stay_together", "splits", (*_SPLIT_TABLES, "raw_images"), _duplicates_stay_together,
+         "No file's bytes are on two sides of a split."),
+    Gate("classes_are_in_train", "splits", _SPLIT_TABLES, _classes_are_in_train, "Every class that is dealt is seen in train."),
+    Gate("ratios_are_within_tolerance", "splits", _SPLIT_TABLES, _ratios_are_within_tolerance,
+         "Splits are as large as asked, but for rounding and for groups that cannot be cut; none is empty.", "WARN"),
+)  # fmt: skip
+
+
+def gates_of(asset: str) -> tuple[Gate, ...]:
+    """The gates of one asset, in their order."""
+    return tuple(gate for gate in GATES if gate.asset == asset)
+
+
+def objections(asset: str, verdicts: AssetVerdicts | None, tables: Tables) -> list[str]:
+    """Why nothing may go on from `asset`: each a sentence; none if its gates passed on just these tables."""
+    if verdicts is None:
+        return [f"the checks of {asset} have not run"]
+    stale = [name for name, digest in verdicts.table_digests.items() if table_digest(tables[name]) != digest]
+    if stale:
+        return [f"the checks of {asset} ran on other content of {', '.join(stale)}"]
+    return [
+        f"{asset}: {v.name} failed: {v.description} Saw {v.saw}"
+        for v in verdicts.verdicts
+        if v.blocking and not v.passed
+    ]

@@ -1,0 +1,95 @@
+"""Which image goes into which shard, decided once for every format."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from cv_assets.domain.formats import EXTENSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image to pack: its id, the extension of its format, its size in bytes, and what is known of it as JSON."""
+
+    image_id: str
+    extension: str
+    size_bytes: int
+    needs_turning: bool
+    metadata: bytes
+    class_index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedShard:
+    """The samples of one shard file, in their order; `number` counts from 0 within its split."""
+
+    split: str
+    number: int
+    samples: tuple[Sample, ...]
+
+
+def class_names(manifest: pl.DataFrame) -> list[str]:
+    """All classes of the manifest, sorted; a class's place is its index in every shard."""
+    return sorted(manifest["labels"].explode().drop_nulls().unique().to_list())
+
+
+def plan_shards(
+    manifest: pl.DataFrame, splits: pl.DataFrame, annotations: pl.DataFrame, max_bytes: int
+) -> list[PlannedShard]:
+    """Shards of at most `max_bytes` of image bytes each (one larger image gets its own), in split and image id order.
+
+    Image ids are hashes, so their order is a shuffle that no clock or generator has a part in.
+    """
+    objects = _objects_by_image(annotations)
+    index_of = {name: place for place, name in enumerate(class_names(manifest))}
+    dealt = manifest.join(splits, on="image_id").filter(pl.col("split").is_not_null()).sort("split", "image_id")
+    planned: list[PlannedShard] = []
+    for (split,), rows in dealt.group_by("split", maintain_order=True):
+        samples = (_to_sample(row, objects.get(row["image_id"], []), index_of) for row in rows.iter_rows(named=True))
+        for number, part in enumerate(_cut(samples, max_bytes)):
+            planned.append(PlannedShard(str(split), number, tuple(part)))
+    return planned
+
+
+def _objects_by_image(annotations: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    corners = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
+    known = annotations.filter(pl.col("image_id").is_not_null() & pl.col("label").is_not_null())
+    columns = known.select("image_id", "label", *corners, "attributes").unique(maintain_order=True)
+    objects: dict[str, list[dict[str, Any]]] = {}
+    for row in columns.iter_rows(named=True):
+        one: dict[str, Any] = {"label": row["label"]}
+        if row["x_min_px"] is not None:
+            one["box_xyxy_px"] = [row[corner] for corner in corners]
+        if row["attributes"] is not None:
+            one["attributes"] = json.loads(row["attributes"])
+        objects.setdefault(row["image_id"], []).append(one)
+    return objects
+
+
+def _to_sample(row: dict[str, Any], objects: list[dict[str, Any]], index_of: dict[str, int]) -> Sample:
+    known = {key: row[key] for key in ("image_id", "width_px", "height_px", "labels", "groups", "paths")}
+    metadata = json.dumps({**known, "objects": objects}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return Sample(
+        image_id=row["image_id"],
+        extension=EXTENSIONS[row["format"]],
+        size_bytes=row["size_bytes"],
+        needs_turning=row["exif_orientation"] != 1,
+        metadata=metadata.encode(),
+        class_index=index_of[row["labels"][0]] if len(row["labels"]) == 1 else None,
+    )
+
+
+def _cut(samples: Iterator[Sample], max_bytes: int) -> Iterator[Sequence[Sample]]:
+    part: list[Sample] = []
+    size_bytes = 0
+    for sample in samples:
+        if part and size_bytes + sample.size_bytes > max_bytes:
+            yield part
+            part, size_bytes = [], 0
+        part.append(sample)
+        size_bytes += sample.size_bytes
+    if part:
+        yield part

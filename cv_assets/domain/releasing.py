@@ -1,0 +1,68 @@
+"""What a commit record says: counts, splits, and the digest of a version's content."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from cv_assets.domain.digests import record_digest, table_digest
+from schemas.datasets import DatasetConfig
+from schemas.releases import CommitRecord, Counts, ObjectEntry, ShardEntry, Verdict
+from schemas.tables import TABLE_VERSIONS
+
+# The tables that make a version what it is. The quality report only describes them.
+CONTENT_TABLES: Final = ("raw_images", "annotations", "manifest", "quarantine", "splits")
+
+
+def count(tables: Mapping[str, pl.DataFrame]) -> Counts:
+    """The figures of a version, from as many of its tables as there are; a table not yet made counts as empty."""
+    files, annotations = tables["raw_images"], tables["annotations"]
+    manifest, quarantine = tables["manifest"], tables["quarantine"]
+    reasons = annotations["reason"]
+    return Counts(
+        files=files.filter(pl.col("role") == "image").height,
+        annotation_files=files.filter(pl.col("role") == "annotation").height,
+        images=manifest.height,
+        quarantined=quarantine.height,
+        annotations=annotations["label"].count(),
+        unlabelled_images=manifest.filter(pl.col("labels").list.len() == 0).height,
+        files_without_label=(reasons == "no-label").sum(),
+        labels_without_file=(reasons == "no-file").sum(),
+        duplicate_groups=manifest.filter(pl.col("paths").list.len() > 1).height,
+    )
+
+
+def split_sizes(splits: pl.DataFrame, config: DatasetConfig) -> dict[str, int]:
+    """Split name → images, for every split of the configuration."""
+    sizes = dict(splits.filter(pl.col("split").is_not_null()).group_by("split").len().iter_rows())
+    return {name: sizes.get(name, 0) for name in config.split.ratios}
+
+
+def build_commit(
+    config: DatasetConfig,
+    version: str,
+    tables: Mapping[str, pl.DataFrame],
+    *,
+    checks: list[Verdict],
+    objects: list[ObjectEntry],
+) -> CommitRecord:
+    """The commit record of a version whose tables and objects are all written."""
+    shards = [ShardEntry.model_validate(row) for row in tables["shards"].iter_rows(named=True)]
+    digests = {name: table_digest(tables[name]) for name in CONTENT_TABLES}
+    content = {
+        "tables": digests,
+        "shards": sorted([shard.format, shard.split, shard.samples, shard.sha256] for shard in shards),
+    }
+    return CommitRecord(
+        dataset=config.name,
+        version=version,
+        digest=record_digest(content),
+        configuration=config.model_dump(mode="json"),
+        counts=count(tables),
+        splits=split_sizes(tables["splits"], config),
+        schema_versions={name: TABLE_VERSIONS[name] for name in sorted(tables)},
+        table_digests=digests,
+        checks=checks,
+        shards=shards,
+        objects=objects,
+    )

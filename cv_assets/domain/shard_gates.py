@@ -1,0 +1,68 @@
+"""The gates of packed shards: they read the shard files back instead of trusting what the packer said."""
+
+import tarfile
+from collections.abc import Callable
+
+import polars as pl
+
+from cv_assets.domain.digests import bytes_digest
+from cv_assets.domain.gates import Finding, Gate, Tables, schema_gate
+from cv_assets.domain.packing.formats import FORMATS
+from schemas.datasets import DatasetConfig
+
+
+def inspect_shards(shards: pl.DataFrame, read: Callable[[str], bytes]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read every shard of a Shards table back.
+
+    Returns (found, members): found has columns key, bytes, sha256, samples as the files are; members has columns
+    format, split, image_id, one row a packed sample. A file that cannot be read as its format has 0 samples.
+    """
+    found: list[dict[str, object]] = []
+    members: list[dict[str, object]] = []
+    for row in shards.iter_rows(named=True):
+        data = read(row["key"])
+        try:
+            ids = FORMATS[row["format"]].sample_ids(data)
+        except tarfile.TarError:
+            ids = []
+        found.append({"key": row["key"], "bytes": len(data), "sha256": bytes_digest(data), "samples": len(ids)})
+        members += [{"format": row["format"], "split": row["split"], "image_id": image_id} for image_id in ids]
+    return (
+        pl.DataFrame(found, schema={"key": pl.String, "bytes": pl.Int64, "sha256": pl.String, "samples": pl.Int64}),
+        pl.DataFrame(members, schema={"format": pl.String, "split": pl.String, "image_id": pl.String}),
+    )
+
+
+def shard_gates(found: pl.DataFrame, members: pl.DataFrame) -> tuple[Gate, ...]:
+    """The gates of the asset `shards`, over what `inspect_shards` read back."""
+
+    def match_their_index(tables: Tables, _: DatasetConfig) -> Finding:
+        said = tables["shards"].select("key", "bytes", "sha256", "samples")
+        return Finding(
+            {"shards": said.height, "bytes": int(said["bytes"].sum())},
+            said.join(found, on=said.columns, how="anti", nulls_equal=True),
+        )
+
+    def hold_their_split(tables: Tables, config: DatasetConfig) -> Finding:
+        dealt = tables["splits"].drop_nulls("split").select("split", "image_id")
+        wanted = dealt.join(pl.DataFrame({"format": config.shards.formats}), how="cross").select(members.columns)
+        missing = wanted.join(members, on=members.columns, how="anti").with_columns(problem=pl.lit("not packed"))
+        extra = members.join(wanted, on=members.columns, how="anti").with_columns(
+            problem=pl.lit("packed, but not dealt to it")
+        )
+        twice = members.filter(members.is_duplicated()).unique().with_columns(problem=pl.lit("packed twice"))
+        return Finding({"dealt": wanted.height, "packed": members.height}, pl.concat([missing, extra, twice]))
+
+    return (
+        schema_gate("shards"),
+        Gate("shards_match_their_index", "shards", ("shards",), match_their_index,
+             "Size, hash and sample count of every shard file are those of the table."),
+        Gate("shards_hold_their_split", "shards", ("shards", "splits"), hold_their_split,
+             "Every image of a split is packed once, in that split, in every format."),
+    )  # fmt: skip
+
+
+EMPTY_INSPECTION = inspect_shards(
+    pl.DataFrame(schema={"key": pl.String, "format": pl.String, "split": pl.String}), lambda _: b""
+)
+SHARD_GATES: tuple[Gate, ...] = shard_gates(*EMPTY_INSPECTION)

@@ -1,0 +1,119 @@
+"""Deals images to splits: stratified, with groups and duplicates kept together, the same whatever the row order.
+
+Iterative stratification of Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data" (ECML PKDD
+2011), over units instead of single images. A unit is all that must stay together: images that share a group key,
+directly or through others. Where that paper draws at random, ties here are settled by a hash of seed and content.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from schemas.datasets import SplitConfig
+from schemas.tables import to_frame
+
+TRAIN = "train"
+# the stratum of images without a label, and of all images when nothing is stratified by
+NO_LABEL = ""
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Images that stay together: `images` of them are dealt, with `strata` counting those that hold each label."""
+
+    key: str
+    images: int = 0
+    strata: Counter[str] = field(default_factory=Counter[str])
+
+
+def build_splits(manifest: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
+    """One row an image of the manifest, sorted by `image_id`; see schemas.tables.Splits.
+
+    Images without any label get no split if `config.unlabelled` is exclude, unless no image at all has a label.
+    """
+    ids: list[str] = manifest["image_id"].to_list()
+    labels: list[list[str]] = manifest["labels"].to_list()
+    unit_of = find_units(ids, manifest["groups"].to_list())
+    leave_out = config.unlabelled == "exclude" and any(labels)
+    units: dict[str, _Unit] = {}
+    for image_id, names in zip(ids, labels, strict=True):
+        if names or not leave_out:
+            unit = units.setdefault(unit_of[image_id], _Unit(unit_of[image_id]))
+            unit.images += 1
+            unit.strata.update(names if names and config.stratify_by == "label" else [NO_LABEL])
+    split_of = deal(list(units.values()), config.ratios, config.seed)
+    return to_frame(
+        "splits",
+        [
+            {
+                "image_id": image_id,
+                "split": split_of.get(unit_of[image_id]) if names or not leave_out else None,
+                "unit": unit_of[image_id],
+            }
+            for image_id, names in zip(ids, labels, strict=True)
+        ],
+    )
+
+
+def find_units(ids: Sequence[str], groups: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Image id → smallest image id among all that must stay with it: connected components over shared group keys."""
+    parent = {image_id: image_id for image_id in ids}
+
+    def root(image_id: str) -> str:
+        while parent[image_id] != image_id:
+            parent[image_id] = parent[parent[image_id]]
+            image_id = parent[image_id]
+        return image_id
+
+    first_with: dict[str, str] = {}
+    for image_id, keys in zip(ids, groups, strict=True):
+        for key in keys:
+            one, other = sorted((root(image_id), root(first_with.setdefault(key, image_id))))
+            parent[other] = one
+    return {image_id: root(image_id) for image_id in ids}
+
+
+def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict[str, str]:
+    """Unit key → split. The label held by the fewest units still to deal goes first, as it leaves the least choice."""
+    holders: defaultdict[str, list[_Unit]] = defaultdict(list)
+    for unit in sorted(units, key=lambda unit: _draw(seed, unit.key)):
+        for stratum in unit.strata:
+            holders[stratum].append(unit)
+    total = sum(unit.images for unit in units)
+    wanted = {split: share * total for split, share in ratios.items()}
+    wanted_of = {
+        stratum: {split: share * sum(unit.strata[stratum] for unit in some) for split, share in ratios.items()}
+        for stratum, some in holders.items()
+    }
+    split_of: dict[str, str] = {}
+    remaining = {stratum: len(some) for stratum, some in holders.items()}
+    while remaining:
+        rarest = min(remaining, key=lambda stratum: (remaining[stratum], stratum))
+        del remaining[rarest]
+        desire = wanted_of[rarest]
+        for unit in sorted(holders[rarest], key=lambda unit: -unit.strata[rarest]):  # large ones while there is room
+            if unit.key in split_of:
+                continue
+            split = max(ratios, key=lambda name: (desire[name], wanted[name]))
+            split_of[unit.key] = split
+            wanted[split] -= unit.images
+            for stratum, count in unit.strata.items():
+                wanted_of[stratum][split] -= count
+                if stratum in remaining:
+                    remaining[stratum] -= 1
+    _fill_train(holders, split_of)
+    return split_of
+
+
+def _fill_train(holders: Mapping[str, Iterable[_Unit]], split_of: dict[str, str]) -> None:
+    """Give train the smallest unit of each class that it lacks: a class that is never seen cannot be learnt."""
+    for _, units in sorted(holders.items()):
+        if all(split_of[unit.key] != TRAIN for unit in units):
+            split_of[min(units, key=lambda unit: (unit.images, unit.key)).key] = TRAIN
+
+
+def _draw(seed: int, key: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{key}".encode()).digest()

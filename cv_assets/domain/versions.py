@@ -1,0 +1,31 @@
+"""Names of versions: which are allowed, how they sort, which comes next."""
+
+import re
+from collections.abc import Iterable
+
+from schemas.datasets import MAX_VERSION_LENGTH, VERSION_PATTERN
+from schemas.errors import ConfigurationError
+
+
+def check_version(name: str) -> str:
+    """The name itself. Raises ConfigurationError unless it is safe as a folder, a partition key and an argument."""
+    if len(name) > MAX_VERSION_LENGTH or not re.fullmatch(VERSION_PATTERN, name):
+        raise ConfigurationError(
+            f"expected a version name of letters, digits, `_`, `-` and single dots, at most {MAX_VERSION_LENGTH} characters, "
+            f"such as v1 or 2024-05-01; found {name[:80]!r}"
+        )
+    return name
+
+
+def next_version(names: Iterable[str]) -> str:
+    """v1, v2, …: one more than the largest number among names of that form."""
+    numbers = [int(found[1]) for name in names if (found := re.fullmatch(r"v(\d+)", name))]
+    return f"v{max(numbers, default=0) + 1}"
+
+
+def sort_versions(names: Iterable[str]) -> list[str]:
+    """In natural order: v9 before v10."""
+    return sorted(
+        names,
+        key=lambda name: [(part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"(\d+)", name)],
+    )

@@ -1,0 +1,100 @@
+"""Runs the line of a dataset for one version, in this process, in the same Dagster home as the UI."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from cv_assets.definitions import build_defs
+from cv_assets.domain.versions import check_version, next_version
+from cv_assets.partitions import versions_of
+from resources.object_store import ObjectStore
+from resources.settings import use_dagster_home
+from resources.source import open_source
+from resources.versions import VersionStore, list_versions
+from schemas.datasets import DatasetConfig
+from schemas.errors import ConfigurationError, SourceError
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended: `failures` holds one line for each check or step that failed, warnings those that only warn."""
+
+    version: str
+    run_id: str
+    success: bool
+    failures: list[str]
+    warnings: list[str]
+
+
+def run_line(
+    config: DatasetConfig, datasets: Sequence[DatasetConfig], store: ObjectStore, *, version: str | None, select: str | None
+) -> RunOutcome:
+    """Materialize the assets of one version, with their checks.
+
+    A new `version` is begun as a snapshot of the source; without one, the next of v1, v2, … is. Raises
+    ConfigurationError for a name, a selection or a source that cannot be used; then no version is begun.
+    """
+    use_dagster_home()
+    defs = build_defs(datasets=datasets)
+    keys = _select(defs, config.name, select) if select else None
+    with dg.DagsterInstance.get() as instance:
+        partitions = versions_of(config.name)
+        assert partitions.name is not None
+        known = {*instance.get_dynamic_partitions(partitions.name), *list_versions(store, config.name)}
+        version = next_version(known) if version is None else check_version(version)
+        if VersionStore(store, config.name, version).find_table("raw_images") is None:
+            _check_source(config)
+        instance.add_dynamic_partitions(partitions.name, [version])
+        job = defs.resolve_job_def(config.name)
+        result = job.execute_in_process(
+            instance=instance, partition_key=version, asset_selection=keys, run_config=_QUIET, raise_on_error=False
+        )
+        return RunOutcome(
+            version, result.run_id, result.success, [*_failed_checks(result, "ERROR"), *_failed_steps(result)],
+            list(_failed_checks(result, "WARN")),
+        )  # fmt: skip
+
+
+def _select(defs: dg.Definitions, dataset: str, select: str) -> list[dg.AssetKey]:
+    """Asset keys of `shards`, `splits+` (and all after), `+splits` (and all before), or several with commas."""
+    graph = defs.resolve_asset_graph()
+    chosen: set[dg.AssetKey] = set()
+    names = sorted(key.path[1] for key in graph.get_all_asset_keys() if key.path[0] == dataset)
+    for part in select.split(","):
+        name = part.strip().strip("+")
+        if name not in names:
+            raise ConfigurationError(f"--select: expected assets among {', '.join(names)}; found {part.strip()!r}")
+        selection = dg.AssetSelection.assets(dg.AssetKey([dataset, name]))
+        if part.strip().endswith("+"):
+            selection = selection.downstream()
+        if part.strip().startswith("+"):
+            selection = selection | selection.upstream()
+        chosen |= selection.resolve(graph)
+    return sorted(chosen, key=lambda key: key.path)
+
+
+def _check_source(config: DatasetConfig) -> None:
+    """Look at the source before a version is begun: a version without a snapshot would only be in the way."""
+    try:
+        next(iter(open_source(config.source.url).files()), None)
+    except SourceError as error:
+        raise ConfigurationError(f"dataset {config.name}: {error}") from error
+
+
+def _failed_checks(result: dg.ExecuteInProcessResult, severity: str) -> Iterable[str]:
+    for found in result.get_asset_check_evaluations():
+        if not found.passed and found.severity.value == severity:
+            saw = found.metadata["saw"].value if "saw" in found.metadata else ""
+            yield f"{found.asset_key.path[-1]}: {found.check_name} — {found.description} Saw {saw}"
+
+
+def _failed_steps(result: dg.ExecuteInProcessResult) -> Iterable[str]:
+    for event in result.get_step_failure_events():
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None and "DagsterAssetCheckFailedError" not in (error.cls_name or ""):
+            yield f"step {event.step_key}: {error.cls_name}: {error.message.strip().removeprefix(f'{error.cls_name}: ')}"

@@ -1,0 +1,53 @@
+"""The resources that Dagster configures: settings that hand out the plain objects of this package. All of Dagster is here."""
+
+import dagster as dg
+import polars as pl
+from pydantic import Field
+
+from resources.engine import Engine
+from resources.object_store import ObjectStore, open_store
+from resources.versions import VersionStore
+
+# an asset's definition metadata that asks for a table which never changes, committed or not
+WRITE_ONCE = "cv_assets/write_once"
+
+
+class ObjectStoreResource(dg.ConfigurableResource):
+    """Where versions live."""
+
+    url: str = Field(
+        description="local path, file:// or s3:// URL below which everything is kept; holds no credentials"
+    )
+
+    def open(self) -> ObjectStore:
+        """The store behind `url`. Raises ConfigurationError."""
+        return open_store(self.url)
+
+
+class EngineResource(dg.ConfigurableResource):
+    """Decoding workers, and the limits that each image is decoded under."""
+
+    workers: int = Field(default=0, ge=0, description="worker processes; 0 means one a core")
+    memory_bytes: int = Field(default=2_000_000_000, gt=0, description="address space that one worker may use")
+    seconds: float = Field(default=20.0, gt=0, description="how long one image may take to decode")
+
+    def open(self) -> Engine:
+        """The engine with these settings; it starts workers when it is given work."""
+        return Engine(workers=self.workers, memory_bytes=self.memory_bytes, seconds=self.seconds)
+
+
+class TableIOManager(dg.ConfigurableIOManager):
+    """The one IO manager: keeps an asset [DATASET, TABLE] of partition VERSION as a table of that version."""
+
+    object_store: dg.ResourceDependency[ObjectStoreResource]
+
+    def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame) -> None:
+        """Write the table as one Parquet object, atomically. Raises VersionConflict if it may not change."""
+        dataset, table = context.asset_key.path
+        version = VersionStore(self.object_store.open(), dataset, context.partition_key)
+        version.save_table(table, obj, write_once=bool(context.definition_metadata.get(WRITE_ONCE)))
+
+    def load_input(self, context: dg.InputContext) -> pl.DataFrame:
+        """The table of the same version. Raises StoreError, CorruptObject."""
+        dataset, table = context.asset_key.path
+        return VersionStore(self.object_store.open(), dataset, context.partition_key).load_table(table)

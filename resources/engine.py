@@ -1,0 +1,170 @@
+"""Decoding workers: how many, under which limits, and what becomes of a task whose worker dies. No rule about images."""
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from resources.parallel import batched, bounded_map
+from schemas.errors import EngineError
+
+START_SECONDS: Final = 60.0
+# A message an image would cost the parent more than a quarter of what the image costs the worker.
+BATCH: Final = 16
+_ROOT: Final = Path(__file__).resolve().parent.parent
+
+Answer = dict[str, Any]
+
+
+class Item(NamedTuple):
+    """One object to work on: its key, and a path that a worker may read or a function that fetches the bytes."""
+
+    key: str
+    payload: Path | Callable[[], bytes]
+
+
+class _WorkerGone(Exception):
+    """The worker ended, or had to be ended, before it answered."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class _Worker:
+    """One child process, spoken to by one thread; see resources/worker.py for the other end."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(_ROOT), "LANG": "C.UTF-8"}
+        # one image a worker is the parallelism; a thread pool inside each would only take memory
+        environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "resources.worker", str(memory_bytes)]
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            cwd=_ROOT,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._stdout, selectors.EVENT_READ)
+        self._unread = bytearray()
+        try:
+            self._receive(START_SECONDS)
+        except _WorkerGone as error:
+            self.close()
+            raise EngineError(
+                f"expected a decoding worker to start, but {error}; run `{' '.join(command)}` in {_ROOT} to see why"
+            ) from error
+
+    def work(self, job: dict[str, Any], items: Sequence[Item], seconds: float) -> list[Answer]:
+        """Answers, in order. Raises _WorkerGone if the worker dies, or takes longer than `seconds` for all of them."""
+        try:
+            self._send({**job, "count": len(items)})
+            for item in items:
+                if isinstance(item.payload, Path):
+                    self._send({"path": str(item.payload)})
+                else:  # one body in memory at a time
+                    body = item.payload()
+                    self._send({"size": len(body)}, body)
+            self._stdin.flush()
+        except BrokenPipeError:
+            pass  # its death is noticed, with its reason, when the answer is read
+        return self._receive(seconds)
+
+    def _send(self, message: dict[str, Any], body: bytes = b"") -> None:
+        self._stdin.write(json.dumps(message).encode() + b"\n" + body)
+
+    def _receive(self, seconds: float) -> Any:
+        deadline = time.monotonic() + seconds
+        while (end := self._unread.find(b"\n")) < 0:
+            if not self._selector.select(max(0.0, deadline - time.monotonic())):
+                raise _WorkerGone("time-over-limit", f"took longer than {seconds:g} s to decode")
+            chunk = os.read(self._stdout.fileno(), 1 << 20)
+            if not chunk:
+                code = self._process.wait()
+                raise _WorkerGone(
+                    "decoder-died",
+                    f"the decoder died with {f'signal {-code}' if code < 0 else f'status {code}'}",
+                )
+            self._unread += chunk
+        line = bytes(self._unread[:end])
+        del self._unread[: end + 1]
+        return json.loads(line)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._selector.close()
+        self._stdout.close()
+        try:
+            self._stdin.close()
+        except BrokenPipeError:
+            return  # what was still buffered for it has nobody to read it
+
+
+class _Crew:
+    """A worker for each thread that asks, replaced when it dies."""
+
+    def __init__(self, job: dict[str, Any], memory_bytes: int, seconds: float) -> None:
+        self._job, self._memory_bytes, self._seconds = job, memory_bytes, seconds
+        self._workers: dict[int, _Worker] = {}
+
+    def answer(self, items: Sequence[Item]) -> list[tuple[Item, Answer]]:
+        """Every item with its answer. A batch that ends its worker is done again, one item at a time."""
+        try:
+            return list(zip(items, self._work(items), strict=True))
+        except _WorkerGone:
+            return [(item, self._answer_alone(item)) for item in items]
+
+    def _answer_alone(self, item: Item) -> Answer:
+        try:
+            return self._work([item])[0]
+        except _WorkerGone as gone:
+            return {"rejected": {"reason": gone.reason, "detail": str(gone)}}
+
+    def _work(self, items: Sequence[Item]) -> list[Answer]:
+        me = threading.get_ident()
+        if me not in self._workers:
+            self._workers[me] = _Worker(self._memory_bytes)
+        try:
+            return self._workers[me].work(self._job, items, self._seconds)
+        except _WorkerGone:
+            self._workers.pop(me).close()
+            raise
+
+    def close(self) -> None:
+        for worker in self._workers.values():
+            worker.close()
+
+
+class Engine:
+    """Decoding workers: parallelism over images inside a step, each image under memory and time limits."""
+
+    def __init__(self, *, workers: int = 0, memory_bytes: int = 2_000_000_000, seconds: float = 20.0) -> None:
+        """`workers` 0 means one a core; `memory_bytes` is the address space of one, `seconds` what one image may take."""
+        self.threads = workers or os.cpu_count() or 1
+        self._memory_bytes, self._seconds = memory_bytes, seconds
+
+    def run(self, do: str, arguments: dict[str, Any], items: Iterable[Item]) -> Iterator[tuple[Item, Answer]]:
+        """Each item with its answer, in order, with a bounded number of them in memory.
+
+        An answer is what the worker said of it (see WORK in resources/worker.py), or `{"rejected": {"reason",
+        "detail"}}` with reason decoder-died or time-over-limit. Raises EngineError if a worker does not start.
+        """
+        crew = _Crew({"do": do, "arguments": arguments}, self._memory_bytes, self._seconds)
+        try:
+            for answers in bounded_map(crew.answer, batched(items, BATCH), threads=self.threads):
+                yield from answers
+        finally:
+            crew.close()

@@ -1,0 +1,29 @@
+"""The settings that come from the environment, each with a safe default below the project's root folder."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+PROJECT_ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+def datasets_folder() -> Path:
+    """Folder of the dataset files: CV_ASSETS_DATASETS, else `datasets/`."""
+    return Path(os.environ.get("CV_ASSETS_DATASETS") or PROJECT_ROOT / "datasets").absolute()
+
+
+def store_url() -> str:
+    """URL of the object store: CV_ASSETS_STORE, else the folder `store/`, which git ignores."""
+    return os.environ.get("CV_ASSETS_STORE") or str(PROJECT_ROOT / "store")
+
+
+def worker_count() -> int:
+    """Decoding workers: CV_ASSETS_WORKERS, else 0, which means one a core."""
+    return int(os.environ.get("CV_ASSETS_WORKERS") or 0)
+
+
+def use_dagster_home() -> Path:
+    """The one Dagster home of command line and UI: DAGSTER_HOME, else `.dagster/`; set for Dagster to find."""
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT / ".dagster")))
+    home.mkdir(parents=True, exist_ok=True)
+    return home

@@ -1,0 +1,56 @@
+"""What `show` and `list` say of versions, read from the store: from the commit record, or from an open version's tables."""
+
+from typing import Any
+
+from cv_assets.domain.releasing import count, split_sizes
+from cv_assets.domain.versions import sort_versions
+from resources.object_store import ObjectStore
+from resources.versions import VersionStore, list_versions
+from schemas.datasets import DatasetConfig
+from schemas.errors import ConfigurationError
+from schemas.tables import to_frame
+
+CHECKED = ("raw_images", "annotations", "manifest", "quarantine", "quality_report", "splits", "shards")
+_CHECK_KEYS = {"name", "asset", "passed", "severity"}
+
+
+def summarize(version: VersionStore, config: DatasetConfig) -> dict[str, Any]:
+    """Everything that `show` prints of one version, as plain JSON; `digest` is None while it is open."""
+    record = version.commit()
+    if record is not None:
+        counts, splits, checks, shards = record.counts, record.splits, record.checks, record.shards
+        rows = [shard.model_dump() for shard in shards]
+    else:
+        tables = {name: _table(version, name) for name in CHECKED}
+        counts, splits = count(tables), split_sizes(tables["splits"], config)
+        checks = [verdict for name in CHECKED if (found := version.find_verdicts(name)) for verdict in found.verdicts]
+        rows = tables["shards"].to_dicts()
+    return {
+        "dataset": version.dataset,
+        "version": version.version,
+        "committed": record is not None,
+        "digest": record.digest if record else None,
+        **counts.model_dump(),
+        "splits": splits,
+        "checks": [verdict.model_dump(include=_CHECK_KEYS) for verdict in checks],
+        "shards": rows,
+        "commit": version.commit_key,
+    }
+
+
+def find_version(store: ObjectStore, dataset: str, version: str | None) -> VersionStore:
+    """The named version, or the newest committed one. Raises ConfigurationError if there is none."""
+    names = sort_versions(list_versions(store, dataset))
+    if version is not None:
+        if version not in names:
+            raise ConfigurationError(f"expected a version of {dataset} among {', '.join(names) or '(none yet)'}; found {version!r}")
+        return VersionStore(store, dataset, version)
+    for name in reversed(names):
+        if (found := VersionStore(store, dataset, name)).commit() is not None:
+            return found
+    raise ConfigurationError(f"dataset {dataset} has no committed version; make one with `cv-assets run {dataset}`")
+
+
+def _table(version: VersionStore, name: str) -> Any:
+    found = version.find_table(name)
+    return to_frame(name, []) if found is None else found

@@ -1,0 +1,150 @@
+"""What a version keeps in the store, and under which keys: tables, verdicts, shards, the commit record."""
+
+import io
+from typing import Final, Literal
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from cv_assets.domain.digests import bytes_digest
+from resources.object_store import ObjectStore
+from schemas.errors import CorruptObject, StoreError, VersionConflict
+from schemas.releases import AssetVerdicts, CommitRecord, ObjectEntry
+
+COMMIT: Final = "COMMIT.json"
+
+
+class VersionStore:
+    """The records of one version of one dataset. Nothing is overwritten once the commit record names it."""
+
+    def __init__(self, store: ObjectStore, dataset: str, version: str) -> None:
+        self._store = store
+        self.dataset, self.version = dataset, version
+        self._prefix = f"{versions_prefix(dataset)}/{version}"
+
+    def table_key(self, name: str) -> str:
+        """Key of a table."""
+        return f"{self._prefix}/tables/{name}.parquet"
+
+    def shard_key(self, shard_format: str, file_name: str) -> str:
+        """Key of a shard file or its index."""
+        return f"{self._prefix}/shards/{shard_format}/{file_name}"
+
+    @property
+    def commit_key(self) -> str:
+        """Key of the commit record."""
+        return f"{self._prefix}/{COMMIT}"
+
+    def save_table(self, name: str, frame: pl.DataFrame, *, write_once: bool = False) -> None:
+        """Write a table as one Parquet object, all of it or nothing.
+
+        Raises VersionConflict if it would change a table that is written once or that the commit record names.
+        """
+        if write_once or self.commit() is not None:
+            found = self.find_table(name)
+            # by content, not by bytes: another release of the encoder may spell the same table differently
+            if found is None or not found.equals(frame):
+                self._store.put_new(self.table_key(name), table_bytes(frame))
+        else:
+            self._store.put(self.table_key(name), table_bytes(frame))
+
+    def load_table(self, name: str) -> pl.DataFrame:
+        """A table. Raises StoreError if it was never written, CorruptObject if its bytes are damaged."""
+        found = self.find_table(name)
+        if found is None:
+            raise StoreError(
+                f"expected table {name} of {self.dataset}@{self.version}, found none; materialize {self.dataset}/{name} first"
+            )
+        return found
+
+    def find_table(self, name: str) -> pl.DataFrame | None:
+        """A table, or None if it was never written. Raises CorruptObject."""
+        data = self._store.find(self.table_key(name))
+        if data is None:
+            return None
+        try:
+            return read_table(data)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise CorruptObject(f"{self.table_key(name)} is damaged ({error}); materialize it again") from error
+
+    def save_verdicts(self, verdicts: AssetVerdicts) -> None:
+        """Keep what the checks of one asset found; refuses to change what a commit record was written upon."""
+        key, data = self._verdicts_key(verdicts.asset), verdicts.to_bytes()
+        if self.commit() is None:
+            self._store.put(key, data)
+        elif self._store.find(key) != data:
+            raise VersionConflict(
+                f"the checks of {verdicts.asset} now find something else about {self.dataset}@{self.version}, "
+                "which is committed; its verdicts stay as they were. Look at what the check saw, then make a new version"
+            )
+
+    def find_verdicts(self, asset: str) -> AssetVerdicts | None:
+        """What the checks of an asset found, or None if they never ran."""
+        data = self._store.find(self._verdicts_key(asset))
+        return None if data is None else AssetVerdicts.from_bytes(data)
+
+    def put_shard(self, shard_format: str, file_name: str, data: bytes) -> str:
+        """Write a shard or an index and return its key; one that a commit record names is never changed."""
+        key = self.shard_key(shard_format, file_name)
+        if self.commit() is None:
+            self._store.put(key, data)
+        else:
+            self._store.put_new(key, data)
+        return key
+
+    def describe_object(self, key: str, role: Literal["table", "shard", "index"]) -> ObjectEntry:
+        """Size and hash of an object as it is stored. Raises StoreError if it is missing."""
+        data = self._store.get(key)
+        return ObjectEntry(key=key, size_bytes=len(data), sha256=bytes_digest(data), role=role)
+
+    def publish(self, record: CommitRecord) -> None:
+        """Write the commit record, last and once; a record of the same content is left as it is.
+
+        Raises VersionConflict if the version is committed with other content.
+        """
+        found = self.commit()
+        if found is None or found.digest != record.digest:
+            self._store.put_new(self.commit_key, record.to_bytes())
+
+    def commit(self) -> CommitRecord | None:
+        """The commit record, or None while the version is open. Raises CorruptObject."""
+        data = self._store.find(self.commit_key)
+        if data is None:
+            return None
+        try:
+            return CommitRecord.from_bytes(data)
+        except ValidationError as error:
+            raise CorruptObject(
+                f"{self.commit_key} is not a commit record that this release can read ({error.error_count()} errors); "
+                "restore it from a copy of the store"
+            ) from error
+
+    def _verdicts_key(self, asset: str) -> str:
+        return f"{self._prefix}/verdicts/{asset}.json"
+
+
+def versions_prefix(dataset: str) -> str:
+    """Folder that holds every version of a dataset."""
+    return f"datasets/{dataset}/versions"
+
+
+def table_bytes(frame: pl.DataFrame) -> bytes:
+    """A frame as Parquet: zstd, and a checksum a page, without which a flipped bit reads as other data."""
+    out = io.BytesIO()
+    pq.write_table(frame.to_arrow(), out, compression="zstd", write_page_checksum=True)
+    return out.getvalue()
+
+
+def read_table(data: bytes) -> pl.DataFrame:
+    """Inverse of `table_bytes`. Raises OSError or pyarrow.ArrowInvalid if the bytes are damaged."""
+    table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def list_versions(store: ObjectStore, dataset: str) -> list[str]:
+    """Names of all versions that keep anything in the store, committed or open."""
+    return store.folders(versions_prefix(dataset))

@@ -1,0 +1,96 @@
+"""The decoding worker: a small process that takes untrusted bytes, and may do nothing else.
+
+It reads tasks from standard input and answers on standard output, both in JSON: the parent never unpickles what
+comes from here. It holds no credentials, cannot write files, and dies with its parent. Kept free of heavy imports.
+"""
+
+import base64
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from cv_assets.domain.probing import one_line, probe
+from cv_assets.domain.rendering import thumbnail, upright_bytes
+from schemas.images import Limits, Rejection
+
+PR_SET_PDEATHSIG: Final = 1
+
+
+def _probe(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
+    found = probe(data, Limits(**arguments["limits"]))
+    return {"rejected" if isinstance(found, Rejection) else "probe": asdict(found)}
+
+
+def _thumbnail(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"bytes": base64.b64encode(thumbnail(data, arguments["side_px"])).decode()}
+
+
+def _upright(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"bytes": base64.b64encode(upright_bytes(data)).decode()}
+
+
+WORK: Final[dict[str, Callable[[bytes, dict[str, Any]], dict[str, Any]]]] = {
+    "probe": _probe,
+    "thumbnail": _thumbnail,
+    "upright": _upright,
+}
+
+
+def confine(memory_bytes: int) -> None:
+    """Give up what a decoder does not need: memory beyond a limit, files to write, core dumps, a life after the parent."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when Ctrl-C ends the work
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def answer(do: str, arguments: dict[str, Any], data: bytes) -> dict[str, Any]:
+    """Do one task. An error that no rule foresees is an answer too, so that the next task is still done."""
+    try:
+        return WORK[do](data, arguments)
+    except MemoryError:
+        return {
+            "rejected": {
+                "reason": "memory-over-limit",
+                "detail": "decoding needs more memory than a worker may use",
+            }
+        }
+    except Exception as error:  # noqa: BLE001 - a decoder may raise anything, and the batch goes on
+        return {"rejected": {"reason": "undecodable", "detail": one_line(error)}}
+
+
+def read_item(incoming: BinaryIO) -> bytes:
+    """The bytes of the next item: of the file it names, or those that follow it."""
+    item = json.loads(incoming.readline())
+    return Path(item["path"]).read_bytes() if "path" in item else incoming.read(item["size"])
+
+
+def main() -> None:
+    """Serve batches until standard input ends: one line of JSON in, one line of JSON out."""
+    # decoders write to descriptor 1 and 2 at will: answers get a descriptor of their own
+    outgoing = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    confine(memory_bytes=int(sys.argv[1]))
+    reply: Any = {"ready": True}
+    while True:
+        outgoing.write(json.dumps(reply).encode() + b"\n")
+        outgoing.flush()
+        line = sys.stdin.buffer.readline()
+        if not line:
+            return
+        batch = json.loads(line)
+        reply = [answer(batch["do"], batch["arguments"], read_item(sys.stdin.buffer)) for _ in range(batch["count"])]
+
+
+if __name__ == "__main__":
+    main()

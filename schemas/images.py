@@ -1,0 +1,42 @@
+"""What is known of one image after its one decode. Plain records, so that a decoding worker starts fast."""
+
+from dataclasses import dataclass
+
+from schemas.codes import ImageFormat, Note, ProbeReason
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an image may ask of the machine; checked before its pixels are decoded.
+
+    Sizes are in bytes, sides and areas in pixels of the stored image.
+    """
+
+    max_bytes: int = 64_000_000
+    max_pixels: int = 64_000_000
+    min_side_px: int = 8
+    max_frames: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """An accepted image: width and height in pixels of the *upright* image, phash as 16 hex digits."""
+
+    format: ImageFormat
+    width_px: int
+    height_px: int
+    channels: int
+    mode: str
+    bit_depth: int
+    exif_orientation: int
+    frames: int
+    phash: str
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An image that was not accepted: a closed reason, and one line that says what was found."""
+
+    reason: ProbeReason
+    detail: str

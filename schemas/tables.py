@@ -1,0 +1,183 @@
+"""The tables that pass between assets, as pandera models over polars frames: the law at each boundary.
+
+Every table is strict (no unknown column) and sorted by its first columns, so that equal content is equal bytes.
+"""
+
+from typing import Annotated, Final
+
+import pandera.polars as pa
+import polars as pl
+from pandera.api.polars.types import PolarsData
+
+from schemas.codes import ANNOTATION_REASONS, FILE_ROLES, IMAGE_FORMATS, PROBE_REASONS, SNAPSHOT_REASONS
+
+SHA256 = r"^[0-9a-f]{64}$"
+PHASH = r"^[0-9a-f]{16}$"
+
+TextList = Annotated[pl.List, pl.String()]
+
+
+class _Table(pa.DataFrameModel):
+    class Config:
+        strict = True
+        ordered = True
+
+
+class RawImages(_Table):
+    """The snapshot of a source: one row a file that the dataset's patterns name."""
+
+    path: str = pa.Field(
+        unique=True, description="path below the source, `/` between folders; data, never opened again"
+    )
+    role: str = pa.Field(isin=FILE_ROLES, description="is the file an image, or does it hold annotations")
+    size_bytes: int = pa.Field(ge=0, description="size of the file")
+    sha256: str = pa.Field(
+        nullable=True, str_matches=SHA256, description="hash of its bytes; none if they were not read"
+    )
+    format: str = pa.Field(nullable=True, isin=IMAGE_FORMATS, description="image format by content, not by extension")
+    reason: str = pa.Field(
+        nullable=True, isin=SNAPSHOT_REASONS, description="why the file was rejected; none if accepted"
+    )
+    detail: str = pa.Field(nullable=True, description="what was found, in one line")
+
+    @pa.dataframe_check(name="rejected or hashed")
+    def _rejected_or_hashed(cls, data: PolarsData) -> pl.LazyFrame:
+        return data.lazyframe.select(pl.col("reason").is_not_null() | pl.col("sha256").is_not_null())
+
+
+class Annotations(_Table):
+    """Labels and boxes: one row an object, and one row for each file or entry that yields none, with a reason."""
+
+    annotation_id: str = pa.Field(unique=True, description="file that holds it, `#`, and its place in that file")
+    image_path: str = pa.Field(nullable=True, description="path of the image below the source; none if it has no file")
+    image_id: str = pa.Field(nullable=True, str_matches=SHA256, description="SHA-256 of the image's bytes")
+    named: str = pa.Field(
+        nullable=True,
+        description="the image as the annotation names it; a key to look up, never a path to open",
+    )
+    label: str = pa.Field(nullable=True, description="class of the object")
+    x_min_px: float = pa.Field(nullable=True, description="left edge of the box, upright image")
+    y_min_px: float = pa.Field(nullable=True, description="top edge of the box, upright image")
+    x_max_px: float = pa.Field(nullable=True, description="right edge of the box, upright image")
+    y_max_px: float = pa.Field(nullable=True, description="bottom edge of the box, upright image")
+    group: str = pa.Field(nullable=True, description="group key: what must stay on one side of a split")
+    attributes: str = pa.Field(nullable=True, description="everything else that the format says of the object, as JSON")
+    reason: str = pa.Field(nullable=True, isin=ANNOTATION_REASONS, description="why there is no label, box or file")
+    detail: str = pa.Field(nullable=True, description="what was found, in one line")
+
+
+class Probes(_Table):
+    """One row a probed image, accepted or not; kept by dataset, so that no image is decoded twice."""
+
+    image_id: str = pa.Field(unique=True, str_matches=SHA256)
+    reason: str = pa.Field(nullable=True, isin=PROBE_REASONS)
+    detail: str = pa.Field(nullable=True)
+    format: str = pa.Field(nullable=True, isin=IMAGE_FORMATS)
+    width_px: int = pa.Field(nullable=True)
+    height_px: int = pa.Field(nullable=True)
+    channels: int = pa.Field(nullable=True)
+    mode: str = pa.Field(nullable=True)
+    bit_depth: int = pa.Field(nullable=True)
+    exif_orientation: int = pa.Field(nullable=True)
+    frames: int = pa.Field(nullable=True)
+    phash: str = pa.Field(nullable=True)
+    notes: TextList = pa.Field(nullable=True)
+
+
+class Manifest(_Table):
+    """One row an accepted image; sizes, pixels and boxes speak of the upright image."""
+
+    image_id: str = pa.Field(unique=True, str_matches=SHA256, description="SHA-256 of the bytes")
+    paths: TextList = pa.Field(description="every path of the source that holds these bytes")
+    format: str = pa.Field(isin=IMAGE_FORMATS, description="image format by content")
+    size_bytes: int = pa.Field(gt=0, description="size of the stored bytes")
+    width_px: int = pa.Field(gt=0, description="width, upright")
+    height_px: int = pa.Field(gt=0, description="height, upright")
+    channels: int = pa.Field(in_range={"min_value": 1, "max_value": 4}, description="channels of the decoded image")
+    mode: str = pa.Field(description="Pillow's mode: 1, L, P, RGB, CMYK, I;16, …")
+    bit_depth: int = pa.Field(in_range={"min_value": 1, "max_value": 64}, description="bits a channel, as stored")
+    exif_orientation: int = pa.Field(
+        in_range={"min_value": 1, "max_value": 8}, description="EXIF orientation; 1 if absent"
+    )
+    frames: int = pa.Field(ge=1, description="frames or pages")
+    phash: str = pa.Field(str_matches=PHASH, description="64-bit DCT perceptual hash, upright")
+    notes: TextList = pa.Field(description="what a reader should know, such as first-frame-only")
+    labels: TextList = pa.Field(description="distinct classes of the image, sorted")
+    groups: TextList = pa.Field(description="distinct group keys of the image, sorted")
+
+
+class Quarantine(_Table):
+    """One row a rejected image file: its bytes are kept where they could be read."""
+
+    path: str = pa.Field(unique=True, description="path below the source")
+    sha256: str = pa.Field(
+        nullable=True, str_matches=SHA256, description="hash of its bytes; none if they were not read"
+    )
+    size_bytes: int = pa.Field(ge=0, description="size of the file")
+    stage: str = pa.Field(isin=("snapshot", "probe"), description="where it was rejected")
+    reason: str = pa.Field(isin=SNAPSHOT_REASONS + PROBE_REASONS, description="why")
+    detail: str = pa.Field(description="what was found, in one line")
+
+
+class QualityReport(_Table):
+    """One row a figure about the version."""
+
+    section: str = pa.Field(description="records, nulls, duplicates, classes, sizes, annotations, quarantine or result")
+    name: str = pa.Field(description="what is counted")
+    value: float = pa.Field(description="the figure")
+    unit: str = pa.Field(description="images, files, annotations, pixels, …")
+    evidence: str = pa.Field(nullable=True, description="ids or paths behind the figure, as JSON, the first twenty")
+
+
+class Splits(_Table):
+    """One row an accepted image: the split it belongs to, or none for one that is kept out of training."""
+
+    image_id: str = pa.Field(unique=True, str_matches=SHA256, description="SHA-256 of the bytes")
+    split: str = pa.Field(nullable=True, description="name of the split; none if the image is unlabelled and left out")
+    unit: str = pa.Field(str_matches=SHA256, description="smallest image id among all that must stay together")
+
+
+class Shards(_Table):
+    """One row a shard file."""
+
+    format: str = pa.Field(description="shard format")
+    split: str = pa.Field(description="name of the split")
+    key: str = pa.Field(unique=True, description="where it lies below the store's root")
+    samples: int = pa.Field(gt=0, description="images in it")
+    bytes: int = pa.Field(gt=0, description="size of the file")
+    sha256: str = pa.Field(str_matches=SHA256, description="hash of the file")
+
+
+class Release(_Table):
+    """One row an object that the commit record names."""
+
+    key: str = pa.Field(unique=True, description="where it lies below the store's root")
+    role: str = pa.Field(isin=("table", "shard", "index"), description="what it is")
+    size_bytes: int = pa.Field(gt=0, description="size of the object")
+    sha256: str = pa.Field(str_matches=SHA256, description="hash of the object")
+
+
+TABLES: Final[dict[str, type[pa.DataFrameModel]]] = {
+    "raw_images": RawImages,
+    "annotations": Annotations,
+    "manifest": Manifest,
+    "quarantine": Quarantine,
+    "quality_report": QualityReport,
+    "splits": Splits,
+    "shards": Shards,
+    "release": Release,
+    "probes": Probes,
+}
+TABLE_VERSIONS: Final = dict.fromkeys(TABLES, 1)
+
+
+def polars_schema(table: str) -> dict[str, pl.DataType]:
+    """Column name → polars dtype of a table, for building a frame that may be empty."""
+    columns = TABLES[table].to_schema().columns
+    return {name: column.dtype.type for name, column in columns.items()}
+
+
+def to_frame(table: str, rows: list[dict[str, object]]) -> pl.DataFrame:
+    """Rows as the frame of `table`, sorted by its first column; shape (len(rows), columns of the table)."""
+    schema = polars_schema(table)
+    return pl.DataFrame(rows, schema=schema, orient="row").sort(next(iter(schema)), maintain_order=True)
