@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
@@ -92,9 +93,24 @@ def _failed_checks(result: dg.ExecuteInProcessResult, severity: str) -> Iterable
 
 
 def _failed_steps(result: dg.ExecuteInProcessResult) -> Iterable[str]:
-    for event in result.get_step_failure_events():
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        if error is not None and "DagsterAssetCheckFailedError" not in (error.cls_name or ""):
-            yield f"step {event.step_key}: {error.cls_name}: {error.message.strip().removeprefix(f'{error.cls_name}: ')}"
+    """A line for each step that raised, and for the run itself if it fell before any step."""
+    said = False
+    for event in result.all_events:
+        if event.is_step_failure:
+            said = True
+            error = _first_cause(event.step_failure_data.error)
+            if error is not None and error.cls_name != "DagsterAssetCheckFailedError":
+                yield f"step {event.step_key}: {_in_words(error)}"
+        elif event.is_run_failure and not said:
+            error = _first_cause(event.job_failure_data.error)
+            yield f"run: {_in_words(error) if error else event.message}"
+
+
+def _first_cause(error: Any) -> Any:
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error
+
+
+def _in_words(error: Any) -> str:
+    return f"{error.cls_name}: {error.message.strip().removeprefix(f'{error.cls_name}: ')}"

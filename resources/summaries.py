@@ -31,7 +31,7 @@ def summarize(version: VersionStore, config: DatasetConfig) -> dict[str, Any]:
         "committed": record is not None,
         "digest": record.digest if record else None,
         **counts.model_dump(),
-        "splits": splits,
+        "splits": {name: splits[name] for name in config.split.ratios if name in splits},
         "checks": [verdict.model_dump(include=_CHECK_KEYS) for verdict in checks],
         "shards": rows,
         "commit": version.commit_key,

@@ -34,7 +34,7 @@ def parse(data: bytes, path: str, config: DatasetConfig) -> Iterator[Entry]:
     lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
     rows = (row for row in lines if row)
     try:
-        layout = _layout(next(rows, []), config.annotations.columns)
+        layout = _layout(next(rows, list[str]()), config.annotations.columns)
         if isinstance(layout, Entry):
             yield layout
             return

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import cache, cached_property
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from cv_assets.domain.annotations.paths import (
     folder_of,
@@ -16,8 +16,10 @@ from cv_assets.domain.annotations.paths import (
 from cv_assets.domain.annotations.records import Entry, Sources
 from cv_assets.domain.annotations.text import listed, shown
 
-# Keys are compared by at most so many last parts, so that a path of a thousand folders stays cheap.
-MAX_TAIL_PARTS: Final = 16
+# So many last parts of a key and topmost folders of a path are compared: a path of a thousand folders stays cheap.
+MAX_PARTS: Final = 16
+
+Value = TypeVar("Value")
 
 
 class Match(NamedTuple):
@@ -36,28 +38,39 @@ def no_file(detail: str) -> Match:
     return Match(None, "no-file", detail)
 
 
+def _grouped(pairs: Iterable[tuple[str, Value]]) -> dict[str, list[Value]]:
+    groups: dict[str, list[Value]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return dict(groups)
+
+
+def _tails(key: str) -> list[str]:
+    """The last parts of a key, from the most to the name alone."""
+    parts = key.split("/")[-MAX_PARTS:]
+    return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
 class _Twins:
     """Paths that a key fits equally well; `nearest` tells them apart by the folder of the annotation file."""
 
     def __init__(self, paths: list[str]) -> None:
-        self.paths = sorted(paths)
-        self._inside: dict[str, list[str]] = defaultdict(list)
-        self._below: dict[str, list[str]] = defaultdict(list)
-        if len(paths) > 1:
-            self._index()
+        self._paths = sorted(paths)
 
-    def _index(self) -> None:
-        for path in self.paths:
-            self._inside[folder_of(path)].append(path)
-            for folder in folders_upward(path):
-                self._below[folder].append(path)
+    @cached_property
+    def _inside(self) -> dict[str, list[str]]:
+        return _grouped((folder_of(path), path) for path in self._paths)
+
+    @cached_property
+    def _below(self) -> dict[str, list[str]]:
+        return _grouped((folder, path) for path in self._paths for folder in folders_upward(path)[-MAX_PARTS:])
 
     def nearest(self, folders: list[str]) -> Match:
         """The only path, the only one right in `folders[0]`, or the only one below the first folder with any."""
-        if len(self.paths) == 1:
-            return Match(self.paths[0])
+        if len(self._paths) == 1:
+            return Match(self._paths[0])
         own = self._inside.get(folders[0], [])
-        found = own if len(own) == 1 else next(filter(None, map(self._below.get, folders)), self.paths)
+        found = own if len(own) == 1 else next(filter(None, map(self._below.get, folders)), self._paths)
         if len(found) == 1:
             return Match(found[0])
         return Match(None, "ambiguous-file", f"{len(found)} files fit: {listed(found)}")
@@ -67,11 +80,9 @@ class _Keys:
     """Paths under the keys that they are looked up by: whole paths, or paths without their extension."""
 
     def __init__(self, keyed: Iterable[tuple[str, str]]) -> None:
-        self._paths: dict[str, list[str]] = defaultdict(list)
-        self._named: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        for key, path in keyed:
-            self._paths[key].append(path)
-            self._named[key.rpartition("/")[2]].append((key, path))
+        pairs = tuple(keyed)
+        self._paths = _grouped(pairs)
+        self._named = _grouped((key.rpartition("/")[2], (key, path)) for key, path in pairs)
         self._tails_of = cache(self._index_tails)
 
     def exactly(self, key: str) -> _Twins | None:
@@ -88,20 +99,15 @@ class _Keys:
 
     def ending_like(self, key: str) -> _Twins | None:
         """Paths that share the most last parts with `key`, at least the name."""
-        parts = key.split("/")[-MAX_TAIL_PARTS:]
-        named = self._named.get(parts[-1], [])
+        name = key.rpartition("/")[2]
+        named = self._named.get(name, [])
         if len(named) < 2:  # nearly every name is unique: its tails are not worth their memory
             return _Twins([path for _, path in named]) if named else None
-        tails = self._tails_of(parts[-1])
-        return next(filter(None, (tails.get("/".join(parts[start:])) for start in range(len(parts)))), None)
+        return next(filter(None, map(self._tails_of(name).get, _tails(key))), None)
 
     def _index_tails(self, name: str) -> dict[str, _Twins]:
         """Every tail of the keys that end in `name`, so that a name shared by thousands is not searched each time."""
-        paths: dict[str, list[str]] = defaultdict(list)
-        for key, path in self._named[name]:
-            parts = key.split("/")[-MAX_TAIL_PARTS:]
-            for start in range(len(parts)):
-                paths["/".join(parts[start:])].append(path)
+        paths = _grouped((tail, path) for key, path in self._named[name] for tail in _tails(key))
         return {tail: _Twins(fitting) for tail, fitting in paths.items()}
 
 

@@ -1,0 +1,83 @@
+"""What many tests stand on: the real data sets, a store of their own, and a line that is run as people run it."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cv_assets.domain.drawing import draw_uploads
+from cv_assets.runs import RunOutcome, run_line
+from resources.object_store import ObjectStore, open_store
+from resources.settings import PROJECT_ROOT
+from resources.summaries import find_version, summarize
+from resources.versions import VersionStore
+from schemas.datasets import DatasetConfig
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real data sets; the test is skipped where they are not."""
+    folder = Path(os.environ.get("CV_ASSETS_TEST_DATA") or PROJECT_ROOT.parent / "shared" / "data")
+    if not (folder / "bccd").is_dir():
+        pytest.skip(f"the real data sets are not at {folder}; set CV_ASSETS_TEST_DATA to run this test")
+    return folder
+
+
+@dataclass(frozen=True)
+class Place:
+    """A store and a folder for uploads that belong to one test."""
+
+    folder: Path
+    uploads: Path
+    store: ObjectStore
+
+    def config(self, name: str = "shapes", **settings: Any) -> DatasetConfig:
+        """A dataset over `uploads`."""
+        return DatasetConfig.model_validate({"name": name, "source": {"url": str(self.uploads)}, **settings})
+
+    def run(self, config: DatasetConfig, *, version: str | None = None, select: str | None = None) -> RunOutcome:
+        """Run the line in this process."""
+        return run_line(config, [config], self.store, version=version, select=select)
+
+    def summary(self, config: DatasetConfig, version: str | None = None) -> dict[str, Any]:
+        """What `show --json` says."""
+        return summarize(find_version(self.store, config.name, version), config)
+
+    def version(self, config: DatasetConfig, version: str) -> VersionStore:
+        """The records of a version."""
+        return VersionStore(self.store, config.name, version)
+
+    def objects(self, prefix: str) -> dict[str, bytes]:
+        """Key below `prefix` → bytes, of every object there."""
+        return {key.removeprefix(prefix): self.store.get(key) for key in self.store.keys(prefix)}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """An empty place with a Dagster home of its own."""
+    home = tmp_path / "dagster"
+    home.mkdir()
+    shutil.copy(PROJECT_ROOT / ".dagster" / "dagster.yaml", home)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    monkeypatch.setenv("CV_ASSETS_STORE", str(tmp_path / "store"))
+    (tmp_path / "uploads").mkdir()
+    return Place(tmp_path, tmp_path / "uploads", open_store(str(tmp_path / "store")))
+
+
+@pytest.fixture
+def drawn(place: Place) -> Place:
+    """A place whose uploads are the drawn data set."""
+    write_files(place.uploads, draw_uploads(7))
+    return place
+
+
+def write_files(folder: Path, files: Any) -> None:
+    """Write (path, bytes) pairs below a folder."""
+    for path, data in files:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+
+

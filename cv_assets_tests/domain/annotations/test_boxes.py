@@ -1,0 +1,73 @@
+"""Boxes of images whose file asks to be turned."""
+
+import json
+
+import pytest
+
+from cv_assets.domain.annotations.records import StoredSize
+from cv_assets_tests.domain.annotations.landing import Landing, boxes, voc, voc_object
+
+# the file holds 100 by 50 pixels; upright, by orientation, the image is 50 by 100 or 100 by 50
+AS_STORED = (10, 5, 30, 15)
+UPRIGHT = {
+    1: (10, 5, 30, 15),
+    2: (70, 5, 90, 15),  # mirrored
+    3: (70, 35, 90, 45),  # turned by 180°
+    4: (10, 35, 30, 45),  # upside down
+    5: (5, 10, 15, 30),  # transposed
+    6: (35, 10, 45, 30),  # turned by 90° clockwise
+    7: (35, 70, 45, 90),  # transversed
+    8: (5, 70, 15, 90),  # turned by 90° counter-clockwise
+}
+
+
+def size(orientation):
+    return StoredSize(50, 100, orientation) if orientation >= 5 else StoredSize(100, 50, orientation)
+
+
+def read_voc(orientation, frame, declared=None, stored=None):
+    text = voc("a.jpg", voc_object("cat", *AS_STORED), size=declared)
+    landing = Landing(["a.jpg"], {"a.xml": text}, {"a.jpg": stored or size(orientation)})
+    (box,) = boxes(landing.annotations(format="voc", frame=frame))
+    return box
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_frame_upright_leaves_a_box_as_it_is(orientation):
+    assert read_voc(orientation, "upright", (100, 50)) == AS_STORED
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_frame_stored_turns_a_box_with_its_image(orientation):
+    assert read_voc(orientation, "stored") == UPRIGHT[orientation]
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_frame_auto_turns_a_box_whose_file_declares_the_stored_size(orientation):
+    assert read_voc(orientation, "auto", (100, 50)) == UPRIGHT[orientation]
+
+
+KEPT = [
+    (6, (50, 100), None),  # declares the upright size
+    (6, None, None),  # declares none
+    (6, (640, 480), None),  # declares that of another image
+    (6, (100, 100), StoredSize(100, 100, 6)),  # a square tells nothing
+    (3, (100, 50), None),  # turned by 180° both sizes are equal
+    (1, (50, 100), None),  # declares swapped sides of an image that is not turned
+]
+
+
+@pytest.mark.parametrize(("orientation", "declared", "stored"), KEPT)
+def test_frame_auto_leaves_a_box_where_nothing_speaks_for_the_stored_image(orientation, declared, stored):
+    assert read_voc(orientation, "auto", declared, stored) == AS_STORED
+
+
+@pytest.mark.parametrize(("declared", "box"), [((100, 50), UPRIGHT[6]), ((50, 100), AS_STORED)])
+def test_coco_declares_the_size_of_its_images_too(declared, box):
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": declared[0], "height": declared[1]}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [10, 5, 20, 10]}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    landing = Landing(["a.jpg"], {"a.json": json.dumps(content)}, {"a.jpg": size(6)})
+    assert boxes(landing.annotations(format="coco")) == [box]

@@ -1,0 +1,140 @@
+"""The table as a whole: what has a row, which reason wins, and that order does not matter."""
+
+import json
+import time
+
+import polars as pl
+import pytest
+
+from cv_assets.domain.annotations.table import build_annotations
+from cv_assets_tests.domain.annotations.landing import BOX, Landing, boxes, column, image_id, voc, voc_object
+from schemas.codes import ANNOTATION_REASONS
+from schemas.datasets import DatasetConfig
+
+CSV = "image,label,x,y,X,Y\n"
+COLUMNS = {"x_min": "x", "y_min": "y", "x_max": "X", "y_max": "Y"}
+
+
+def every_reason() -> Landing:
+    """A source in which each reason occurs."""
+    objects = (voc_object("cat", 1, 2, 3, 4), voc_object("dog", 1, 2, 3, "nan"))
+    return Landing(
+        images=["a.jpg", "empty.jpg", "none.jpg", "big.jpg", "torn.jpg", "x/two.jpg", "y/two.jpg"],
+        labels={
+            "a.xml": voc("a.jpg", *objects),
+            "big.xml": voc("big.jpg", *objects),
+            "empty.xml": voc("empty.jpg"),
+            "lost.xml": voc("lost.jpg", *objects),
+            "torn.xml": voc("torn.jpg"),
+            "two.xml": voc("two.jpg", *objects),
+            "broken.xml": "<annotation>",
+        },
+        rejected=["big.jpg"],
+        undecodable=["torn.jpg"],
+    )
+
+
+def test_each_reason_keeps_what_is_known():
+    frame = every_reason().annotations(format="voc")
+    yes, box = True, [1.0, 2.0, 3.0, 4.0]
+    expected = {
+        # annotation: label, image path, has an image id, box, reason
+        "a.xml#1": ("cat", "a.jpg", yes, box, None),
+        "a.xml#2": ("dog", "a.jpg", yes, None, "invalid-box"),
+        "big.xml#1": ("cat", "big.jpg", False, box, "file-quarantined"),
+        "big.xml#2": ("dog", "big.jpg", False, None, "file-quarantined"),  # the image before the box
+        "broken.xml#0": (None, None, False, None, "unparsable"),
+        "empty.xml#0": (None, "empty.jpg", yes, None, "no-object"),
+        "lost.xml#1": ("cat", None, False, box, "no-file"),
+        "lost.xml#2": ("dog", None, False, None, "no-file"),
+        "none.jpg#0": (None, "none.jpg", yes, None, "no-label"),
+        "torn.xml#0": (None, "torn.jpg", False, None, "file-quarantined"),
+        "two.xml#1": ("cat", None, False, box, "ambiguous-file"),
+        "two.xml#2": ("dog", None, False, None, "ambiguous-file"),
+        "x/two.jpg#0": (None, "x/two.jpg", yes, None, "no-label"),
+        "y/two.jpg#0": (None, "y/two.jpg", yes, None, "no-label"),
+    }
+    found = {
+        row["annotation_id"]: (
+            row["label"],
+            row["image_path"],
+            row["image_id"] is not None,
+            None if row["x_min_px"] is None else [row[name] for name in BOX],
+            row["reason"],
+        )
+        for row in frame.to_dicts()
+    }
+    assert found == expected
+    assert set(frame["reason"].drop_nulls()) == set(ANNOTATION_REASONS)
+    assert frame.filter(pl.col("reason").is_not_null() & (pl.col("reason") != "no-object"))["detail"].null_count() == 0
+
+
+def test_a_row_tells_all_that_is_wrong_in_one_line():
+    row = every_reason().annotations(format="voc").filter(pl.col("annotation_id") == "lost.xml#2").to_dicts()[0]
+    assert row["detail"].startswith("no image file fits 'lost.jpg'; expected four finite numbers as xmin")
+
+
+def test_each_path_of_equal_bytes_has_its_own_rows():
+    landing = Landing(["a.jpg", "twin.jpg"], {"l.csv": "image,label\na.jpg,cat\n"}, same_bytes={"twin.jpg": "a.jpg"})
+    assert column(landing.annotations(format="csv"), "image_path", "image_id", "label", "reason") == [
+        ("a.jpg", image_id("a.jpg"), "cat", None),
+        ("twin.jpg", image_id("a.jpg"), None, "no-label"),
+    ]
+
+
+def test_an_image_without_annotation_that_was_rejected_has_no_row():
+    landing = Landing(["a.jpg", "b.jpg"], {}, rejected=["a.jpg"], undecodable=["b.jpg"])
+    assert landing.annotations(format="csv").is_empty()
+
+
+def test_an_annotation_file_that_the_snapshot_rejected_is_not_read():
+    landing = Landing(["a.jpg"], {"a.xml": voc("a.jpg")}, rejected=["a.xml"])
+    assert column(landing.annotations(format="voc"), "reason") == ["no-label"]
+
+
+@pytest.mark.parametrize("name", ["folder", "csv", "voc", "coco", "yolo", "none"])
+def test_an_empty_source_gives_an_empty_table(name):
+    assert Landing().annotations(format=name).is_empty()
+
+
+def test_the_order_of_files_does_not_matter():
+    landing = every_reason()
+    config = DatasetConfig.model_validate(
+        {"name": "drawn", "source": {"url": "/x"}, "annotations": {"format": "voc", "include": ["*"]}}
+    )
+    frames = [
+        build_annotations(config, files, landing.reader, landing.stored_sizes)
+        for files in (landing.files, landing.files.reverse(), landing.files.sample(fraction=1, shuffle=True, seed=3))
+    ]
+    assert frames[0].equals(frames[1])
+    assert frames[0].equals(frames[2])
+
+
+def test_what_reading_raises_is_not_taken_for_broken_content():
+    def read(sha256):
+        raise ValueError("the store is gone")
+
+    landing = Landing(["a.jpg"], {"a.xml": voc("a.jpg")})
+    config = DatasetConfig.model_validate(
+        {"name": "drawn", "source": {"url": "/x"}, "annotations": {"format": "voc", "include": ["*"]}}
+    )
+    with pytest.raises(ValueError, match="the store is gone"):
+        build_annotations(config, landing.files, read, landing.stored_sizes)
+
+
+def test_a_hundred_thousand_boxes_take_seconds():
+    images = [f"images/{number}.jpg" for number in range(5_000)]
+    content = {
+        "images": [{"id": number, "file_name": f"{number}.jpg"} for number in range(5_000)],
+        "annotations": [
+            {"id": n, "image_id": n % 5_000, "category_id": 1, "bbox": [n % 90, 1, 5, 5], "iscrowd": 0}
+            for n in range(100_000)
+        ],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    landing = Landing(images, {"annotations/ann.json": json.dumps(content)})
+    start = time.perf_counter()
+    frame = landing.annotations(format="coco")
+    assert time.perf_counter() - start < 10
+    assert (frame.height, frame["reason"].null_count()) == (100_000, 100_000)
+    assert boxes(frame.head(1)) == [(0, 1, 5, 6)]

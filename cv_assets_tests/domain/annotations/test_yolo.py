@@ -1,0 +1,194 @@
+"""YOLO label files."""
+
+import json
+
+import pytest
+
+from cv_assets.domain.annotations.records import StoredSize
+from cv_assets_tests.domain.annotations.landing import Landing, boxes, column
+
+NAMES = {"data.yaml": "nc: 2\nnames: [cat, dog]\n"}
+
+
+def read(labels, images=("a.jpg",), **config):
+    return Landing(images, labels).annotations(format="yolo", **config)
+
+
+def lines(text, **names):
+    return read({"a.txt": text, **(names or NAMES)})
+
+
+def test_ratios_of_the_sides_become_pixels():
+    frame = lines("0 0.5 0.5 0.2 0.4\n\n1 0.1 0.2 0.2 0.4\r\n")
+    assert column(frame, "annotation_id", "image_path", "named", "label", "reason") == [
+        ("a.txt#1", "a.jpg", "a", "cat", None),
+        ("a.txt#3", "a.jpg", "a", "dog", None),
+    ]
+    assert boxes(frame) == [pytest.approx((40, 15, 60, 35)), pytest.approx((0, 0, 20, 20))]
+
+
+def test_a_polygon_becomes_the_box_round_it_and_is_kept():
+    frame = lines("1 0.1 0.1 0.5 0.2 0.3 0.9\n")
+    assert boxes(frame) == [pytest.approx((10, 5, 50, 45))]
+    assert json.loads(frame["attributes"][0]) == {"polygon_ratio": [[0.1, 0.1], [0.5, 0.2], [0.3, 0.9]]}
+
+
+def test_keypoints_are_not_taken_for_a_polygon_where_the_yaml_declares_them():
+    text = "0 0.5 0.5 0.2 0.4 0.1 0.2 2 0.3 0.4 1\n"
+    frame = lines(text, **{"data.yaml": "kpt_shape: [2, 3]\nnames: [cat]\n"})
+    assert boxes(frame) == [pytest.approx((40, 15, 60, 35))]
+    assert json.loads(frame["attributes"][0]) == {"keypoints_ratio": [0.1, 0.2, 2, 0.3, 0.4, 1]}
+
+
+@pytest.mark.parametrize("text", ["", "\n", "  \r\n\n", "\ufeff"])
+def test_an_empty_file_says_that_its_image_shows_no_object(text):
+    frame = lines(text)
+    assert column(frame, "annotation_id", "image_path", "reason") == [("a.txt#0", "a.jpg", "no-object")]
+
+
+LINES = [
+    # line, label, reason
+    ("0 0.5 0.5 0.2", None, "unparsable"),  # too few numbers
+    ("0 0.5 0.5 0.2 0.4 0.9", None, "unparsable"),  # six: neither a box nor a polygon
+    ("cat 0.5 0.5 0.2 0.4", None, "unparsable"),
+    ("-1 0.5 0.5 0.2 0.4", None, "unparsable"),
+    ("0.5 0.5 0.5 0.2 0.4", None, "unparsable"),
+    ("nan 0.5 0.5 0.2 0.4", None, "unparsable"),
+    ("1.0 0.5 0.5 0.2 0.4", "dog", None),  # some exporters write whole numbers so
+    ("7 0.5 0.5 0.2 0.4", None, "unparsable"),  # no such class
+    ("1 nan 0.5 0.2 0.4", "dog", "invalid-box"),
+    ("1 0.5 0.5 inf 0.4", "dog", "invalid-box"),
+    ("1 0.5 wide 0.2 0.4", "dog", "invalid-box"),
+    ("1 1e308 0.5 1e308 0.4", "dog", "invalid-box"),  # times the width it is no number any more
+    ("1 0.1 0.1 0.5 nan 0.3 0.9", "dog", "invalid-box"),
+    ("1 5 5 2 2", "dog", None),  # outside its image: a finding for later
+    ("data/obj_train_data/1.jpg", None, "unparsable"),  # a list of images, read as labels by a wide include
+]
+
+
+@pytest.mark.parametrize(("line", "label", "reason"), LINES)
+def test_a_broken_line_is_one_row_and_leaves_the_others_alone(line, label, reason):
+    frame = lines(f"0 0.5 0.5 0.2 0.4\n{line}\n0 0.5 0.5 0.2 0.4")
+    assert column(frame, "label", "reason") == [("cat", None), (label, reason), ("cat", None)]
+    assert set(frame["image_path"]) == {"a.jpg"}
+
+
+def test_a_file_that_is_not_utf_8_is_one_row():
+    frame = read({"a.txt": b"\xff\xfe0 0.5", **NAMES})
+    assert column(frame, "annotation_id", "reason") == [("a.jpg#0", "no-label"), ("a.txt#0", "unparsable")]
+
+
+CLASS_FILES = [
+    {"data.yaml": "names: [cat, dog]"},
+    {"data.yaml": "path: ../x\nnc: 2\nnames:\n  0: cat\n  1: dog\n"},
+    {"data.yaml": "names: {1: dog, 0: cat}"},
+    {"dataset.yml": "names:\n- cat\n- 'dog'\n"},
+    {"classes.txt": "cat\ndog\n\n"},
+    {"classes.txt": "\ufeffcat\r\ndog"},
+    {"obj.names": "cat\ndog\n"},
+    {"data.yaml": "names: [cat, dog]", "classes.txt": "x\ny\n"},  # of two in a folder, the YAML
+]
+
+
+@pytest.mark.parametrize("files", CLASS_FILES)
+def test_class_names_come_from_any_of_the_usual_files(files):
+    assert column(lines("1 0.5 0.5 0.2 0.4", **files), "label", "reason") == [("dog", None)]
+
+
+def test_class_names_come_from_the_nearest_folder_upward():
+    line = "0 0.5 0.5 0.2 0.4"
+    labels = {
+        "classes.txt": "root\n",
+        "x/data.yaml": "names: [x]",
+        "x/train/labels/1.txt": line,
+        "y/1.txt": line,
+    }
+    frame = read(labels, images=["x/train/images/1.jpg", "y/1.jpg"])
+    assert column(frame, "annotation_id", "label") == [("x/train/labels/1.txt#1", "x"), ("y/1.txt#1", "root")]
+
+
+@pytest.mark.parametrize("word", ["no", "yes", "null", "1", "1.5", "2024-01-01", "~"])
+def test_a_class_that_yaml_would_take_for_something_else_keeps_its_name(word):
+    assert column(lines("0 0.5 0.5 0.2 0.4", **{"data.yaml": f"names: [{word}]"}), "label") == [word]
+
+
+BROKEN_CLASS_FILES = [
+    ("nc: 2\n", "`names`"),
+    ("names: cat\n", "`names`"),
+    ("names: []\n", "`names`"),
+    ("- cat\n", "`names`"),
+    ("names: [cat, {a: b}]\n", "expected text as the name of class 1"),
+    ("names: [cat, '']\n", "expected text as the name of class 1"),
+    ("names: {first: cat}\n", "invalid literal"),
+    ("nc: 3\nnames: [cat, dog]\n", "found 2 names and nc '3'"),
+    ("names: [cat", "ParserError"),
+    (b"names: [\xff]", "ReaderError"),
+]
+
+
+@pytest.mark.parametrize(("text", "detail"), BROKEN_CLASS_FILES)
+def test_a_broken_class_file_is_one_row_and_its_labels_have_no_name(text, detail):
+    frame = lines("0 0.5 0.5 0.2 0.4", **{"data.yaml": text})
+    assert column(frame, "annotation_id", "label", "reason") == [
+        ("a.txt#1", None, "unparsable"),
+        ("data.yaml#0", None, "unparsable"),
+    ]
+    assert detail in frame["detail"][1]
+    assert "include a data.yaml" in frame["detail"][0]
+
+
+PAIRS = [
+    # label file, images, the one it belongs to
+    ("labels/train/1.txt", ["images/train/1.jpg", "images/val/1.jpg"], "images/train/1.jpg"),
+    ("train/labels/1.txt", ["train/images/1.png", "val/images/1.png"], "train/images/1.png"),
+    ("labels/labels/1.txt", ["labels/images/1.jpg", "images/labels/1.jpg"], "labels/images/1.jpg"),  # the last one
+    ("labels/1.txt", ["images/1.jpg", "labels/1.jpg"], "images/1.jpg"),  # the mirrored folder before the own
+    ("obj/1.txt", ["obj/1.jpg", "1.jpg"], "obj/1.jpg"),  # beside it
+    ("Annotations/1.txt", ["Images/1.jpg"], "Images/1.jpg"),  # the only one of its stem
+    ("Annotations/x/1.txt", ["Images/x/1.jpg", "Images/y/1.jpg"], "Images/x/1.jpg"),  # the longest path alike
+    ("labels/1.jpg.txt", ["images/1.jpg"], "images/1.jpg"),
+    ("a.b.txt", ["a.b.jpg", "a.c.jpg"], "a.b.jpg"),
+]
+
+
+@pytest.mark.parametrize(("label_path", "images", "expected"), PAIRS)
+def test_a_label_file_meets_its_image_by_path(label_path, images, expected):
+    frame = read({label_path: "0 0.5 0.5 0.2 0.4", **NAMES}, images=images)
+    assert column(frame.filter(frame["label"] == "cat"), "image_path", "reason") == [(expected, None)]
+
+
+def test_two_images_of_one_stem_beside_a_label_file_are_ambiguous():
+    frame = read({"1.txt": "0 0.5 0.5 0.2 0.4", **NAMES}, images=["1.jpg", "1.png"])
+    row = frame.filter(frame["annotation_id"] == "1.txt#1").to_dicts()[0]
+    assert (row["label"], row["image_path"], row["reason"]) == ("cat", None, "ambiguous-file")
+    assert row["detail"] == "2 files fit: 1.jpg, 1.png"
+
+
+def test_an_image_that_has_its_own_label_file_is_not_given_to_another():
+    labels = {"labels/train/1.txt": "0 0.5 0.5 0.2 0.4", "labels/val/1.txt": "1 0.5 0.5 0.2 0.4", **NAMES}
+    frame = read(labels, images=["images/val/1.jpg"])  # the picture of train/1.txt is lost
+    assert column(frame, "label", "image_path", "reason") == [
+        ("cat", None, "no-file"),
+        ("dog", "images/val/1.jpg", None),
+    ]
+
+
+def test_without_its_image_a_label_has_no_box_because_pixels_cannot_be_told():
+    frame = read({"a.txt": "0 0.5 0.5 0.2 0.4", **NAMES}, images=[])
+    assert column(frame, "label", "x_min_px", "reason") == [("cat", None, "no-file")]
+
+
+def test_a_readme_among_the_labels_is_unparsable_lines():
+    frame = read({"labels/README.txt": "Some words.\nMore.\n", **NAMES}, images=[])
+    assert column(frame, "annotation_id", "reason") == [
+        ("labels/README.txt#1", "unparsable"),
+        ("labels/README.txt#2", "unparsable"),
+    ]
+
+
+def test_ratios_are_of_the_upright_image_unless_the_dataset_says_stored():
+    # the upright image is 50 wide and 100 high; its file holds 100 by 50 and asks for a quarter turn
+    landing = Landing(["a.jpg"], {"a.txt": "0 0.25 0.5 0.5 1", **NAMES}, {"a.jpg": StoredSize(50, 100, 6)})
+    left_half, upper_half = (0, 0, 25, 100), (0, 0, 50, 50)  # turned clockwise, left becomes up
+    for frame, box in {"auto": left_half, "upright": left_half, "stored": upper_half}.items():
+        assert boxes(landing.annotations(format="yolo", frame=frame)) == [box]

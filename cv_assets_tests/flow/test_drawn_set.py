@@ -1,0 +1,106 @@
+"""The whole line on the data set that the project draws."""
+
+import hashlib
+import io
+import tarfile
+
+import pytest
+from PIL import Image
+
+from cv_assets_tests.conftest import Place
+from schemas.datasets import DatasetConfig
+
+GROUPED = {"group_by": {"path_pattern": r"(?P<group>camera\d+)_"}, "shards": {"max_bytes": "100kB"}}
+
+
+@pytest.fixture
+def config(drawn: Place) -> DatasetConfig:
+    return drawn.config(**GROUPED)
+
+
+def test_uploads_become_a_committed_version_with_every_file_accounted_for(drawn: Place, config: DatasetConfig):
+    outcome = drawn.run(config)
+    assert outcome.success, outcome.failures
+
+    summary = drawn.summary(config)
+    assert (summary["version"], summary["committed"]) == ("v1", True)
+    assert summary["files"] == 125
+    assert summary["images"] == 122  # 125 less a text file, a cut-off photo and a duplicate
+    assert summary["quarantined"] == 2
+    assert summary["duplicate_groups"] == 1
+    assert sum(summary["splits"].values()) == 122
+    assert all(check["passed"] for check in summary["checks"] if check["severity"] == "ERROR")
+    reasons = drawn.version(config, "v1").load_table("quarantine").select("path", "stage", "reason").rows()
+    assert reasons == [
+        ("circle/camera02_cut_off.jpg", "probe", "undecodable"),
+        ("square/notes.txt", "snapshot", "format-not-allowed"),
+    ]
+
+
+def test_the_same_uploads_make_the_same_bytes_under_another_version_name(drawn: Place, config: DatasetConfig):
+    assert drawn.run(config).success
+    assert drawn.run(config).version == "v2"
+
+    first, second = (drawn.objects(f"datasets/shapes/versions/{version}/") for version in ("v1", "v2"))
+    shards = [key for key in first if key.startswith("shards/") and key.endswith(".tar")]
+    assert len(shards) > 3
+    assert [first[key] for key in shards] == [second[key] for key in shards]
+    tables = [f"tables/{name}.parquet" for name in ("raw_images", "annotations", "manifest", "quarantine", "splits")]
+    assert [first[key] for key in tables] == [second[key] for key in tables]
+    assert drawn.summary(config, "v1")["digest"] == drawn.summary(config, "v2")["digest"]
+
+
+def test_a_rerun_of_a_committed_version_changes_nothing_and_does_not_look_at_the_source(drawn: Place, config: DatasetConfig):
+    assert drawn.run(config).success
+    before = drawn.objects("datasets/shapes/versions/v1/")
+    (drawn.uploads / "circle" / "late.png").write_bytes((drawn.uploads / "circle" / "camera01_5.png").read_bytes() + b" ")
+
+    assert drawn.run(config, version="v1").success
+    assert drawn.objects("datasets/shapes/versions/v1/") == before
+    assert drawn.run(config).version == "v2"
+    assert drawn.summary(config, "v2")["files"] == 126
+
+
+def test_a_committed_version_refuses_another_configuration(drawn: Place, config: DatasetConfig):
+    assert drawn.run(config).success
+    before = drawn.objects("datasets/shapes/versions/v1/")
+
+    other = drawn.config(**GROUPED, split={"train": 0.5, "val": 0.5})
+    outcome = drawn.run(other, version="v1")
+    assert not outcome.success
+    assert "never overwritten" in "\n".join(outcome.failures)
+    assert drawn.objects("datasets/shapes/versions/v1/") == before
+
+
+def test_cameras_stay_on_one_side_and_a_turned_photo_is_packed_upright(drawn: Place, config: DatasetConfig):
+    assert drawn.run(config).success
+    version = drawn.version(config, "v1")
+    manifest, splits = version.load_table("manifest"), version.load_table("splits")
+    by_camera = manifest.join(splits, on="image_id").explode("groups").group_by("groups").agg("split")
+    assert all(len(set(row)) == 1 for row in by_camera["split"])
+
+    turned = manifest.filter(manifest["exif_orientation"] == 6).row(0, named=True)
+    assert (turned["width_px"], turned["height_px"]) == (112, 96)  # stored 96 × 112
+    packed = _members(drawn, config)[f"{turned['image_id']}.jpg"]
+    with Image.open(io.BytesIO(packed)) as image:
+        assert image.size == (112, 96)
+        assert image.getexif().get(0x0112) is None
+
+
+def test_every_other_packed_image_is_the_upload_byte_for_byte(drawn: Place, config: DatasetConfig):
+    assert drawn.run(config).success
+    images = {name: data for name, data in _members(drawn, config).items() if name.endswith((".jpg", ".png"))}
+    changed = [name for name, data in images.items() if hashlib.sha256(data).hexdigest() != name.split(".")[0]]
+    assert len(images) == 122
+    assert len(changed) == 1  # the turned photo
+
+
+def _members(place: Place, config: DatasetConfig) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for shard in place.summary(config)["shards"]:
+        with tarfile.open(fileobj=io.BytesIO(place.store.get(shard["key"]))) as opened:
+            for member in opened:
+                content = opened.extractfile(member)
+                assert content is not None
+                found[member.name] = content.read()
+    return found
