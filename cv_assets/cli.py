@@ -59,7 +59,9 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
     for line in outcome.failures:
         click.echo(f"failed: {line}", err=True)
     if outcome.failures or not outcome.success:
-        click.echo(f"{dataset}@{outcome.version} did not pass; look at run {outcome.run_id} in the UI (`make dev`)", err=True)
+        click.echo(
+            f"{dataset}@{outcome.version} did not pass; look at run {outcome.run_id} in the UI (`make dev`)", err=True
+        )
     summary = summarize(find_version(store, dataset, outcome.version), config) if outcome.success else {}
     if as_json:
         found = {"run_id": outcome.run_id, "success": outcome.success, "failures": outcome.failures}
@@ -86,7 +88,15 @@ def list_datasets(as_json: bool) -> None:
         for name in sort_versions(list_versions(store, config.name)) or [None]:
             record = VersionStore(store, config.name, name).commit() if name else None
             images, digest = (record.counts.images, record.digest) if record else (None, None)
-            rows.append({"dataset": config.name, "version": name, "committed": record is not None, "images": images, "digest": digest})
+            rows.append(
+                {
+                    "dataset": config.name,
+                    "version": name,
+                    "committed": record is not None,
+                    "images": images,
+                    "digest": digest,
+                }
+            )
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -148,7 +158,15 @@ def _find(dataset: str) -> "tuple[DatasetConfig, list[DatasetConfig]]":
 def _print_summary(summary: dict[str, Any], store: str) -> None:
     state = f"committed, digest {summary['digest'][:16]}" if summary["committed"] else "not committed"
     click.echo(f"{summary['dataset']}@{summary['version']}  {state}")
-    for key in ("files", "images", "quarantined", "annotations", "unlabelled_images", "labels_without_file", "duplicate_groups"):
+    for key in (
+        "files",
+        "images",
+        "quarantined",
+        "annotations",
+        "unlabelled_images",
+        "labels_without_file",
+        "duplicate_groups",
+    ):
         click.echo(f"  {key.replace('_', ' '):<22}{summary[key]:>8}")
     click.echo("  splits                " + ", ".join(f"{name} {images}" for name, images in summary["splits"].items()))
     failed = [check["name"] for check in summary["checks"] if not check["passed"]]

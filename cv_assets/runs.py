@@ -31,7 +31,12 @@ class RunOutcome:
 
 
 def run_line(
-    config: DatasetConfig, datasets: Sequence[DatasetConfig], store: ObjectStore, *, version: str | None, select: str | None
+    config: DatasetConfig,
+    datasets: Sequence[DatasetConfig],
+    store: ObjectStore,
+    *,
+    version: str | None,
+    select: str | None,
 ) -> RunOutcome:
     """Materialize the assets of one version, with their checks.
 
@@ -74,7 +79,7 @@ def _select(defs: dg.Definitions, dataset: str, select: str) -> list[dg.AssetKey
         if part.strip().startswith("+"):
             selection = selection | selection.upstream()
         chosen |= selection.resolve(graph)
-    return sorted(chosen, key=lambda key: key.path)
+    return sorted(chosen, key=lambda key: key.to_user_string())
 
 
 def _check_source(config: DatasetConfig) -> None:

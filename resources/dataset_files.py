@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 from resources.settings import PROJECT_ROOT
 from schemas.datasets import DatasetConfig
@@ -25,16 +27,14 @@ class _PlainLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(
-                None, None, "aliases (*name) are not allowed", self.peek_event().start_mark
-            )
+            raise ComposerError(None, None, "aliases (*name) are not allowed", self.peek_event().start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for place, key in enumerate(keys):
             if key in keys[:place]:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", node.start_mark)
+                raise ConstructorError(None, None, f"the key {key!r} is given twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -113,7 +113,7 @@ def _fields_at(location: tuple[int | str, ...]) -> Iterator[str]:
     """Names of the keys that the model knows at a place."""
     model: Any = DatasetConfig
     for part in location:
-        model = getattr(model.model_fields.get(part), "annotation", None)
+        model = getattr(model.model_fields.get(str(part)), "annotation", None)
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             return
     yield from model.model_fields

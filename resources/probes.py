@@ -62,5 +62,5 @@ class ProbeStore:
 
 
 def _to_row(image_id: str, answer: dict[str, Any]) -> dict[str, object]:
-    row: dict[str, object] = dict.fromkeys(polars_schema("probes"))
-    return {**row, "image_id": image_id, **(answer.get("probe") or answer["rejected"])}
+    empty = dict.fromkeys(polars_schema("probes"))
+    return {**empty, "image_id": image_id, **(answer.get("probe") or answer["rejected"])}

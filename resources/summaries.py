@@ -43,7 +43,9 @@ def find_version(store: ObjectStore, dataset: str, version: str | None) -> Versi
     names = sort_versions(list_versions(store, dataset))
     if version is not None:
         if version not in names:
-            raise ConfigurationError(f"expected a version of {dataset} among {', '.join(names) or '(none yet)'}; found {version!r}")
+            raise ConfigurationError(
+                f"expected a version of {dataset} among {', '.join(names) or '(none yet)'}; found {version!r}"
+            )
         return VersionStore(store, dataset, version)
     for name in reversed(names):
         if (found := VersionStore(store, dataset, name)).commit() is not None:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -137,7 +137,7 @@ class SplitConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    __pydantic_extra__: dict[str, float]
+    __pydantic_extra__: dict[str, float] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
 
     seed: int = 42
     stratify_by: Literal["label"] | None = "label"
@@ -147,9 +147,10 @@ class SplitConfig(BaseModel):
     @classmethod
     def _default_shares(cls, value: Any) -> Any:
         """Without any share, 70/15/15."""
-        if isinstance(value, dict) and set(value) <= set(cls.model_fields):
-            return {**value, "train": 0.7, "val": 0.15, "test": 0.15}
-        return value
+        if not isinstance(value, dict):
+            return value
+        given = cast("dict[str, Any]", value)
+        return given if set(given) - set(cls.model_fields) else {**given, "train": 0.7, "val": 0.15, "test": 0.15}
 
     @property
     def ratios(self) -> dict[str, float]:

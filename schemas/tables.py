@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import pandera.polars as pa
 import polars as pl
+from pandera.api.polars.model_config import BaseConfig
 from pandera.api.polars.types import PolarsData
 
 from schemas.codes import ANNOTATION_REASONS, FILE_ROLES, IMAGE_FORMATS, PROBE_REASONS, SNAPSHOT_REASONS
@@ -18,7 +19,7 @@ TextList = Annotated[pl.List, pl.String()]
 
 
 class _Table(pa.DataFrameModel):
-    class Config:
+    class Config(BaseConfig):
         strict = True
         ordered = True
 
@@ -40,7 +41,7 @@ class RawImages(_Table):
     )
     detail: str = pa.Field(nullable=True, description="what was found, in one line")
 
-    @pa.dataframe_check(name="rejected or hashed")
+    @pa.dataframe_check(name="rejected or hashed")  # pyright: ignore[reportUnknownMemberType] - untyped
     def _rejected_or_hashed(cls, data: PolarsData) -> pl.LazyFrame:
         return data.lazyframe.select(pl.col("reason").is_not_null() | pl.col("sha256").is_not_null())
 

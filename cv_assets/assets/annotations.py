@@ -5,7 +5,7 @@ from functools import partial
 import dagster as dg
 import polars as pl
 
-from cv_assets.assets.line import Line, result
+from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.annotations.records import StoredSize
 from cv_assets.domain.annotations.table import build_annotations
 from cv_assets.domain.manifest import image_files
@@ -25,7 +25,7 @@ def build_annotations_asset(line: Line) -> dg.AssetsDefinition:
         kinds={line.config.annotations.format},
     )
 
-    @dg.asset(**described, ins=line.ins("raw_images"))
+    @as_asset(described, ins=line.ins("raw_images"))
     def annotations(
         context: dg.AssetExecutionContext,
         object_store: ObjectStoreResource,

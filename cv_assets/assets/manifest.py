@@ -6,7 +6,7 @@ from functools import partial
 import dagster as dg
 import polars as pl
 
-from cv_assets.assets.line import Line, picture, result
+from cv_assets.assets.line import Line, as_asset, picture, result
 from cv_assets.domain.manifest import build_manifest, image_files
 from cv_assets.domain.pictures import THUMBNAIL_PX, contact_sheet, sheet_plan
 from resources.configured import EngineResource, ObjectStoreResource
@@ -27,7 +27,7 @@ def build_manifest_asset(line: Line) -> dg.AssetsDefinition:
         kinds={"pillow"},
     )
 
-    @dg.asset(**described, ins=line.ins("raw_images", "annotations"))
+    @as_asset(described, ins=line.ins("raw_images", "annotations"))
     def manifest(
         context: dg.AssetExecutionContext,
         object_store: ObjectStoreResource,

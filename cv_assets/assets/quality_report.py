@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from cv_assets.assets.line import Line, result
+from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.quality.summary import build_report
 
 
@@ -16,7 +16,7 @@ def build_quality_report(line: Line) -> dg.AssetsDefinition:
         kinds={"table"},
     )
 
-    @dg.asset(**described, ins=line.ins("raw_images", "annotations", "manifest", "quarantine"))
+    @as_asset(described, ins=line.ins("raw_images", "annotations", "manifest", "quarantine"))
     def quality_report(
         raw_images: pl.DataFrame, annotations: pl.DataFrame, manifest: pl.DataFrame, quarantine: pl.DataFrame
     ) -> dg.MaterializeResult[pl.DataFrame]:

@@ -5,7 +5,7 @@ from functools import partial
 import dagster as dg
 import polars as pl
 
-from cv_assets.assets.line import Line, result
+from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.manifest import build_quarantine, image_files
 from resources.configured import EngineResource, ObjectStoreResource
 from resources.probes import ProbeStore
@@ -22,7 +22,7 @@ def build_quarantine_asset(line: Line) -> dg.AssetsDefinition:
         kinds={"file"},
     )
 
-    @dg.asset(**described, ins=line.ins("raw_images"), deps=[line.key("manifest")])
+    @as_asset(described, ins=line.ins("raw_images"), deps=[line.key("manifest")])
     def quarantine(
         context: dg.AssetExecutionContext,
         object_store: ObjectStoreResource,

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from cv_assets.assets.line import Line, result
+from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.versions import check_version
 from resources.configured import WRITE_ONCE, EngineResource, ObjectStoreResource
 from resources.content_store import ContentStore
@@ -27,7 +27,7 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
     )
     described["metadata"] |= {WRITE_ONCE: True, "source": line.config.source.url}
 
-    @dg.asset(**described)
+    @as_asset(described)
     def raw_images(
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource, engine: EngineResource
     ) -> dg.MaterializeResult[pl.DataFrame]:

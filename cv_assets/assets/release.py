@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from cv_assets.assets.gating import BEFORE_RELEASE, require_gates
-from cv_assets.assets.line import Line, result
+from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.releasing import build_commit
 from resources.configured import ObjectStoreResource
 from resources.versions import VersionStore
@@ -22,7 +22,7 @@ def build_release(line: Line) -> dg.AssetsDefinition:
         kinds={"json"},
     )
 
-    @dg.asset(**described, deps=[line.key("shards"), line.key("quality_report")])
+    @as_asset(described, deps=[line.key("shards"), line.key("quality_report")])
     def release(
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource
     ) -> dg.MaterializeResult[pl.DataFrame]:

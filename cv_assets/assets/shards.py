@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from cv_assets.assets.gating import BEFORE_SHARDS, require_gates
-from cv_assets.assets.line import Line, result
+from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.packing.plan import class_names, plan_shards
 from resources.configured import EngineResource, ObjectStoreResource
 from resources.content_store import ContentStore
@@ -25,7 +25,7 @@ def build_shards(line: Line) -> dg.AssetsDefinition:
         kinds=set(config.shards.formats),
     )
 
-    @dg.asset(**described, ins=line.ins("manifest", "splits", "annotations"))
+    @as_asset(described, ins=line.ins("manifest", "splits", "annotations"))
     def shards(
         context: dg.AssetExecutionContext,
         object_store: ObjectStoreResource,

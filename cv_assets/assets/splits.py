@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from cv_assets.assets.line import Line, picture, result
+from cv_assets.assets.line import Line, as_asset, picture, result
 from cv_assets.domain.pictures import class_bars
 from cv_assets.domain.releasing import split_sizes
 from cv_assets.domain.splitting import build_splits
@@ -18,7 +18,7 @@ def build_splits_asset(line: Line) -> dg.AssetsDefinition:
         kinds={"table"},
     )
 
-    @dg.asset(**described, ins=line.ins("manifest"), deps=[line.key("quality_report")])
+    @as_asset(described, ins=line.ins("manifest"), deps=[line.key("quality_report")])
     def splits(manifest: pl.DataFrame) -> dg.MaterializeResult[pl.DataFrame]:
         frame = build_splits(manifest, line.config.split)
         bars = picture(class_bars(manifest, frame, list(line.config.split.ratios)), "images a class and split")

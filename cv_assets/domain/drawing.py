@@ -31,7 +31,7 @@ def draw_uploads(seed: int) -> Iterator[tuple[str, bytes]]:
     repeated = _encode(_draw("square", generator), "jpg")
     yield "square/camera03_again.jpg", repeated
     yield "square/camera03_once.jpg", repeated
-    yield "square/notes.txt", "Camera 3 was moved on the second day.\n".encode()
+    yield "square/notes.txt", b"Camera 3 was moved on the second day.\n"
 
 
 def _draw(label: str, generator: random.Random) -> Image.Image:

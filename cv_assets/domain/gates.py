@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pandera.errors
 import polars as pl
@@ -65,7 +65,7 @@ def schema_gate(table: str) -> Gate:
         try:
             TABLES[table].validate(frame, lazy=True)
         except pandera.errors.SchemaErrors as errors:
-            cases: pl.DataFrame = errors.failure_cases
+            cases = cast("pl.DataFrame", errors.failure_cases)  # pyright: ignore[reportUnknownMemberType] - untyped
             return Finding(saw, cases.select(pl.col("column", "check", "failure_case").cast(pl.String)))
         return Finding(saw, pl.DataFrame())
 

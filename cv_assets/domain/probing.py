@@ -7,7 +7,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final, cast
 
@@ -52,7 +52,7 @@ class _Refused(Exception):
 
 
 @contextmanager
-def careful_decoding(limits: Limits) -> Iterator[None]:
+def careful_decoding(limits: Limits) -> Generator[None]:
     """Pillow with its guards up: a pixel bomb raises, a truncated file raises, other warnings are kept quiet."""
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise RuntimeError("expected ImageFile.LOAD_TRUNCATED_IMAGES to be off; something in this process set it")
@@ -188,7 +188,7 @@ def _decode_others(data: bytes, frames: int, limits: Limits) -> None:
 def _notes(name: ImageFormat, frames: int, orientation_is_valid: bool) -> tuple[Note, ...]:
     notes: list[Note] = []
     if frames > 1:
-        notes += ["animated", "first-frame-only"]
+        notes.extend(("animated", "first-frame-only"))
     elif name == "gif":
         notes.append("first-frame-only")
     if not orientation_is_valid:

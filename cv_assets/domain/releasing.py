@@ -26,8 +26,8 @@ def count(tables: Mapping[str, pl.DataFrame]) -> Counts:
         quarantined=quarantine.height,
         annotations=annotations["label"].count(),
         unlabelled_images=manifest.filter(pl.col("labels").list.len() == 0).height,
-        files_without_label=(reasons == "no-label").sum(),
-        labels_without_file=(reasons == "no-file").sum(),
+        files_without_label=int((reasons == "no-label").sum()),
+        labels_without_file=int((reasons == "no-file").sum()),
         duplicate_groups=manifest.filter(pl.col("paths").list.len() > 1).height,
     )
 

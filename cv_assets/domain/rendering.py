@@ -11,7 +11,7 @@ from schemas.images import Limits
 
 # Lossy formats are saved once more, at a quality where the loss is below what a decoder's rounding makes of it.
 JPEG_QUALITY: Final = 95
-_THUMBNAIL_JPEG: Final = {"format": "JPEG", "quality": 80}
+THUMBNAIL_QUALITY: Final = 80
 
 
 def _decode_upright(data: bytes, draft_px: int | None = None) -> tuple[Image.Image, str]:
@@ -34,7 +34,7 @@ def thumbnail(data: bytes, side_px: int) -> bytes:
     small = image.convert("RGB")
     small.thumbnail((side_px, side_px))
     out = io.BytesIO()
-    small.save(out, **_THUMBNAIL_JPEG)
+    small.save(out, "JPEG", quality=THUMBNAIL_QUALITY)
     return out.getvalue()
 
 

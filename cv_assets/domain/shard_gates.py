@@ -26,7 +26,7 @@ def inspect_shards(shards: pl.DataFrame, read: Callable[[str], bytes]) -> tuple[
         except tarfile.TarError:
             ids = []
         found.append({"key": row["key"], "bytes": len(data), "sha256": bytes_digest(data), "samples": len(ids)})
-        members += [{"format": row["format"], "split": row["split"], "image_id": image_id} for image_id in ids]
+        members.extend({"format": row["format"], "split": row["split"], "image_id": image_id} for image_id in ids)
     return (
         pl.DataFrame(found, schema={"key": pl.String, "bytes": pl.Int64, "sha256": pl.String, "samples": pl.Int64}),
         pl.DataFrame(members, schema={"format": pl.String, "split": pl.String, "image_id": pl.String}),
