@@ -18,6 +18,10 @@ from schemas.tables import to_frame
 TRAIN = "train"
 # the stratum of images without a label, and of all images when nothing is stratified by
 NO_LABEL = ""
+# the pseudo-stratum of the totals; a label cannot be spelt like this, as YAML, CSV and JSON texts hold no NUL
+ALL = "\0all"
+MAX_SETTLING_ROUNDS = 20
+LEAST_GAIN = 1e-9
 
 
 @dataclass(slots=True)
@@ -105,7 +109,52 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
                 if stratum in remaining:
                     remaining[stratum] -= 1
     _fill_train(holders, split_of)
+    _settle([unit for unit in units if unit.images > 1], holders, ratios, split_of)
     return split_of
+
+
+def _settle(
+    movable: Sequence[_Unit], holders: Mapping[str, Iterable[_Unit]], ratios: Mapping[str, float], split_of: dict[str, str]
+) -> None:
+    """Move groups while that brings sizes and classes nearer to their shares; single images were dealt exactly.
+
+    The measure is chi-squared over classes, with the totals counting as much as all classes together.
+    """
+    counts = {ALL: Counter[str](), **{stratum: Counter[str]() for stratum in holders}}
+    for unit in {unit.key: unit for some in holders.values() for unit in some}.values():
+        for stratum, number in _weigh(unit):
+            counts[stratum][split_of[unit.key]] += number
+    asked = {
+        stratum: {split: share * sum(got.values()) for split, share in ratios.items()} for stratum, got in counts.items()
+    }
+    weight = {stratum: len(holders) if stratum == ALL else 1 for stratum in counts}
+
+    def gain(unit: _Unit, old: str, new: str) -> float:
+        if old == TRAIN and any(counts[stratum][TRAIN] == number for stratum, number in unit.strata.items()):
+            return -1.0  # a class would leave train
+        total = 0.0
+        for stratum, number in _weigh(unit):
+            for split, change in ((old, -number), (new, number)):
+                off, share = counts[stratum][split] - asked[stratum][split], asked[stratum][split]
+                total += weight[stratum] * (off**2 - (off + change) ** 2) / share
+        return total
+
+    for _ in range(MAX_SETTLING_ROUNDS):
+        moved = False
+        for unit in sorted(movable, key=lambda unit: (-unit.images, unit.key)):
+            old = split_of[unit.key]
+            new = max(ratios, key=lambda split: gain(unit, old, split) if split != old else 0.0)
+            if gain(unit, old, new) > LEAST_GAIN and new != old:
+                split_of[unit.key], moved = new, True
+                for stratum, number in _weigh(unit):
+                    counts[stratum][old] -= number
+                    counts[stratum][new] += number
+        if not moved:
+            return
+
+
+def _weigh(unit: _Unit) -> Iterable[tuple[str, int]]:
+    return [(ALL, unit.images), *unit.strata.items()]
 
 
 def _fill_train(holders: Mapping[str, Iterable[_Unit]], split_of: dict[str, str]) -> None:
