@@ -81,7 +81,7 @@ def column_schema(table: str) -> dg.TableSchema:
 def result(frame: pl.DataFrame, **metadata: Any) -> dg.MaterializeResult[pl.DataFrame]:
     """An asset's table with its digest as data version, its row count, its first rows, and what else there is to say."""
     digest = table_digest(frame)
-    said = {"dagster/row_count": frame.height, "digest": digest, "first_rows": preview(frame), **metadata}
+    said = {"dagster/row_count": frame.height, **metadata, "digest": digest, "first_rows": preview(frame)}
     return dg.MaterializeResult(value=frame, data_version=dg.DataVersion(digest), metadata=said)
 
 

@@ -22,7 +22,7 @@ def build_release(line: Line) -> dg.AssetsDefinition:
         kinds={"json"},
     )
 
-    @as_asset(described, deps=[line.key("shards"), line.key("quality_report")])
+    @as_asset(described, deps=[line.key("shards")])
     def release(
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource
     ) -> dg.MaterializeResult[pl.DataFrame]:

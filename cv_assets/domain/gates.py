@@ -78,13 +78,12 @@ def schema_gate(table: str) -> Gate:
     )
 
 
-def _labels_are_accounted_for(tables: Tables, config: DatasetConfig) -> Finding:
+def _labels_are_accounted_for(tables: Tables, _: DatasetConfig) -> Finding:
     images = tables["raw_images"].filter((pl.col("role") == "image") & pl.col("reason").is_null())
     missing = images.join(tables["annotations"], left_on="path", right_on="image_path", how="anti").select("path")
     by_reason = dict(tables["annotations"].group_by("reason").len().sort("reason").iter_rows())
     saw = {"image_files": images.height, "rows": {reason or "labelled": n for reason, n in by_reason.items()}}
-    # a dataset without annotations has nothing to account for
-    return Finding(saw, missing.clear() if config.annotations.format == "none" else missing)
+    return Finding(saw, missing)
 
 
 def _labels_have_files(tables: Tables, _: DatasetConfig) -> Finding:

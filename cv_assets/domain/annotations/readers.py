@@ -22,11 +22,11 @@ PARSE_ERRORS: Final = (ValueError, SyntaxError, RecursionError, yaml.YAMLError)
 
 
 class Format(NamedTuple):
-    """How a format is read and matched; `unlabelled` says why an image has no label, None if that is no matter."""
+    """How a format is read and matched; `unlabelled` says why an image has no label."""
 
     read: Reader
     matcher: Callable[[Sources, ImageIndex], Matcher]
-    unlabelled: str | None = "no annotation names this file"
+    unlabelled: str = "no annotation names this file"
 
 
 def carefully(entries: Iterator[Entry]) -> Iterator[Entry]:
@@ -72,7 +72,7 @@ FORMATS: Final[dict[str, Format]] = {
     "coco": Format(each_file(coco.parse), by_name),
     "csv": Format(each_file(csv_table.parse), by_name),
     "folder": Format(folder.read, by_itself, "the path of this file gives no class"),
-    "none": Format(read_nothing, by_itself, None),
+    "none": Format(read_nothing, by_itself, "this dataset reads no labels"),
     "voc": Format(each_file(voc.parse), by_name),
     "yolo": Format(read_yolo, yolo.by_label_path),
 }

@@ -1,7 +1,7 @@
 """An entry and the image that it means, as a row of the Annotations table. Everything foreign is made storable here."""
 
 import json
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cv_assets.domain.annotations.boxes import is_finite, upright_px
 from cv_assets.domain.annotations.matching import Match
@@ -9,6 +9,8 @@ from cv_assets.domain.annotations.records import Entry, StoredSize
 from cv_assets.domain.annotations.text import is_storable, shortened, shown, storable
 from cv_assets.domain.orientation import Box
 from schemas.codes import AnnotationReason, Frame
+
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 Row = dict[str, object]
 Fault = tuple[AnnotationReason, str | None]
@@ -102,5 +104,5 @@ def _as_json(entry: Entry) -> tuple[str | None, list[Fault]]:
 
 
 def _dumped(attributes: object) -> str:
-    text = json.dumps(attributes, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    text = _ENCODER.encode(attributes)
     return text if is_storable(text) else json.dumps(attributes, sort_keys=True)

@@ -29,10 +29,9 @@ def build_annotations(
     path_group = path_group_rule(config.group_by)
     rows = [annotation_row(meeting, config.annotations.frame) for meeting in _meetings(config, sources, images)]
     detail = FORMATS[config.annotations.format].unlabelled
-    if detail is not None:
-        met = {row["image_path"] for row in rows}
-        left = (path for path in sources.image_paths if path not in met and images[path].image_id)
-        rows += [unlabelled_row(path, images[path], path_group(path), detail) for path in left]
+    met = {row["image_path"] for row in rows}
+    left = (path for path in sources.image_paths if path not in met and images[path].image_id)
+    rows += [unlabelled_row(path, images[path], path_group(path), detail) for path in left]
     return to_frame("annotations", rows)
 
 

@@ -158,3 +158,22 @@ def test_ids_may_be_text():
         categories=[{"id": "c", "name": "cat"}],
     )
     assert column(read(content), "image_path", "label", "attributes") == [("a.jpg", "cat", None)]
+
+
+def replaced(value, odd):
+    """Every document that differs from `value` in one place, where `odd` stands instead."""
+    yield odd
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        for change in replaced(inner, odd):
+            copy = dict(value) if isinstance(value, dict) else list(value)
+            copy[key] = change
+            yield copy
+
+
+@pytest.mark.parametrize("odd", [None, True, -1, 2.5, 1e308, "", "x", "\ud800", [], [[]], {}, {"a": {}}], ids=repr)
+def test_no_odd_value_anywhere_in_a_file_breaks_the_reading(odd):
+    sound = document({**OBJECT, "segmentation": [[1, 2, 3]], "iscrowd": 0}, images=[{**IMAGE, "patient": "p"}])
+    for content in replaced(sound, odd):
+        frame = read(json.dumps(content), group_by="patient")
+        assert "a.jpg" in column(frame, "image_path")

@@ -44,5 +44,7 @@ def test_a_path_with_dots_labels_its_own_image():
     assert column(frame, "label", "image_path", "reason") == [("cat", "cat/../1.jpg", None)]
 
 
-def test_format_none_gives_no_rows():
-    assert Landing(["cat/1.jpg", "2.jpg"]).annotations(format="none").is_empty()
+def test_format_none_gives_each_image_a_row_without_a_label():
+    rows = Landing(["cat/1.jpg", "2.jpg"]).annotations(format="none")
+    assert rows["label"].null_count() == 2
+    assert rows["reason"].to_list() == ["no-label", "no-label"]
