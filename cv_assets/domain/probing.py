@@ -170,6 +170,8 @@ def _decode_first(image: Image.Image, name: ImageFormat) -> Image.Image:
     if name == "jpeg":
         image.draft("L", (REDUCED_SIDE_PX, REDUCED_SIDE_PX))
     image.load()
+    if image.mode == "L":
+        return image  # what a JPEG is drafted to
     grey = image.getchannel("L") if image.mode == "LAB" else image.convert("L")
     grey.thumbnail((8 * REDUCED_SIDE_PX, 8 * REDUCED_SIDE_PX), Image.Resampling.BOX)
     return grey

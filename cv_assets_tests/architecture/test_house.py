@@ -1,0 +1,98 @@
+"""The house itself: what may be imported, how long it takes, and which graph a fresh interpreter loads."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+import resources
+import schemas
+from cv_assets.definitions import build_defs
+from resources.settings import PROJECT_ROOT
+from schemas.datasets import DatasetConfig
+
+SNAPSHOT = Path(__file__).with_name("asset_graph.json")
+PACKAGES = ("cv_assets", "resources", "schemas")
+# generous: the machine may be busy, and what is looked for is a heavy import that slipped in
+HELP_SECONDS = 2.0
+
+
+def run_fresh(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command in an interpreter that has imported nothing yet."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **environment},
+    )
+
+
+def describe_graph(defs: dg.Definitions) -> dict[str, object]:
+    """Assets with their dependencies and checks, as plain JSON."""
+    graph = defs.resolve_asset_graph()
+    return {
+        key.to_user_string(): {
+            "deps": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+            "checks": sorted(check.name for check in graph.get_check_keys_for_assets({key})),
+            "kinds": sorted(graph.get(key).kinds),
+        }
+        for key in sorted(graph.get_all_asset_keys(), key=lambda key: key.to_user_string())
+    }
+
+
+def test_the_asset_graph_is_the_one_in_the_snapshot():
+    config = DatasetConfig.model_validate({"name": "shapes", "source": {"url": "uploads/shapes"}})
+    found = describe_graph(build_defs(datasets=[config]))
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOT.write_text(json.dumps(found, indent=2) + "\n")
+    assert found == json.loads(SNAPSHOT.read_text()), "run with UPDATE_SNAPSHOTS=1 if the change is meant"
+
+
+def test_the_code_location_loads_in_a_fresh_interpreter_and_warns_of_nothing():
+    load = "import dagster; from cv_assets.definitions import build_defs; loaded = build_defs();"
+    count = "dagster.Definitions.validate_loadable(loaded); print(len(loaded.resolve_all_asset_specs()))"
+    found = run_fresh("-W", "error", "-c", load + count)
+    assert found.returncode == 0, found.stderr
+    assert int(found.stdout) >= 8
+
+
+def test_help_imports_neither_dagster_nor_polars_and_is_quick():
+    timed = "import sys, time; begin = time.monotonic(); from cv_assets.cli import main\n"
+    timed += "try: main(['--help'])\nexcept SystemExit: pass\n"
+    timed += "print([m for m in ('dagster', 'polars', 'pandera', 'pyarrow', 'obstore', 'numpy') if m in sys.modules])\n"
+    timed += "print(time.monotonic() - begin)"
+    heavy, seconds = run_fresh("-c", timed).stdout.splitlines()[-2:]
+    assert heavy == "[]"
+    assert float(seconds) < HELP_SECONDS
+
+
+def test_importing_the_definitions_reads_no_file_of_ours(tmp_path: Path):
+    found = run_fresh("-c", "import cv_assets.definitions", CV_ASSETS_DATASETS=str(tmp_path / "nowhere"))
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize("package", [resources, schemas])
+def test_the_two_plain_names_are_ours(package: object):
+    # packages on PyPI install modules with these names
+    assert Path(str(getattr(package, "__file__", ""))).parent.parent == PROJECT_ROOT
+
+
+def test_the_locks_name_no_index_and_neither_of_the_two_names():
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        text = (PROJECT_ROOT / lock).read_text()
+        assert "://" not in text
+        assert not {"resources", "schemas"} & {line.split("==")[0] for line in text.splitlines()}
+
+
+def test_no_module_is_a_drawer_or_longer_than_a_person_reads():
+    modules = [path for package in PACKAGES for path in (PROJECT_ROOT / package).rglob("*.py")]
+    drawers = {"utils", "helpers", "common", "lib", "misc"}
+    assert not [path for path in modules if path.stem in drawers or drawers & set(path.parts)]
+    assert not [path for path in modules if len(path.read_text().splitlines()) > 300]
+    assert not [path for path in modules if path.name == "__init__.py" and path.read_text().strip()]
