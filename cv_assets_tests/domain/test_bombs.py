@@ -1,0 +1,84 @@
+"""Small files that promise much: each is refused from its header, at once and without memory."""
+
+import base64
+import json
+import struct
+import subprocess
+import sys
+import zlib
+
+import pytest
+
+from cv_assets.domain.probing import probe
+from cv_assets_tests.domain.images import png, png_chunk, tiff
+from resources.settings import PROJECT_ROOT
+from schemas.images import Limits, Rejection
+
+BMP_HEADER = struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 30_000, 30_000, 1, 24, 0, 0, 1, 1, 0, 0)
+SOF0 = b"\xff\xc0" + struct.pack(">HBHHB", 11, 8, 65_535, 65_535, 1) + b"\x01\x11\x00"
+
+# bytes, and the reason; None where any will do
+BOMBS = {
+    "PNG 50,000 squared": (png(50_000, 50_000), "pixels-over-limit"),
+    "PNG 20,000 squared": (png(20_000, 20_000), "pixels-over-limit"),
+    "PNG as wide as the format allows": (png(2**31 - 1, 1), "pixels-over-limit"),
+    "PNG as high as the format allows": (png(1, 2**31 - 1), "pixels-over-limit"),
+    "PNG larger than the format allows": (png(2**32 - 1, 2**32 - 1), "pixels-over-limit"),
+    "PNG just over the limit": (png(8_000, 8_001), "pixels-over-limit"),
+    "PNG of zero width": (png(0, 40), None),
+    "PNG of zero height": (png(40, 0), None),
+    "PNG one pixel high": (png(64_000, 1), "side-under-limit"),
+    "PNG of ten million frames": (png(16, 16, png_chunk(b"acTL", struct.pack(">II", 10**7, 0))), "frames-over-limit"),
+    "JPEG 65,535 squared": (b"\xff\xd8" + SOF0 + b"\xff\xda" + bytes(40), "pixels-over-limit"),
+    "GIF 65,535 squared": (b"GIF89a" + struct.pack("<HHBBB", 65_535, 65_535, 0x80, 0, 0) + bytes(6) + b"," + bytes(40), None),
+    "BMP 30,000 squared": (b"BM" + BMP_HEADER, "pixels-over-limit"),
+    "PNM 50,000 squared": (b"P6 50000 50000 255\n" + bytes(40), "pixels-over-limit"),
+    "PNM with a width of ten digits": (b"P6 9999999999 1 255\n" + bytes(40), "pixels-over-limit"),
+    "PNM of negative width": (b"P6 -8 8 255\n" + bytes(40), None),
+    "PNM of a million digits": (b"P6 " + b"9" * 1_000_000 + b" 1 255\n", None),
+    "TIFF 100,000 squared": (tiff(100_000, 100_000), "pixels-over-limit"),
+    "TIFF of zero width": (tiff(0, 10), None),
+    "TIFF whose directory follows itself": (b"II*\0\x08\0\0\0\0\0\x08\0\0\0", None),
+    "WebP 16,384 squared": (
+        b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\x3f\0\xff\x3f\0" + b"VP8 \0\0\0\0", None,
+    ),
+    "PNG text of 200 MB": (png(64, 48, png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200_000_000), 1))), None),
+    "PNG colour profile of 200 MB": (
+        png(64, 48, png_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(200_000_000), 1))), None,
+    ),
+}  # fmt: skip
+
+CHILD = """
+import base64, json, sys, time
+from pathlib import Path
+from cv_assets.domain.probing import probe
+from schemas.images import Limits
+
+def most_memory_bytes():
+    lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) * 1024
+
+bombs = {name: base64.b64decode(data) for name, data in json.load(sys.stdin).items()}
+before = most_memory_bytes()
+for name, data in bombs.items():
+    start = time.perf_counter()
+    probe(data, Limits())
+    print(json.dumps([name, time.perf_counter() - start, most_memory_bytes() - before]))
+"""
+
+
+@pytest.mark.parametrize(("data", "reason"), BOMBS.values(), ids=BOMBS)
+def test_what_a_header_promises_is_refused(data, reason):
+    found = probe(data, Limits())
+    assert isinstance(found, Rejection)
+    assert reason is None or found.reason == reason
+
+
+def test_a_bomb_costs_less_than_a_second_and_50_mb():
+    sent = json.dumps({name: base64.b64encode(data).decode() for name, (data, _) in BOMBS.items()})
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD], input=sent, capture_output=True, text=True, check=True, cwd=PROJECT_ROOT
+    )
+    measured = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(measured) == len(BOMBS)
+    assert [row for row in measured if row[1] > 1 or row[2] > 50_000_000] == []

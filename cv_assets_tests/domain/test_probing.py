@@ -1,0 +1,198 @@
+"""The one probe of an image: what is accepted and what is said of it, what is refused and why."""
+
+import io
+import struct
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageFile
+
+from cv_assets.domain.probing import probe
+from cv_assets_tests.domain.images import animation, encode, noise, oriented, oriented_by_xmp, picture, png_chunk, tiff
+from schemas.codes import IMAGE_FORMATS, NOTES, PROBE_REASONS
+from schemas.images import Limits, Probe, Rejection
+
+DRAWN = [
+    # Pillow's format, mode drawn, options → format, mode, channels, bits a channel
+    ("JPEG", "L", {}, ("jpeg", "L", 1, 8)),
+    ("JPEG", "RGB", {}, ("jpeg", "RGB", 3, 8)),
+    ("JPEG", "RGB", {"progressive": True}, ("jpeg", "RGB", 3, 8)),
+    ("JPEG", "CMYK", {}, ("jpeg", "CMYK", 4, 8)),
+    ("PNG", "1", {}, ("png", "1", 1, 1)),
+    ("PNG", "L", {}, ("png", "L", 1, 8)),
+    ("PNG", "LA", {}, ("png", "LA", 2, 8)),
+    ("PNG", "P", {}, ("png", "P", 1, 8)),
+    ("PNG", "P", {"bits": 4}, ("png", "P", 1, 4)),
+    ("PNG", "RGB", {}, ("png", "RGB", 3, 8)),
+    ("PNG", "RGBA", {}, ("png", "RGBA", 4, 8)),
+    ("PNG", "I;16", {}, ("png", "I;16", 1, 16)),
+    ("GIF", "L", {}, ("gif", "P", 1, 8)),  # Pillow reads back a palette
+    ("GIF", "P", {}, ("gif", "P", 1, 8)),
+    ("BMP", "1", {}, ("bmp", "1", 1, 1)),
+    ("BMP", "L", {}, ("bmp", "L", 1, 8)),
+    ("BMP", "P", {}, ("bmp", "P", 1, 8)),
+    ("BMP", "RGB", {}, ("bmp", "RGB", 3, 8)),
+    ("BMP", "RGBA", {}, ("bmp", "RGB", 3, 8)),  # the fourth byte of such a BMP means nothing
+    ("TIFF", "1", {}, ("tiff", "1", 1, 1)),
+    ("TIFF", "L", {}, ("tiff", "L", 1, 8)),
+    ("TIFF", "P", {}, ("tiff", "P", 1, 8)),
+    ("TIFF", "RGB", {}, ("tiff", "RGB", 3, 8)),
+    ("TIFF", "RGB", {"compression": "tiff_lzw"}, ("tiff", "RGB", 3, 8)),
+    ("TIFF", "RGB", {"compression": "jpeg"}, ("tiff", "RGB", 3, 8)),
+    ("TIFF", "RGBA", {}, ("tiff", "RGBA", 4, 8)),
+    ("TIFF", "CMYK", {}, ("tiff", "CMYK", 4, 8)),
+    ("TIFF", "LAB", {}, ("tiff", "LAB", 3, 8)),
+    ("TIFF", "I;16", {}, ("tiff", "I;16", 1, 16)),
+    ("TIFF", "F", {}, ("tiff", "F", 1, 32)),
+    ("WEBP", "RGB", {}, ("webp", "RGB", 3, 8)),
+    ("WEBP", "RGBA", {}, ("webp", "RGBA", 4, 8)),
+    ("PPM", "1", {}, ("pnm", "1", 1, 1)),
+    ("PPM", "L", {}, ("pnm", "L", 1, 8)),
+    ("PPM", "RGB", {}, ("pnm", "RGB", 3, 8)),
+]
+
+@pytest.mark.parametrize(("pillow_format", "mode", "options", "said"), DRAWN)
+def test_a_sound_image_is_described_as_it_is(pillow_format, mode, options, said):
+    found = probe(encode(picture(mode=mode), pillow_format, **options), Limits())
+    assert isinstance(found, Probe)
+    assert (found.format, found.mode, found.channels, found.bit_depth) == said
+    assert (found.width_px, found.height_px, found.frames, found.exif_orientation) == (64, 48, 1, 1)
+    assert len(found.phash) == 16
+    assert found.format in IMAGE_FORMATS
+    assert set(found.notes) <= set(NOTES)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("pillow_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("write", [oriented, oriented_by_xmp])
+def test_the_size_is_that_of_the_upright_image(pillow_format, orientation, write):
+    found = probe(write(picture(), orientation, pillow_format), Limits())
+    assert isinstance(found, Probe)
+    assert found.exif_orientation == orientation
+    assert (found.width_px, found.height_px) == ((48, 64) if orientation > 4 else (64, 48))
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 255, 65_535])
+@pytest.mark.parametrize("pillow_format", ["JPEG", "PNG", "WEBP"])
+def test_an_orientation_that_means_nothing_counts_as_upright_and_is_noted(pillow_format, orientation):
+    found = probe(oriented(picture(), orientation, pillow_format), Limits())
+    assert isinstance(found, Probe)
+    assert (found.exif_orientation, found.width_px, found.height_px) == (1, 64, 48)
+    assert found.notes == ("orientation-invalid",)
+
+
+@pytest.mark.parametrize("pillow_format", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
+@pytest.mark.parametrize("kept", [0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97])
+def test_a_cut_off_image_is_undecodable(pillow_format, kept):
+    whole = encode(noise((120, 90)), pillow_format)
+    found = probe(whole[: int(len(whole) * kept)], Limits())
+    assert isinstance(found, Rejection)
+    assert found.reason == "undecodable"
+    assert found.detail
+
+
+def test_a_side_and_an_area_are_allowed_up_to_their_limit():
+    limits = Limits(max_pixels=64 * 48, min_side_px=48)
+    assert isinstance(probe(encode(picture((64, 48)), "PNG"), limits), Probe)
+    over = probe(encode(picture((64, 49)), "PNG"), limits)
+    assert over.reason == "pixels-over-limit"
+    assert "3072" in over.detail
+    under = probe(encode(picture((64, 47)), "PNG"), limits)
+    assert (under.reason, under.detail) == ("side-under-limit", "64 × 47 pixels; a side needs at least 48")
+
+
+@pytest.mark.parametrize("pillow_format", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_frames_are_allowed_up_to_their_limit(pillow_format):
+    found = probe(animation(12, pillow_format), Limits(max_frames=12))
+    assert isinstance(found, Probe)
+    assert (found.frames, found.notes) == (12, ("animated", "first-frame-only"))
+    refused = probe(animation(13, pillow_format), Limits(max_frames=12))
+    assert (refused.reason, refused.detail) == ("frames-over-limit", "13 frames; at most 12 are allowed")
+
+
+@pytest.mark.parametrize("pillow_format", ["PNG", "GIF", "WEBP", "TIFF"])
+def test_a_broken_later_frame_refuses_an_image_whose_first_frame_is_sound(pillow_format):
+    frames = [noise((40, 40), seed) for seed in range(4)]
+    whole = encode(frames[0], pillow_format, save_all=True, append_images=frames[1:], lossless=True)
+    assert isinstance(probe(whole, Limits()), Probe)
+    found = probe(whole[:-2_000], Limits())
+    assert isinstance(found, Rejection)
+    assert found.reason == "undecodable"
+
+
+def test_a_later_frame_with_damaged_pixels_refuses_an_animation():
+    data = bytearray(encode(noise((40, 40)), "PNG", save_all=True, append_images=[noise((40, 40), 1)]))
+    at = data.index(b"fdAT")
+    data[at + 12 : at + 40] = bytes(28)
+    found = probe(bytes(data), Limits())
+    assert (type(found), found.reason) == (Rejection, "undecodable")
+
+
+def test_a_format_that_no_signature_names_never_reaches_a_decoder():
+    for pillow_format in ("EPS", "PDF", "ICO", "PCX", "TGA", "JPEG2000", "SGI", "MSP", "DDS"):
+        mode = "1" if pillow_format == "MSP" else "RGB"
+        found = probe(encode(picture(mode=mode), pillow_format), Limits())
+        assert found == Rejection("undecodable", "ValueError: the first bytes are of no accepted format")
+
+
+def test_lenient_decoding_that_another_library_switched_on_is_noticed(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    found = probe(encode(picture(), "PNG"), Limits())
+    assert isinstance(found, Rejection)
+    assert "LOAD_TRUNCATED_IMAGES" in found.detail
+
+
+def test_bytes_after_the_image_change_nothing_that_is_said_of_it():
+    image = encode(picture(), "JPEG")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr("run.py", "print()")
+    assert probe(image + archive.getvalue(), Limits()) == probe(image, Limits())
+
+
+def test_the_bit_depth_of_a_png_is_read_from_its_header_wherever_that_stands():
+    whole = encode(picture(), "PNG")
+    for text in (b"Comment\0" + bytes(8), b"Comment\0" + b"\xff" * 20):
+        found = probe(whole[:8] + png_chunk(b"tEXt", text) + whole[8:], Limits())
+        # Pillow opens such a file; a bit depth outside 1 to 64 breaks the manifest's schema, and with it the version
+        assert isinstance(found, Rejection) or found.bit_depth == 8
+
+
+def test_a_grey_map_of_16_bits_is_said_to_have_16():
+    assert probe(encode(picture(mode="I;16"), "PPM"), Limits()).bit_depth == 16
+
+
+@pytest.mark.parametrize(
+    "bits",
+    [
+        (3, 1, struct.pack("<H", 8)),  # SHORT, as the standard says
+        (12, 1, struct.pack("<d", 8.0)),  # DOUBLE
+        (5, 1, struct.pack("<II", 8, 1)),  # RATIONAL
+    ],
+)
+def test_a_tiff_that_writes_its_bit_depth_as_another_type_is_refused_or_has_a_whole_number(bits):
+    found = probe(tiff(64, 48, bits, pixels=bytes(64 * 48)), Limits())
+    assert isinstance(found, Rejection) or type(found.bit_depth) is int
+
+
+SIGNATURES = st.sampled_from(
+    [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"II*\0", b"MM\0+", b"BM", b"RIFF\0\0\0\0WEBPVP8X", b"P6 ", b""]
+)
+
+
+@given(signature=SIGNATURES, tail=st.binary(max_size=400))
+def test_no_bytes_at_all_make_the_probe_raise(signature, tail):
+    found = probe(signature + tail, Limits())
+    if isinstance(found, Rejection):
+        assert found.reason in PROBE_REASONS
+        assert found.detail.isprintable()
+        assert len(found.detail) <= 200
+
+
+def test_probing_leaves_no_warning_and_no_limit_of_its_own_on_the_next_image():
+    assert isinstance(probe(encode(picture(), "PNG"), Limits(max_pixels=10)), Rejection)
+    assert isinstance(probe(encode(picture(), "PNG"), Limits()), Probe)
+    assert Image.MAX_IMAGE_PIXELS == Limits().max_pixels
