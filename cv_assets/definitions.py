@@ -15,7 +15,7 @@ from cv_assets.assets.raw_images import build_raw_images
 from cv_assets.assets.release import build_release
 from cv_assets.assets.shards import build_shards
 from cv_assets.assets.splits import build_splits_asset
-from cv_assets.checks.gates import build_gate_checks, build_shard_checks
+from cv_assets.checks.gates import build_gate_checks, build_release_checks, build_shard_checks
 from cv_assets.jobs import build_job
 from resources.configured import EngineResource, ObjectStoreResource, TableIOManager
 from resources.dataset_files import load_datasets
@@ -32,6 +32,15 @@ ASSET_BUILDERS = (
     build_shards,
     build_release,
 )
+
+
+def build_checks(line: Line) -> list[dg.AssetChecksDefinition]:
+    """The checks of every asset of a dataset."""
+    return [
+        *(build_gate_checks(line, asset) for asset in BEFORE_SHARDS),
+        build_shard_checks(line),
+        build_release_checks(line),
+    ]
 
 
 def default_resources(url: str) -> dict[str, Any]:
@@ -51,11 +60,7 @@ def build_defs(
     lines = [Line(config) for config in (load_datasets(datasets_folder()) if datasets is None else datasets)]
     return dg.Definitions(
         assets=[build(line) for line in lines for build in ASSET_BUILDERS],
-        asset_checks=[
-            check
-            for line in lines
-            for check in (*(build_gate_checks(line, a) for a in BEFORE_SHARDS), build_shard_checks(line))
-        ],
+        asset_checks=[check for line in lines for check in build_checks(line)],
         jobs=[build_job(line) for line in lines],
         resources={**default_resources(store_url()), **(resource_overrides or {})},
         # a step takes 4 s to start in a process of its own; parallelism over images is inside the steps

@@ -8,6 +8,7 @@ from resources.object_store import ObjectStore
 from resources.versions import VersionStore, list_versions
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError
+from schemas.releases import Verdict
 from schemas.tables import to_frame
 
 CHECKED = ("raw_images", "annotations", "manifest", "quarantine", "quality_report", "splits", "shards")
@@ -18,12 +19,12 @@ def summarize(version: VersionStore, config: DatasetConfig) -> dict[str, Any]:
     """Everything that `show` prints of one version, as plain JSON; `digest` is None while it is open."""
     record = version.commit()
     if record is not None:
-        counts, splits, checks, shards = record.counts, record.splits, record.checks, record.shards
-        rows = [shard.model_dump() for shard in shards]
+        counts, splits, checks = record.counts, record.splits, [*record.checks, *_verdicts(version, "release")]
+        rows = [shard.model_dump() for shard in record.shards]
     else:
         tables = {name: _table(version, name) for name in CHECKED}
         counts, splits = count(tables), split_sizes(tables["splits"], config)
-        checks = [verdict for name in CHECKED if (found := version.find_verdicts(name)) for verdict in found.verdicts]
+        checks = [verdict for name in CHECKED for verdict in _verdicts(version, name)]
         rows = tables["shards"].to_dicts()
     return {
         "dataset": version.dataset,
@@ -51,6 +52,11 @@ def find_version(store: ObjectStore, dataset: str, version: str | None) -> Versi
         if (found := VersionStore(store, dataset, name)).commit() is not None:
             return found
     raise ConfigurationError(f"dataset {dataset} has no committed version; make one with `cv-assets run {dataset}`")
+
+
+def _verdicts(version: VersionStore, asset: str) -> list[Verdict]:
+    found = version.find_verdicts(asset)
+    return found.verdicts if found else []
 
 
 def _table(version: VersionStore, name: str) -> Any:

@@ -72,9 +72,10 @@ class VersionStore:
     def save_verdicts(self, verdicts: AssetVerdicts) -> None:
         """Keep what the checks of one asset found; refuses to change what a commit record was written upon."""
         key, data = self._verdicts_key(verdicts.asset), verdicts.to_bytes()
-        if self.commit() is None:
+        committed = self.commit() is not None
+        if not committed or (found := self._store.find(key)) is None:
             self._store.put(key, data)
-        elif self._store.find(key) != data:
+        elif found != data:
             raise VersionConflict(
                 f"the checks of {verdicts.asset} now find something else about {self.dataset}@{self.version}, "
                 "which is committed; its verdicts stay as they were. Look at what the check saw, then make a new version"

@@ -8,7 +8,7 @@ import dagster as dg
 from cv_assets.assets.line import Line
 from cv_assets.domain.digests import table_digest
 from cv_assets.domain.gates import Gate, Tables, gates_of
-from cv_assets.domain.shard_gates import SHARD_GATES, inspect_shards, shard_gates
+from cv_assets.domain.written_gates import RELEASE_GATES, SHARD_GATES, inspect_shards, release_gates, shard_gates
 from resources.configured import ObjectStoreResource
 from resources.object_store import ObjectStore
 from resources.versions import VersionStore
@@ -30,6 +30,15 @@ def build_shard_checks(line: Line) -> dg.AssetChecksDefinition:
         return shard_gates(*inspect_shards(tables["shards"], store.get))
 
     return _build(line, "shards", SHARD_GATES, make)
+
+
+def build_release_checks(line: Line) -> dg.AssetChecksDefinition:
+    """The checks of the release, which look for every object that the commit record names."""
+
+    def make(tables: Tables, store: ObjectStore) -> Sequence[Gate]:
+        return release_gates({key: store.size(key) for key in tables["release"]["key"]})
+
+    return _build(line, "release", RELEASE_GATES, make)
 
 
 def _build(line: Line, asset: str, gates: Sequence[Gate], make: MakeGates) -> dg.AssetChecksDefinition:

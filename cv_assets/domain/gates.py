@@ -89,7 +89,8 @@ def _labels_are_accounted_for(tables: Tables, _: DatasetConfig) -> Finding:
 def _labels_have_files(tables: Tables, _: DatasetConfig) -> Finding:
     annotations = tables["annotations"]
     lost = annotations.filter(pl.col("reason").is_in(["no-file", "ambiguous-file", "file-quarantined"]))
-    return Finding({"labels": annotations["label"].count()}, lost.select("annotation_id", "named", "reason", "detail"))
+    saw = {"labels": annotations["label"].count(), **dict(lost.group_by("reason").len().sort("reason").iter_rows())}
+    return Finding(saw, lost.select("annotation_id", "named", "reason", "detail"))
 
 
 def _annotations_are_readable(tables: Tables, _: DatasetConfig) -> Finding:
@@ -177,7 +178,7 @@ def _ratios_are_within_tolerance(tables: Tables, config: DatasetConfig) -> Findi
 
 _SPLIT_TABLES: Final = ("splits", "manifest")
 
-# Gates of the tables up to the splits. Those of the shards need the shard files and are made in `shard_gates`.
+# Gates of the tables up to the splits. Those of shards and release need the store: written_gates.py.
 GATES: Final[tuple[Gate, ...]] = (
     schema_gate("raw_images"),
     schema_gate("annotations"),

@@ -114,7 +114,10 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
 
 
 def _settle(
-    movable: Sequence[_Unit], holders: Mapping[str, Iterable[_Unit]], ratios: Mapping[str, float], split_of: dict[str, str]
+    movable: Sequence[_Unit],
+    holders: Mapping[str, Iterable[_Unit]],
+    ratios: Mapping[str, float],
+    split_of: dict[str, str],
 ) -> None:
     """Move groups while that brings sizes and classes nearer to their shares; single images were dealt exactly.
 
@@ -125,7 +128,8 @@ def _settle(
         for stratum, number in _weigh(unit):
             counts[stratum][split_of[unit.key]] += number
     asked = {
-        stratum: {split: share * sum(got.values()) for split, share in ratios.items()} for stratum, got in counts.items()
+        stratum: {split: share * sum(got.values()) for split, share in ratios.items()}
+        for stratum, got in counts.items()
     }
     weight = {stratum: len(holders) if stratum == ALL else 1 for stratum in counts}
 

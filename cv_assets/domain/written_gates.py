@@ -1,7 +1,8 @@
-"""The gates of packed shards: they read the shard files back instead of trusting what the packer said."""
+"""The gates of what was written: shards and commit record are held against the store, not against what a writer said."""
 
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import polars as pl
 
@@ -62,7 +63,26 @@ def shard_gates(found: pl.DataFrame, members: pl.DataFrame) -> tuple[Gate, ...]:
     )  # fmt: skip
 
 
-EMPTY_INSPECTION = inspect_shards(
-    pl.DataFrame(schema={"key": pl.String, "format": pl.String, "split": pl.String}), lambda _: b""
-)
-SHARD_GATES: tuple[Gate, ...] = shard_gates(*EMPTY_INSPECTION)
+def release_gates(stored: Mapping[str, int | None]) -> tuple[Gate, ...]:
+    """The gates of the asset `release`; `stored` maps key → size in bytes of the object there, None if there is none."""
+
+    def names_what_is_stored(tables: Tables, _: DatasetConfig) -> Finding:
+        said = tables["release"].select("key", "size_bytes")
+        found = pl.DataFrame(
+            {"key": list(stored), "stored_bytes": list(stored.values())},
+            schema={"key": pl.String, "stored_bytes": pl.Int64},
+        )
+        both = said.join(found, on="key", how="left")
+        return Finding({"objects": said.height}, both.filter(pl.col("size_bytes").ne_missing(pl.col("stored_bytes"))))
+
+    return (
+        schema_gate("release"),
+        Gate("commit_names_what_is_stored", "release", ("release",), names_what_is_stored,
+             "Every object that the commit record names is in the store, with its size."),
+    )  # fmt: skip
+
+
+_NO_SHARDS: Final = pl.DataFrame(schema={"key": pl.String, "format": pl.String, "split": pl.String})
+# The same gates over nothing, for those who only need their names.
+SHARD_GATES: Final = shard_gates(*inspect_shards(_NO_SHARDS, lambda _: b""))
+RELEASE_GATES: Final = release_gates({})
