@@ -47,10 +47,10 @@ def main() -> None:
 def run(dataset: str, version: str | None, select: str | None, as_json: bool) -> None:
     """Make a version of DATASET: uploads in, checked and packed release out."""
     config, datasets = _find(dataset)
-    from cv_assets.runs import run_line  # noqa: PLC0415 - Dagster takes seconds to import
-    from resources.object_store import open_store  # noqa: PLC0415
-    from resources.settings import store_url  # noqa: PLC0415
-    from resources.summaries import find_version, summarize  # noqa: PLC0415
+    from cv_assets.runs import run_line
+    from resources.object_store import open_store
+    from resources.settings import store_url
+    from resources.summaries import find_version, summarize
 
     store = open_store(store_url())
     outcome = run_line(config, datasets, store, version=version, select=select)
@@ -76,11 +76,11 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
 @explained
 def list_datasets(as_json: bool) -> None:
     """Every dataset with its versions."""
-    from cv_assets.domain.versions import sort_versions  # noqa: PLC0415
-    from resources.dataset_files import load_datasets  # noqa: PLC0415
-    from resources.object_store import open_store  # noqa: PLC0415
-    from resources.settings import datasets_folder, store_url  # noqa: PLC0415
-    from resources.versions import VersionStore, list_versions  # noqa: PLC0415
+    from cv_assets.domain.versions import sort_versions
+    from resources.dataset_files import load_datasets
+    from resources.object_store import open_store
+    from resources.settings import datasets_folder, store_url
+    from resources.versions import VersionStore, list_versions
 
     store = open_store(store_url())
     rows: list[dict[str, Any]] = []
@@ -113,9 +113,9 @@ def show(name: str, as_json: bool) -> None:
     """Counts, checks, splits and shards of a version; of the newest committed one if none is named."""
     dataset, _, version = name.partition("@")
     config, _ = _find(dataset)
-    from resources.object_store import open_store  # noqa: PLC0415
-    from resources.settings import store_url  # noqa: PLC0415
-    from resources.summaries import find_version, summarize  # noqa: PLC0415
+    from resources.object_store import open_store
+    from resources.settings import store_url
+    from resources.summaries import find_version, summarize
 
     store = open_store(store_url())
     summary = summarize(find_version(store, dataset, version or None), config)
@@ -131,8 +131,8 @@ def show(name: str, as_json: bool) -> None:
 @explained
 def draw(folder: Path | None, as_json: bool) -> None:
     """Draw the uploads of the dataset `shapes` into FOLDER (default: uploads/shapes)."""
-    from cv_assets.domain.drawing import draw_uploads  # noqa: PLC0415
-    from resources.settings import PROJECT_ROOT  # noqa: PLC0415
+    from cv_assets.domain.drawing import draw_uploads
+    from resources.settings import PROJECT_ROOT
 
     target = folder or PROJECT_ROOT / "uploads" / "shapes"
     files = 0
@@ -144,8 +144,8 @@ def draw(folder: Path | None, as_json: bool) -> None:
 
 
 def _find(dataset: str) -> "tuple[DatasetConfig, list[DatasetConfig]]":
-    from resources.dataset_files import load_datasets  # noqa: PLC0415
-    from resources.settings import datasets_folder  # noqa: PLC0415
+    from resources.dataset_files import load_datasets
+    from resources.settings import datasets_folder
 
     datasets = load_datasets(datasets_folder())
     for config in datasets:

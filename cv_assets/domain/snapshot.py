@@ -57,4 +57,4 @@ def _compile(patterns: Iterable[str]) -> list[re.Pattern[str]]:
 
 
 def _matches(patterns: list[re.Pattern[str]], path: str) -> bool:
-    return any(pattern.match(path) for pattern in patterns)
+    return any(pattern.fullmatch(path) for pattern in patterns)

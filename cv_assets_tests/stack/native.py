@@ -21,6 +21,7 @@ from cv_assets_tests.stack.compose_file import built_services, interpolate, is_o
 
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
+HEALTH_SECONDS = 30.0
 LOG_TAIL_LINES = 30
 
 
@@ -72,11 +73,13 @@ class NativeStack:
         """Whether the service's own health check passes."""
         kind, *command = self._service(name)["healthcheck"]["test"]
         assert kind == "CMD"
+        command, env = self._translate(command), self._environment(name)
         with (self.folder / f"{name}.health.log").open("ab") as log:
-            checked = subprocess.run(
-                self._translate(command), env=self._environment(name), stdout=log, stderr=log, timeout=60, check=False
-            )
-        return checked.returncode == 0
+            try:
+                subprocess.run(command, env=env, stdout=log, stderr=log, timeout=HEALTH_SECONDS, check=True)
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+                return False
+        return True
 
     def logs(self) -> str:
         """The last lines of every log."""

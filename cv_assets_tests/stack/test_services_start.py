@@ -54,50 +54,48 @@ def write_dataset(folder: Path) -> None:
     (folder / "datasets" / "shapes.yaml").write_text(yaml.safe_dump(config))
 
 
+def build_stack(folder: Path, *, database_port: int) -> NativeStack:
+    """The services over what was written to `folder`, with free ports for those of the compose file."""
+    code_port, web_port = free_port(), free_port()
+    write_home(folder / "home", code_port=code_port)
+    write_dataset(folder)
+    return NativeStack(
+        folder=folder,
+        places={
+            "/app": str(PROJECT_ROOT),
+            "/dagster": str(folder / "home"),
+            "0.0.0.0": "127.0.0.1",  # not on every interface of this machine
+            "4000": str(code_port),
+            "3000": str(web_port),
+        },
+        settings={
+            "DAGSTER_POSTGRES_PASSWORD": PASSWORD,
+            "AWS_ACCESS_KEY_ID": "unused",
+            "AWS_SECRET_ACCESS_KEY": "unused",
+        },
+        environment={
+            "DAGSTER_HOME": str(folder / "home"),
+            "DAGSTER_POSTGRES_HOST": "127.0.0.1",
+            "DAGSTER_POSTGRES_PORT": str(database_port),
+            "CV_ASSETS_DATASETS": str(folder / "datasets"),
+            "CV_ASSETS_STORE": str(folder / "store"),
+            "LANG": "C.UTF-8",
+        },
+    )
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
     """The services, started and healthy; afterwards, all ended when they were asked to."""
     binaries = find_binaries()
     if binaries is None:
         pytest.skip("PostgreSQL is not installed here (Debian: apt-get install postgresql)")
-    folder = tmp_path_factory.mktemp("stack")
-    code_port, web_port, database_port = free_port(), free_port(), free_port()
-    write_home(folder / "home", code_port=code_port)
-    write_dataset(folder)
-    given = read_compose()["services"]["postgres"]["environment"]
-    with (
-        interruptible(),
-        running_postgres(
-            binaries,
-            port=database_port,
-            user=given["POSTGRES_USER"],
-            password=PASSWORD,
-            database=given["POSTGRES_DB"],
-        ),
-    ):
-        native = NativeStack(
-            folder=folder,
-            places={
-                "/app": str(PROJECT_ROOT),
-                "/dagster": str(folder / "home"),
-                "0.0.0.0": "127.0.0.1",  # not on every interface of this machine
-                "4000": str(code_port),
-                "3000": str(web_port),
-            },
-            settings={
-                "DAGSTER_POSTGRES_PASSWORD": PASSWORD,
-                "AWS_ACCESS_KEY_ID": "unused",
-                "AWS_SECRET_ACCESS_KEY": "unused",
-            },
-            environment={
-                "DAGSTER_HOME": str(folder / "home"),
-                "DAGSTER_POSTGRES_HOST": "127.0.0.1",
-                "DAGSTER_POSTGRES_PORT": str(database_port),
-                "CV_ASSETS_DATASETS": str(folder / "datasets"),
-                "CV_ASSETS_STORE": str(folder / "store"),
-                "LANG": "C.UTF-8",
-            },
-        )
+    port, given = free_port(), read_compose()["services"]["postgres"]["environment"]
+    native = build_stack(tmp_path_factory.mktemp("stack"), database_port=port)
+    database = running_postgres(
+        binaries, port=port, user=given["POSTGRES_USER"], password=PASSWORD, database=given["POSTGRES_DB"]
+    )
+    with interruptible(), database:
         try:
             native.start()
             yield native

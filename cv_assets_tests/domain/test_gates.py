@@ -1,0 +1,216 @@
+"""Every gate, on tables that pass it and on tables that do not; and what a version with its verdicts is refused for."""
+
+import json
+
+import polars as pl
+import pytest
+
+from cv_assets.domain.digests import table_digest
+from cv_assets.domain.gates import GATES, OFFENDING_ROWS, gates_of, objections
+from cv_assets_tests.domain.tables import config, file_row, image_id, label_row, manifest, sound_tables
+from schemas.releases import AssetVerdicts
+from schemas.tables import to_frame
+
+TABLES = sound_tables()
+CONFIG = config(split={"train": 0.5, "val": 0.25, "test": 0.25})
+BY_NAME = {gate.name: gate for gate in GATES}
+IMAGE = image_id("circle/3.png")
+FIRST = TABLES["splits"]["image_id"][0]
+
+
+def changed(column, value, **where):
+    """Set a column where others have some value; in every row if none is named."""
+    return lambda frame: frame.with_columns(pl.when(**where).then(value).otherwise(column).alias(column))
+
+
+def all_changed(column, value):
+    return lambda frame: frame.with_columns(pl.lit(value).cast(frame.schema[column]).alias(column))
+
+
+def without(**where):
+    return lambda frame: frame.remove(**where)
+
+
+def with_rows(table, *rows):
+    return lambda frame: pl.concat([frame, to_frame(table, list(rows))])
+
+
+def twice(**where):
+    return lambda frame: pl.concat([frame, frame.filter(**where)])
+
+
+def lost(row):
+    return lambda frame: pl.concat([frame, to_frame("annotations", [row])])
+
+
+def move_half_of_a_group(frame):
+    camera = [image_id(f"circle/{n}.png") for n in (0, 1)]
+    other = "val" if frame.filter(image_id=camera[0])["split"][0] == "train" else "train"
+    return changed("split", pl.lit(other), image_id=camera[1])(frame)
+
+
+# gate, table to break, how, and what the first offending rows name
+BROKEN = [
+    # the schema: a value that is not allowed, one that is missing, a row twice, a column lost, added, of another type
+    ("raw_images_match_their_schema", "raw_images", changed("role", pl.lit("video"), path="circle/3.png"), {"video"}),
+    ("raw_images_match_their_schema", "raw_images", changed("size_bytes", -1, path="circle/3.png"), {"-1"}),
+    ("raw_images_match_their_schema", "raw_images", changed("size_bytes", None, path="circle/3.png"), {"size_bytes"}),
+    ("raw_images_match_their_schema", "raw_images", twice(path="circle/3.png"), {"circle/3.png"}),
+    ("raw_images_match_their_schema", "raw_images", changed("sha256", pl.lit("g" * 64), path="circle/3.png"), {"g" * 64}),
+    ("raw_images_match_their_schema", "raw_images", changed("sha256", None, path="circle/3.png"), {"rejected or hashed"}),
+    ("raw_images_match_their_schema", "raw_images", lambda frame: frame.drop("detail"), {"detail"}),
+    ("raw_images_match_their_schema", "raw_images", lambda frame: frame.with_columns(x=1), {"x"}),
+    ("raw_images_match_their_schema", "raw_images", lambda frame: frame.cast({"size_bytes": pl.Float64}), {"size_bytes"}),
+    ("raw_images_match_their_schema", "raw_images", lambda frame: frame.select(reversed(frame.columns)), {"path"}),
+    ("annotations_match_their_schema", "annotations", changed("reason", pl.lit("whim"), image_id=IMAGE), {"whim"}),
+    ("annotations_match_their_schema", "annotations", twice(image_path="circle/3.png"), {"labels.csv#3"}),
+    ("manifest_match_their_schema", "manifest", changed("width_px", 0, image_id=IMAGE), {"0"}),
+    ("manifest_match_their_schema", "manifest", changed("exif_orientation", 9, image_id=IMAGE), {"9"}),
+    ("manifest_match_their_schema", "manifest", changed("channels", 5, image_id=IMAGE), {"5"}),
+    ("manifest_match_their_schema", "manifest", changed("phash", pl.lit("short"), image_id=IMAGE), {"short"}),
+    ("manifest_match_their_schema", "manifest", changed("format", pl.lit("avif"), image_id=IMAGE), {"avif"}),
+    ("manifest_match_their_schema", "manifest", twice(image_id=IMAGE), {IMAGE}),
+    ("quarantine_match_their_schema", "quarantine", all_changed("stage", "release"), {"release"}),
+    ("quarantine_match_their_schema", "quarantine", all_changed("reason", "whim"), {"whim"}),
+    ("quarantine_match_their_schema", "quarantine", all_changed("detail", None), {"detail"}),
+    ("quality_report_match_their_schema", "quality_report", all_changed("value", None), {"value"}),
+    ("splits_match_their_schema", "splits", changed("unit", pl.lit("circle"), image_id=IMAGE), {"circle"}),
+    ("splits_match_their_schema", "splits", twice(image_id=IMAGE), {IMAGE}),
+    # annotations
+    ("labels_are_accounted_for", "annotations", without(image_path="circle/3.png"), {"circle/3.png"}),
+    ("labels_are_accounted_for", "raw_images", with_rows("raw_images", file_row("new.png")), {"new.png"}),
+    ("labels_have_files", "annotations", lost(label_row("gone", "ant", image_id=None, reason="no-file")), {"gone#0"}),
+    ("labels_have_files", "annotations", lost(label_row("two", "ant", image_id=None, reason="ambiguous-file")), {"two#0"}),
+    ("annotations_are_readable", "annotations", lost(label_row("a.xml", None, reason="unparsable")), {"a.xml#0"}),
+    ("annotations_are_readable", "annotations", lost(label_row("a.xml", "ant", reason="invalid-box")), {"a.xml#0"}),
+    ("annotations_are_readable", "raw_images",
+     with_rows("raw_images", file_row("big.xml", role="annotation", reason="bytes-over-limit")), {"big.xml"}),
+    # manifest and quarantine
+    ("image_ids_are_unique", "manifest", twice(image_id=IMAGE), {IMAGE}),
+    ("images_are_decoded_or_quarantined", "manifest", without(image_id=IMAGE),
+     {"circle/3.png", "neither accepted nor quarantined"}),
+    ("images_are_decoded_or_quarantined", "quarantine", without(path="circle/empty.png"),
+     {"circle/empty.png", "neither accepted nor quarantined"}),
+    ("images_are_decoded_or_quarantined", "quarantine", twice(path="circle/empty.png"),
+     {"circle/empty.png", "accounted for twice"}),
+    ("images_are_decoded_or_quarantined", "quarantine", changed("path", pl.lit("circle/3.png"), path="circle/empty.png"),
+     {"circle/3.png", "accounted for twice"}),
+    # splits
+    ("images_are_dealt_once", "splits", without(image_id=IMAGE), {IMAGE, "in no row of splits"}),
+    ("images_are_dealt_once", "splits", twice(image_id=IMAGE), {IMAGE, "dealt twice"}),
+    ("images_are_dealt_once", "manifest", without(image_id=IMAGE), {IMAGE, "not in the manifest"}),
+    ("groups_stay_together", "splits", move_half_of_a_group, {"camera0"}),
+    ("duplicates_stay_together", "splits",
+     lambda frame: pl.concat([frame, all_changed("split", "else")(frame.filter(image_id=image_id("square/0.png")))]),
+     {image_id("square/0.png")}),
+    ("classes_are_in_train", "splits", all_changed("split", "val"), {"circle", "square", "triangle"}),
+    ("ratios_are_within_tolerance", "splits", all_changed("split", "train"), {"train", "val", "test"}),
+    ("ratios_are_within_tolerance", "splits", changed("split", None, split="test"), {"test"}),  # a split of nothing
+]  # fmt: skip
+
+
+def values(rows):
+    """Every value of some rows, as text."""
+    return {str(value) for row in rows for value in row.values()}
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
+def test_sound_tables_pass(gate):
+    tables = TABLES
+    if gate.name == "labels_have_files":  # the two rejected files of the sound tables are worth its warning
+        tables = {**TABLES, "annotations": TABLES["annotations"].drop_nulls("label")}
+    verdict = gate.judge({name: tables[name] for name in gate.reads}, CONFIG)
+    assert (verdict.passed, verdict.offending) == (True, [])
+    assert verdict.saw["offending"] == 0
+    assert (verdict.name, verdict.asset, verdict.blocking) == (gate.name, gate.asset, verdict.severity == "ERROR")
+
+
+def test_a_case_breaks_every_gate():
+    assert {name for name, *_ in BROKEN} == set(BY_NAME)
+
+
+@pytest.mark.parametrize(("name", "table", "spoil", "named"), BROKEN, ids=[f"{row[0]}-{n}" for n, row in enumerate(BROKEN)])
+def test_a_gate_names_the_rows_that_break_it(name, table, spoil, named):
+    gate = BY_NAME[name]
+    tables = {**TABLES, table: spoil(TABLES[table])}
+    verdict = gate.judge({read: tables[read] for read in gate.reads}, CONFIG)
+    assert not verdict.passed
+    assert verdict.saw["offending"] >= 1
+    assert any(wanted in value for wanted in named for value in values(verdict.offending))
+    assert named <= values(verdict.offending) or gate.name.endswith("match_their_schema")
+    assert AssetVerdicts(asset=gate.asset, table_digests={}, verdicts=[verdict]).to_bytes()
+
+
+def test_a_verdict_keeps_the_first_rows_and_counts_all():
+    splits = all_changed("image_id", "f" * 64)(TABLES["splits"])
+    verdict = BY_NAME["images_are_dealt_once"].judge({**TABLES, "splits": splits}, CONFIG)
+    assert len(verdict.offending) == OFFENDING_ROWS
+    assert verdict.saw["offending"] == 24 + 24 + 1
+
+
+def test_a_dataset_that_wants_no_labels_has_none_to_account_for():
+    tables = {**TABLES, "annotations": TABLES["annotations"].clear()}
+    assert BY_NAME["labels_are_accounted_for"].judge(tables, config(annotations={"format": "none"})).passed
+
+
+def test_images_kept_out_of_the_splits_break_no_gate():
+    tables = {**TABLES, "splits": changed("split", None, image_id=IMAGE)(TABLES["splits"])}
+    failed = [gate.name for gate in gates_of("splits") if not gate.judge(tables, CONFIG).passed]
+    assert failed == []
+
+
+def test_warnings_are_only_the_gates_that_speak_of_what_was_uploaded():
+    assert {gate.name for gate in GATES if not gate.is_blocking} == {
+        "labels_have_files",
+        "annotations_are_readable",
+        "ratios_are_within_tolerance",
+    }
+
+
+def verdicts_of(asset, tables=TABLES):
+    gates = gates_of(asset)
+    return AssetVerdicts(
+        asset=asset,
+        table_digests={name: table_digest(tables[name]) for gate in gates for name in gate.reads},
+        verdicts=[gate.judge(tables, CONFIG) for gate in gates],
+    )
+
+
+def test_nothing_stands_against_tables_whose_gates_passed():
+    assert [objections(asset, verdicts_of(asset), TABLES) for asset in {gate.asset for gate in GATES}] == [[]] * 6
+
+
+def test_gates_that_never_ran_stand_against_a_table():
+    assert objections("splits", None, TABLES) == ["the checks of splits have not run"]
+
+
+def test_a_verdict_upon_other_content_stands_against_a_table():
+    moved = {**TABLES, "splits": move_half_of_a_group(TABLES["splits"])}
+    assert objections("splits", verdicts_of("splits"), moved) == ["the checks of splits ran on other content of splits"]
+    other = {**TABLES, "manifest": manifest({"a.png": ["circle"]})}
+    assert objections("splits", verdicts_of("splits"), other) == ["the checks of splits ran on other content of manifest"]
+
+
+def test_a_failed_gate_stands_against_a_table_with_its_name_and_what_it_saw():
+    moved = {**TABLES, "splits": move_half_of_a_group(TABLES["splits"])}
+    (said,) = objections("splits", verdicts_of("splits", moved), moved)
+    assert said.startswith("splits: groups_stay_together failed: No group is on two sides of a split. Saw {'groups': 12")
+
+
+def test_a_gate_that_only_warns_stands_against_nothing():
+    gone = lost(label_row("gone", "ant", image_id=None, reason="no-file"))(TABLES["annotations"])
+    tables = {**TABLES, "annotations": gone}
+    assert objections("annotations", verdicts_of("annotations", tables), tables) == []
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_verdicts_that_lack_a_gate_stand_against_a_table(kept):
+    whole = verdicts_of("splits")
+    part = whole.model_copy(update={"verdicts": whole.verdicts[:kept]})  # as an older release would have left them
+    assert objections("splits", part, TABLES) != []
+
+
+def test_verdicts_are_the_same_bytes_after_a_round_trip():
+    data = verdicts_of("splits").to_bytes()
+    assert AssetVerdicts.from_bytes(data).to_bytes() == data
+    assert json.loads(data)["asset"] == "splits"

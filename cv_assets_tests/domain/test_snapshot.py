@@ -1,0 +1,87 @@
+"""Which files of a source belong to a dataset, and in which role."""
+
+import pytest
+
+from cv_assets.domain.snapshot import RoleOf, content_reason, size_reason
+from cv_assets_tests.domain.images import encode, picture
+from cv_assets_tests.domain.tables import config
+
+PATTERNS = [
+    # source.include, path, role
+    (["**/*"], "a.jpg", "image"),  # `**` matches no folder, too
+    (["**/*"], "deep/down/a.jpg", "image"),
+    (["**/*"], ".hidden.jpg", None),  # hidden files are not uploads
+    (["**/*"], ".cache/a.jpg", None),
+    (["**/*"], "a/.DS_Store", None),
+    (["**/.*"], ".hidden.jpg", "image"),  # unless a pattern names the dot
+    (["*.jpg"], "a.jpg", "image"),
+    (["*.jpg"], "b/a.jpg", None),  # `*` stays within a folder
+    (["*.jpg"], "A.JPG", None),  # names are told apart by case
+    (["*.jpg"], "a.jpg\n", None),  # a newline is a letter like any other
+    (["*.jpg"], "x\n.jpg", "image"),
+    (["*.jpg"], "a.jpg.txt", None),
+    (["**/*.{jpg,png}"], "b/a.png", "image"),
+    (["**/*.{jpg,png}"], "b/a.gif", None),
+    (["{train,val}/*.png"], "val/a.png", "image"),
+    (["{train,val}/*.png"], "test/a.png", None),
+    (["*.png", "b/*.png"], "b/a.png", "image"),  # any of several
+    (["[ab].png"], "b.png", "image"),
+    (["[!ab].png"], "b.png", None),
+    (["a?.png"], "a1.png", "image"),
+    (["images/**"], "images/x/y.png", "image"),
+    (["**/*"], "a\\b.jpg", "image"),  # a backslash in a name is a letter
+    (["**/*"], "-rf.jpg", "image"),
+    (["**/*"], "größe/ß.jpg", "image"),
+    (["**/*"], "a..b.jpg", "image"),
+]
+
+
+@pytest.mark.parametrize(("include", "path", "role"), PATTERNS)
+def test_patterns_name_the_images(include, path, role):
+    assert RoleOf(config(source={"url": "/landing", "include": include}))(path) == role
+
+
+def test_a_file_that_annotation_patterns_name_is_no_image():
+    role_of = RoleOf(config(annotations={"format": "voc", "include": ["**/*.xml", "**/mask.png"]}))
+    assert [role_of(path) for path in ("a.png", "a.xml", "b/mask.png")] == ["image", "annotation", "annotation"]
+
+
+def test_an_excluded_file_has_no_role_whatever_else_names_it():
+    role_of = RoleOf(
+        config(
+            source={"url": "/landing", "exclude": ["old/**", "**/*.xml"]},
+            annotations={"format": "voc", "include": ["**/*.xml"]},
+        )
+    )
+    assert [role_of(path) for path in ("a.png", "old/a.png", "a.xml")] == ["image", None, None]
+
+
+SIZES = [
+    # size in bytes, role, reason
+    (0, "image", "empty-file"),
+    (0, "annotation", "empty-file"),
+    (1, "image", None),
+    (1_000, "image", None),
+    (1_001, "image", "bytes-over-limit"),
+    (1_001, "annotation", None),  # annotation files have a limit of their own
+    (2_001, "annotation", "bytes-over-limit"),
+]
+
+
+@pytest.mark.parametrize(("size_bytes", "role", "reason"), SIZES)
+def test_a_file_of_the_wrong_size_is_not_read_at_all(size_bytes, role, reason):
+    dataset = config(
+        limits={"max_bytes": 1_000}, annotations={"format": "voc", "include": ["*.xml"], "max_bytes": "2k"}
+    )
+    found = size_reason(size_bytes, role, dataset)
+    assert (found and found[0]) == reason
+    assert found is None or str(size_bytes) in found[1]
+
+
+def test_bytes_that_are_no_image_are_rejected_before_any_decoder_sees_them():
+    assert content_reason(encode(picture(), "PNG"), "image") is None
+    assert content_reason(b"<annotation/>", "annotation") is None
+    assert content_reason(b"%!PS-Adobe-3.0", "image") == (
+        "format-not-allowed",
+        "begins with 25 21 50 53 2d 41 64 6f, which is no JPEG, PNG, WebP, BMP, TIFF, PNM or GIF",
+    )
