@@ -1,18 +1,16 @@
 """Probe and hash of every image, on all cores, beside Pillow's full decode in one process: images a second, ratio, memory.
 
-    python -m benchmarks.manifest [--images 1000] [--rounds 5] [--folder DIR]
+    python -m benchmarks.manifest [--images 3000] [--rounds 5] [--folder DIR]
 
 Both sides read the same files in turn, round by round; medians are printed. Ours decodes in limited worker processes,
 checks headers against limits, and yields size, mode, orientation and perceptual hash besides the SHA-256.
 """
 
 import argparse
-import hashlib
 import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,19 +18,14 @@ from PIL import Image
 
 from benchmarks.photos import draw_photos
 from resources.engine import Engine, Item
-from resources.parallel import bounded_map
 from schemas.images import Limits
 
 
 def probe_and_hash(paths: list[Path]) -> int:
-    """Ours: number of images that were accepted."""
-    engine = Engine()
-
-    def hashed(path: Path) -> Item:
-        return Item(hashlib.sha256(path.read_bytes()).hexdigest(), path)
-
-    items: Iterator[Item] = bounded_map(hashed, paths, threads=engine.threads, ahead=64)
-    return sum("probe" in answer for _, answer in engine.run("probe", {"limits": asdict(Limits())}, items))
+    """Ours: number of images that were accepted and hashed."""
+    items = (Item(str(path), path) for path in paths)
+    answers = Engine().run("probe", {"limits": asdict(Limits())}, items)
+    return sum("probe" in answer and len(answer["sha256"]) == 64 for _, answer in answers)
 
 
 def decode_fully(paths: list[Path]) -> int:
@@ -50,7 +43,7 @@ def peak_mb() -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="measure on the JPEGs below this folder instead of drawn photos")
     options = parser.parse_args()

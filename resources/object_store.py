@@ -50,8 +50,10 @@ class ObjectStore:
 
     def find(self, key: str) -> bytes | None:
         """Bytes of an object, or None if there is none."""
+        local = self.local_path(key)
         try:
-            return obstore.get(self._backend, key).bytes().to_bytes()
+            # an object appears whole, so a file can be read directly; through obstore it costs four times as much
+            return local.read_bytes() if local else obstore.get(self._backend, key).bytes().to_bytes()
         except FileNotFoundError:
             return None
         except (BaseError, OSError) as error:

@@ -8,12 +8,13 @@ import polars as pl
 from PIL import __version__ as pillow_version
 
 from cv_assets.domain.digests import bytes_digest, record_digest
-from resources.content_store import ContentStore
+from resources.content_store import ContentStore, blob_key
 from resources.engine import Engine
 from resources.object_store import ObjectStore
 from resources.parallel import batched
 from resources.versions import read_table, table_bytes
 from schemas.datasets import DatasetConfig
+from schemas.errors import CorruptObject
 from schemas.tables import polars_schema, to_frame
 
 # raise it when a probe finds something else in the same bytes
@@ -62,5 +63,10 @@ class ProbeStore:
 
 
 def _to_row(image_id: str, answer: dict[str, Any]) -> dict[str, object]:
+    if answer.get("sha256", image_id) != image_id:  # a worker that died or ran out of time has no hash to tell
+        raise CorruptObject(
+            f"expected {blob_key(image_id)} to hold bytes with that hash, found sha256 {answer['sha256']}; "
+            "restore the blob from the upload or from a copy, then run again"
+        )
     empty = dict.fromkeys(polars_schema("probes"))
     return {**empty, "image_id": image_id, **(answer.get("probe") or answer["rejected"])}

@@ -6,6 +6,7 @@ comes from here. It holds no credentials, cannot write files, and dies with its 
 
 import base64
 import ctypes
+import hashlib
 import json
 import os
 import resource
@@ -25,7 +26,11 @@ PR_SET_PDEATHSIG: Final = 1
 
 def _probe(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
     found = probe(data, Limits(**arguments["limits"]))
-    return {"rejected" if isinstance(found, Rejection) else "probe": asdict(found)}
+    # the hash is of just the bytes that were decoded, so that one read tells both
+    return {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "rejected" if isinstance(found, Rejection) else "probe": asdict(found),
+    }
 
 
 def _thumbnail(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
