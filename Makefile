@@ -12,8 +12,9 @@ demo: .venv/run.ready            ## draw a small data set and make a version of 
 test: .venv/dev.ready            ## every test that needs no server beyond what it starts itself
 	$(BIN)/python -m pytest
 
-dev: .venv/run.ready             ## the Dagster UI on http://127.0.0.1:3000
+dev: .venv/run.ready             ## the same, with the Dagster UI on http://127.0.0.1:3000
 	$(BIN)/cv-assets draw
+	$(BIN)/cv-assets run shapes --version v1
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
 check: .venv/dev.ready           ## lint, types and layers
@@ -26,8 +27,8 @@ lock: .venv/dev.ready            ## new pins, without index URLs
 	$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --extra stack -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --all-extras -c requirements.lock -o requirements-dev.lock pyproject.toml
 
-clean:                           ## everything that make made; versions in store/ stay
-	rm -rf .venv uploads
+clean:                           ## what make made; versions in store/ and your own uploads stay
+	rm -rf .venv uploads/shapes
 
 .venv/run.ready: requirements.lock pyproject.toml
 	PYTHON=$(PYTHON) sh .ci/install requirements.lock

@@ -9,6 +9,7 @@ import dagster as dg
 from cv_assets.definitions import build_defs
 from cv_assets.domain.versions import check_version, next_version
 from cv_assets.partitions import versions_of
+from resources.ingest import list_source
 from resources.object_store import ObjectStore
 from resources.settings import use_dagster_home
 from resources.source import open_source
@@ -85,7 +86,7 @@ def _select(defs: dg.Definitions, dataset: str, select: str) -> list[dg.AssetKey
 def _check_source(config: DatasetConfig) -> None:
     """Look at the source before a version is begun: a version without a snapshot would only be in the way."""
     try:
-        next(iter(open_source(config.source.url).files()), None)
+        list_source(open_source(config.source.url), config)
     except SourceError as error:
         raise ConfigurationError(f"dataset {config.name}: {error}") from error
 

@@ -4,12 +4,17 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from cv_assets.domain.digests import table_digest
+from cv_assets.domain.lineage import READS
 from resources.engine import Engine
 from resources.object_store import ObjectStore, open_store
 from resources.versions import VersionStore
+from schemas.releases import Making
 
 # an asset's definition metadata that asks for a table which never changes, committed or not
 WRITE_ONCE = "cv_assets/write_once"
+# digest of the configuration that an asset is made under; with it, what the table was made from is kept
+MADE_UNDER = "cv_assets/made_under"
 
 
 class ObjectStoreResource(dg.ConfigurableResource):
@@ -45,7 +50,14 @@ class TableIOManager(dg.ConfigurableIOManager):
         """Write the table as one Parquet object, atomically. Raises VersionConflict if it may not change."""
         dataset, table = context.asset_key.path
         version = VersionStore(self.object_store.open(), dataset, context.partition_key)
-        version.save_table(table, obj, write_once=bool(context.definition_metadata.get(WRITE_ONCE)))
+        write_once = bool(context.definition_metadata.get(WRITE_ONCE))
+        version.save_table(table, obj, write_once=write_once)
+        if MADE_UNDER in context.definition_metadata and not (write_once and version.find_making(table)):
+            inputs = {name: table_digest(version.load_table(name)) for name in READS[table]}
+            made_under = str(context.definition_metadata[MADE_UNDER])
+            version.save_making(
+                Making(asset=table, table_digest=table_digest(obj), inputs=inputs, configuration=made_under)
+            )
 
     def load_input(self, context: dg.InputContext) -> pl.DataFrame:
         """The table of the same version. Raises StoreError, CorruptObject."""

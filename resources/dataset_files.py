@@ -44,7 +44,7 @@ def load_datasets(folder: Path) -> list[DatasetConfig]:
         raise ConfigurationError(f"expected a folder of dataset files at {folder}, found none; set CV_ASSETS_DATASETS")
     datasets: dict[str, DatasetConfig] = {}
     mistakes: list[str] = []
-    for path in sorted(folder.glob("*.y*ml")):
+    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in {".yaml", ".yml"}):
         try:
             config = load_dataset(path)
         except ConfigurationError as error:
@@ -53,6 +53,10 @@ def load_datasets(folder: Path) -> list[DatasetConfig]:
             if config.name != path.stem:
                 mistakes.append(
                     f"{path}: name: expected {path.stem!r} as in the file's name, found {config.name!r}; rename one"
+                )
+            if config.name in datasets:
+                mistakes.append(
+                    f"{path}: name: found {config.name!r}, which another file describes; remove one of the two"
                 )
             datasets[config.name] = config
     if mistakes:
@@ -66,7 +70,7 @@ def load_dataset(path: Path) -> DatasetConfig:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ConfigurationError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, found {path.stat().st_size}")
         content = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)  # noqa: S506 - a SafeLoader, stricter
-    except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError) as error:
+    except (yaml.YAMLError, OSError, RecursionError, ValueError, LookupError, AttributeError) as error:
         raise ConfigurationError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path}: expected keys such as `name:` and `source:`, found {type(content).__name__}")

@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from resources.parallel import batched, bounded_map
-from schemas.errors import EngineError
+from schemas.errors import EngineError, StoreError
 
 START_SECONDS: Final = 60.0
 # A message an image would cost the parent more than a quarter of what the image costs the worker.
@@ -67,36 +68,42 @@ class _Worker:
                 f"expected a decoding worker to start, but {error}; run `{' '.join(command)}` in {_ROOT} to see why"
             ) from error
 
-    def work(self, job: dict[str, Any], items: Sequence[Item], seconds: float) -> list[Answer]:
-        """Answers, in order. Raises _WorkerGone if the worker dies, or takes longer than `seconds` for all of them."""
+    def work(self, job: dict[str, Any], items: Sequence[Item], seconds: float) -> Iterator[Answer]:
+        """Answers, in order. Raises _WorkerGone if the worker dies, or takes longer than `seconds` for one of them."""
+        # a worker that no longer reads would hold up the writing of a large body for ever
+        watchdog = threading.Timer(seconds, self._process.kill)
+        watchdog.start()
         try:
             self._send({**job, "count": len(items)})
             for item in items:
                 if isinstance(item.payload, Path):
                     self._send({"path": str(item.payload)})
-                else:  # one body in memory at a time
+                else:
                     body = item.payload()
                     self._send({"size": len(body)}, body)
             self._stdin.flush()
         except BrokenPipeError:
             pass  # its death is noticed, with its reason, when the answer is read
-        return self._receive(seconds)
+        finally:
+            watchdog.cancel()
+        for _ in items:
+            yield self._receive(seconds)
 
     def _send(self, message: dict[str, Any], body: bytes = b"") -> None:
         self._stdin.write(json.dumps(message).encode() + b"\n" + body)
 
-    def _receive(self, seconds: float) -> Any:
+    def _receive(self, seconds: float) -> Answer:
         deadline = time.monotonic() + seconds
-        while (end := self._unread.find(b"\n")) < 0:
+        searched = 0
+        while (end := self._unread.find(b"\n", searched)) < 0:
+            searched = len(self._unread)
             if not self._selector.select(max(0.0, deadline - time.monotonic())):
                 raise _WorkerGone("time-over-limit", f"took longer than {seconds:g} s to decode")
             chunk = os.read(self._stdout.fileno(), 1 << 20)
             if not chunk:
                 code = self._process.wait()
-                raise _WorkerGone(
-                    "decoder-died",
-                    f"the decoder died with {f'signal {-code}' if code < 0 else f'status {code}'}",
-                )
+                how = f"signal {-code}" if code < 0 else f"status {code}"
+                raise _WorkerGone("decoder-died", f"the decoder died with {how}")
             self._unread += chunk
         line = bytes(self._unread[:end])
         del self._unread[: end + 1]
@@ -121,24 +128,32 @@ class _Crew:
         self._workers: dict[int, _Worker] = {}
 
     def answer(self, items: Sequence[Item]) -> list[tuple[Item, Answer]]:
-        """Every item with its answer. A batch that ends its worker is done again, one item at a time."""
+        """Every item with its answer. What is left of a batch that ends its worker is done again, one item at a time."""
+        answers: list[Answer] = []
         try:
-            return list(zip(items, self._work(items), strict=True))
+            for found in self._work(items):
+                answers.append(found)
         except _WorkerGone:
-            return [(item, self._answer_alone(item)) for item in items]
+            answers += [self._answer_alone(item) for item in items[len(answers) :]]
+        for item, found in zip(items, answers, strict=True):
+            if "unreadable" in found:
+                raise StoreError(
+                    f"cannot read the bytes of {item.key}: {found['unreadable']}; restore them, then run again"
+                )
+        return list(zip(items, answers, strict=True))
 
     def _answer_alone(self, item: Item) -> Answer:
         try:
-            return self._work([item])[0]
+            return next(self._work([item]))
         except _WorkerGone as gone:
             return {"rejected": {"reason": gone.reason, "detail": str(gone)}}
 
-    def _work(self, items: Sequence[Item]) -> list[Answer]:
+    def _work(self, items: Sequence[Item]) -> Iterator[Answer]:
         me = threading.get_ident()
         if me not in self._workers:
             self._workers[me] = _Worker(self._memory_bytes)
         try:
-            return self._workers[me].work(self._job, items, self._seconds)
+            yield from self._workers[me].work(self._job, items, self._seconds)
         except _WorkerGone:
             self._workers.pop(me).close()
             raise
@@ -156,6 +171,10 @@ class Engine:
         self.threads = workers or os.cpu_count() or 1
         self._memory_bytes, self._seconds = memory_bytes, seconds
 
+    def alone(self) -> "Engine":
+        """The same limits with a single worker, for a thread that is itself one of several."""
+        return Engine(workers=1, memory_bytes=self._memory_bytes, seconds=self._seconds)
+
     def run(self, do: str, arguments: dict[str, Any], items: Iterable[Item]) -> Iterator[tuple[Item, Answer]]:
         """Each item with its answer, in order, with a bounded number of them in memory.
 
@@ -164,7 +183,13 @@ class Engine:
         """
         crew = _Crew({"do": do, "arguments": arguments}, self._memory_bytes, self._seconds)
         try:
-            for answers in bounded_map(crew.answer, batched(items, BATCH), threads=self.threads):
+            for answers in bounded_map(crew.answer, _in_batches(items), threads=self.threads):
                 yield from answers
         finally:
             crew.close()
+
+
+def _in_batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Paths in batches; bytes one by one, or both ends of the pipes could wait for the other to read."""
+    for are_paths, some in groupby(items, key=lambda item: isinstance(item.payload, Path)):
+        yield from batched(some, BATCH if are_paths else 1)

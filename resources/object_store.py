@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -68,6 +69,13 @@ class ObjectStore:
         except (BaseError, OSError) as error:
             raise StoreError(f"cannot look up {key} in {self.url}: {_first_line(error)}") from error
 
+    def delete(self, key: str) -> None:
+        """Remove an object that no commit record names. Raises StoreError."""
+        try:
+            obstore.delete(self._backend, key)
+        except (BaseError, OSError) as error:
+            raise StoreError(f"cannot delete {key} in {self.url}: {_first_line(error)}") from error
+
     def keys(self, prefix: str) -> Iterator[str]:
         """Keys below a prefix (whole folder names), sorted."""
         pages = obstore.list(self._backend, prefix)
@@ -88,7 +96,7 @@ class ObjectStore:
             obstore.put(self._backend, key, data, mode=mode, use_multipart=False)  # type: ignore[arg-type]
         except AlreadyExistsError:
             raise
-        except (BaseError, OSError) as error:
+        except (BaseError, OSError, ValueError) as error:
             raise StoreError(f"cannot write {key} ({len(data)} bytes) to {self.url}: {_first_line(error)}") from error
 
 
@@ -99,8 +107,12 @@ def open_store(url: str) -> ObjectStore:
     """
     parts = urlsplit(url)
     if parts.scheme in REMOTE_SCHEMES:
-        backend = MemoryStore() if parts.scheme == "memory" else from_url(url)
-        return ObjectStore(url, backend, None)
+        try:
+            return ObjectStore(url, _memory(url) if parts.scheme == "memory" else from_url(url), None)
+        except (BaseError, ValueError) as error:
+            raise ConfigurationError(
+                f"cannot use the store {url!r}: {_first_line(error)}; correct CV_ASSETS_STORE"
+            ) from error
     if parts.scheme not in {"", "file"}:
         raise ConfigurationError(f"expected a store URL with file:// or s3://, or a local path; found {url!r}")
     root = Path(unquote(parts.path) if parts.scheme == "file" else url).expanduser().absolute()
@@ -111,6 +123,12 @@ def open_store(url: str) -> ObjectStore:
             f"cannot make the store's folder {root}: {error.strerror}; set CV_ASSETS_STORE"
         ) from error
     return ObjectStore(str(root), LocalStore(prefix=root), root)
+
+
+@cache
+def _memory(url: str) -> MemoryStore:
+    """One store a URL, so that what is put there can be found again."""
+    return MemoryStore()
 
 
 def _sha256(data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.packing.formats import FORMATS
@@ -11,6 +12,7 @@ from resources.engine import Engine
 from resources.parallel import bounded_map
 from resources.versions import VersionStore
 from schemas.errors import StoreError
+from schemas.images import Limits
 from schemas.releases import ShardEntry, ShardIndex
 
 INDEX = "index.json"
@@ -19,8 +21,8 @@ INDEX = "index.json"
 class Packer:
     """Packs the shards of one version."""
 
-    def __init__(self, version: VersionStore, content: ContentStore, engine: Engine) -> None:
-        self._version, self._content, self._engine = version, content, engine
+    def __init__(self, version: VersionStore, content: ContentStore, engine: Engine, limits: Limits) -> None:
+        self._version, self._content, self._engine, self._limits = version, content, engine, asdict(limits)
 
     def pack(self, shard_format: str, planned: Sequence[PlannedShard]) -> Iterator[ShardEntry]:
         """Write every planned shard in one format; one shard a thread is in memory. Raises StoreError, CorruptObject."""
@@ -28,7 +30,7 @@ class Packer:
         yield from bounded_map(lambda plan: self._pack_one(shard_format, plan), planned, threads=threads, ahead=threads)
 
     def write_index(self, shard_format: str, classes: list[str], entries: Sequence[ShardEntry]) -> None:
-        """Write `index.json` of one format."""
+        """Write `index.json` of one format, and leave nothing beside it and its shards."""
         splits: dict[str, int] = {}
         for entry in entries:
             splits[entry.split] = splits.get(entry.split, 0) + entry.samples
@@ -40,6 +42,7 @@ class Packer:
             shards=list(entries),
         )
         self._version.put_shard(shard_format, INDEX, index.to_bytes())
+        self._version.remove_shards_but(shard_format, {INDEX, *(entry.key.rsplit("/", 1)[-1] for entry in entries)})
 
     def _pack_one(self, shard_format: str, plan: PlannedShard) -> ShardEntry:
         form = FORMATS[shard_format]
@@ -61,12 +64,12 @@ class Packer:
         """Image id → upright bytes, from decoding workers."""
         if not samples:
             return {}
-        answers = self._engine.run("upright", {}, (self._content.as_item(sample.image_id) for sample in samples))
+        ids = (sample.image_id for sample in samples)
         turned: dict[str, bytes] = {}
-        for item, answer in answers:
+        for image_id, answer in self._content.decode(self._engine.alone(), "upright", {"limits": self._limits}, ids):
             if "bytes" not in answer:
                 raise StoreError(
-                    f"image {item.key} was decoded before, and now is not: {answer['rejected']['detail']}; run again"
+                    f"image {image_id} was decoded before, and now is not: {answer['rejected']['detail']}; run again"
                 )
-            turned[item.key] = base64.b64decode(answer["bytes"])
+            turned[image_id] = base64.b64decode(answer["bytes"])
         return turned

@@ -20,8 +20,9 @@ def bounded_map(
     ahead = 4 * threads if ahead is None else ahead
     with ThreadPoolExecutor(threads) as executor:
         remaining = iter(items)
-        begun: deque[Future[Result]] = deque(executor.submit(function, item) for item in islice(remaining, ahead))
+        begun: deque[Future[Result]] = deque()
         try:
+            begun.extend(executor.submit(function, item) for item in islice(remaining, ahead))
             while begun:
                 yield begun.popleft().result()
                 begun.extend(executor.submit(function, item) for item in islice(remaining, 1))

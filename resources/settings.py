@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from schemas.errors import ConfigurationError
+
 PROJECT_ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -19,7 +21,12 @@ def store_url() -> str:
 
 def worker_count() -> int:
     """Decoding workers: CV_ASSETS_WORKERS, else 0, which means one a core."""
-    return int(os.environ.get("CV_ASSETS_WORKERS") or 0)
+    given = os.environ.get("CV_ASSETS_WORKERS") or "0"
+    if not given.isdecimal():
+        raise ConfigurationError(
+            f"expected CV_ASSETS_WORKERS to be a whole number, found {given!r}; correct or unset it"
+        )
+    return int(given)
 
 
 def use_dagster_home() -> Path:

@@ -1,5 +1,6 @@
 """Where uploads land, read-only: what is there, and the bytes of one file. Nothing here follows a link or waits for a pipe."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -9,12 +10,16 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError
 from obstore.store import from_url
 
 from resources.object_store import REMOTE_SCHEMES
 from schemas.codes import SnapshotReason
 from schemas.errors import SourceError
+
+_ABOUT_THE_FILE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENOTDIR, errno.EISDIR}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +72,30 @@ class LocalSource:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/")
-            else:
-                yield _describe(prefix + entry.name, entry.stat(follow_symlinks=False))
+                continue
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # gone since it was listed: as if it had never been seen
+            yield _describe(prefix + entry.name, status)
 
     def read(self, file: SourceFile) -> bytes:
         try:
             descriptor = os.open(self._root / file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as opened:
                 before = os.fstat(descriptor)
+                if before.st_size != file.size_bytes:
+                    raise NotRead(
+                        "changed-while-reading",
+                        f"{file.size_bytes} bytes listed, {before.st_size} found; let uploads settle",
+                    )
                 data = opened.read()
                 after = os.fstat(descriptor)
         except OSError as error:
+            if error.errno not in _ABOUT_THE_FILE:  # the disk or this process: the file may be sound
+                raise SourceError(
+                    f"cannot read {self._root / file.path}: {error.strerror}; mend that, then run again"
+                ) from error
             raise NotRead("unreadable", f"cannot be read: {error.strerror}") from error
         if len(data) != before.st_size or before.st_mtime_ns != after.st_mtime_ns:
             raise NotRead(
@@ -105,8 +123,12 @@ class RemoteSource:
     def read(self, file: SourceFile) -> bytes:
         try:
             data = obstore.get(self._backend, file.path).bytes().to_bytes()
-        except (BaseError, OSError) as error:
+        except (FileNotFoundError, PermissionError, PermissionDeniedError) as error:
             raise NotRead("unreadable", f"cannot be read: {str(error).splitlines()[0]}") from error
+        except (BaseError, OSError) as error:  # an outage must not become a rejection, which is for good
+            raise SourceError(
+                f"cannot read {file.path} of {self._url}: {str(error).splitlines()[0]}; run again"
+            ) from error
         if len(data) != file.size_bytes:
             raise NotRead(
                 "changed-while-reading",
@@ -119,7 +141,10 @@ def open_source(url: str) -> Source:
     """The source behind a URL: a local path (relative to the working folder), `file://` or `s3://bucket/prefix`."""
     parts = urlsplit(url)
     if parts.scheme in REMOTE_SCHEMES:
-        return RemoteSource(url)
+        try:
+            return RemoteSource(url)
+        except (BaseError, ValueError) as error:
+            raise SourceError(f"cannot use source.url {url!r}: {str(error).splitlines()[0]}") from error
     if parts.scheme not in {"", "file"}:
         raise SourceError(f"expected source.url to be a local path, file:// or s3://, found {url!r}")
     return LocalSource(Path(unquote(parts.path) if parts.scheme == "file" else url).expanduser().absolute())

@@ -18,6 +18,7 @@ _CHECK_KEYS = {"name", "asset", "passed", "severity"}
 def summarize(version: VersionStore, config: DatasetConfig) -> dict[str, Any]:
     """Everything that `show` prints of one version, as plain JSON; `digest` is None while it is open."""
     record = version.commit()
+    order = {name: place for place, name in enumerate(config.split.ratios)}
     if record is not None:
         counts, splits, checks = record.counts, record.splits, [*record.checks, *_verdicts(version, "release")]
         rows = [shard.model_dump() for shard in record.shards]
@@ -32,7 +33,7 @@ def summarize(version: VersionStore, config: DatasetConfig) -> dict[str, Any]:
         "committed": record is not None,
         "digest": record.digest if record else None,
         **counts.model_dump(),
-        "splits": {name: splits[name] for name in config.split.ratios if name in splits},
+        "splits": dict(sorted(splits.items(), key=lambda split: order.get(split[0], len(order)))),
         "checks": [verdict.model_dump(include=_CHECK_KEYS) for verdict in checks],
         "shards": rows,
         "commit": version.commit_key,

@@ -9,19 +9,20 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from cv_assets.domain.digests import bytes_digest
+from cv_assets.domain.versions import check_version
 from resources.object_store import ObjectStore
 from schemas.errors import CorruptObject, StoreError, VersionConflict
-from schemas.releases import AssetVerdicts, CommitRecord, ObjectEntry
+from schemas.releases import AssetVerdicts, CommitRecord, Making, ObjectEntry
 
 COMMIT: Final = "COMMIT.json"
 
 
 class VersionStore:
-    """The records of one version of one dataset. Nothing is overwritten once the commit record names it."""
+    """The records of one version of one dataset. What the commit record names is not changed any more."""
 
     def __init__(self, store: ObjectStore, dataset: str, version: str) -> None:
         self._store = store
-        self.dataset, self.version = dataset, version
+        self.dataset, self.version = dataset, check_version(version)
         self._prefix = f"{versions_prefix(dataset)}/{version}"
 
     def table_key(self, name: str) -> str:
@@ -86,6 +87,22 @@ class VersionStore:
         data = self._store.find(self._verdicts_key(asset))
         return None if data is None else AssetVerdicts.from_bytes(data)
 
+    def save_making(self, making: Making) -> None:
+        """Keep what a table was made from; that of a committed version stays as it is."""
+        if self.commit() is None:
+            self._store.put(self._making_key(making.asset), making.to_bytes())
+
+    def find_making(self, asset: str) -> Making | None:
+        """What a table was made from, or None if it never was."""
+        data = self._store.find(self._making_key(asset))
+        return None if data is None else Making.from_bytes(data)
+
+    def remove_shards_but(self, shard_format: str, file_names: set[str]) -> None:
+        """Remove what an earlier packing left in the folder of a format; a reader may glob it. Only while open."""
+        for key in self._store.keys(f"{self._prefix}/shards/{shard_format}"):
+            if key.rsplit("/", 1)[-1] not in file_names and self.commit() is None:
+                self._store.delete(key)
+
     def put_shard(self, shard_format: str, file_name: str, data: bytes) -> str:
         """Write a shard or an index and return its key; one that a commit record names is never changed."""
         key = self.shard_key(shard_format, file_name)
@@ -121,6 +138,9 @@ class VersionStore:
                 f"{self.commit_key} is not a commit record that this release can read ({error.error_count()} errors); "
                 "restore it from a copy of the store"
             ) from error
+
+    def _making_key(self, asset: str) -> str:
+        return f"{self._prefix}/made/{asset}.json"
 
     def _verdicts_key(self, asset: str) -> str:
         return f"{self._prefix}/verdicts/{asset}.json"

@@ -7,7 +7,6 @@ from typing import Final, Literal, get_args
 
 ImageFormat = Literal["bmp", "gif", "jpeg", "png", "pnm", "tiff", "webp"]
 FileRole = Literal["annotation", "image"]
-Stage = Literal["snapshot", "probe"]
 Severity = Literal["ERROR", "WARN"]
 Frame = Literal["auto", "stored", "upright"]
 
@@ -39,11 +38,12 @@ AnnotationReason = Literal[
     "no-object",
     "unparsable",
 ]
-Note = Literal["animated", "first-frame-only", "orientation-invalid"]
+Note = Literal["first-frame-only", "orientation-invalid", "several-frames"]
 
+# the machine may have been at fault: not remembered, tried again
+PASSING_REASONS: Final = ("decoder-died", "memory-over-limit", "time-over-limit")
 SNAPSHOT_REASONS: Final[tuple[str, ...]] = get_args(SnapshotReason)
 PROBE_REASONS: Final[tuple[str, ...]] = get_args(ProbeReason)
 ANNOTATION_REASONS: Final[tuple[str, ...]] = get_args(AnnotationReason)
 IMAGE_FORMATS: Final[tuple[str, ...]] = get_args(ImageFormat)
 FILE_ROLES: Final[tuple[str, ...]] = get_args(FileRole)
-NOTES: Final[tuple[str, ...]] = get_args(Note)

@@ -47,6 +47,15 @@ class AssetVerdicts(Record):
     verdicts: list[Verdict]
 
 
+class Making(Record):
+    """What a table was made from: digests of the table, of the tables that it read, and of the configuration used."""
+
+    asset: str
+    table_digest: str
+    inputs: dict[str, str]
+    configuration: str
+
+
 class ObjectEntry(Record):
     """An object of the store: key below the store's root, size in bytes, SHA-256 in hex."""
 

@@ -1,18 +1,13 @@
 """annotations: labels, boxes and groups, one row an object."""
 
-from functools import partial
-
 import dagster as dg
 import polars as pl
 
 from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.annotations.records import StoredSize
 from cv_assets.domain.annotations.table import build_annotations
-from cv_assets.domain.manifest import image_files
-from resources.configured import EngineResource, ObjectStoreResource
+from resources.configured import ObjectStoreResource
 from resources.content_store import ContentStore
-from resources.probes import ProbeStore
-from resources.progress import track
 
 
 def build_annotations_asset(line: Line) -> dg.AssetsDefinition:
@@ -27,15 +22,11 @@ def build_annotations_asset(line: Line) -> dg.AssetsDefinition:
 
     @as_asset(described, ins=line.ins("raw_images"))
     def annotations(
-        context: dg.AssetExecutionContext,
-        object_store: ObjectStoreResource,
-        engine: EngineResource,
-        raw_images: pl.DataFrame,
+        context: dg.AssetExecutionContext, object_store: ObjectStoreResource, raw_images: pl.DataFrame
     ) -> dg.MaterializeResult[pl.DataFrame]:
         store = object_store.open()
-        show = partial(track, label="images decoded", log=context.log.info)
-        # boxes need the size and the orientation of their image: the one probe an image is made here or in manifest
-        probes = ProbeStore(store, line.config).probe(image_files(raw_images)["sha256"], engine.open(), show)
+        probes = line.version(context, store).load_table("probes")
+        # boxes need the size and the orientation of their image
         accepted = probes.filter(pl.col("reason").is_null())
         sizes = accepted.select("image_id", "width_px", "height_px", "exif_orientation").iter_rows()
         sizes_of = {image_id: StoredSize(*size) for image_id, *size in sizes}

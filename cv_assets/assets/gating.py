@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-from cv_assets.domain.gates import objections
+from cv_assets.domain.lineage import why_stale
+from cv_assets.domain.written_gates import objections
 from resources.versions import VersionStore
+from schemas.datasets import DatasetConfig
 from schemas.errors import GateNotPassed
 from schemas.releases import AssetVerdicts
 
@@ -11,12 +13,23 @@ BEFORE_SHARDS = ("raw_images", "annotations", "manifest", "quarantine", "quality
 BEFORE_RELEASE = (*BEFORE_SHARDS, "shards")
 
 
-def require_gates(version: VersionStore, assets: Sequence[str], *, before: str) -> list[AssetVerdicts]:
-    """The verdicts on `assets`. Raises GateNotPassed if one is missing, failed, or is about other content."""
+def require_gates(
+    version: VersionStore, assets: Sequence[str], config: DatasetConfig, *, before: str
+) -> list[AssetVerdicts]:
+    """The verdicts on `assets`.
+
+    Raises GateNotPassed if one is missing, failed, or is about other content, or if a table is not what its inputs and
+    the configuration make of it.
+    """
     verdicts = {asset: version.find_verdicts(asset) for asset in assets}
-    looked_at = {name for found in verdicts.values() if found for name in found.table_digests}
-    tables = {name: version.load_table(name) for name in sorted(looked_at)}
-    against = [objection for asset, found in verdicts.items() for objection in objections(asset, found, tables)]
+    tables = {name: found for name in {"probes", *assets} if (found := version.find_table(name)) is not None}
+    against: list[str] = []
+    for asset, found in verdicts.items():
+        if asset not in tables:
+            against.append(f"{asset} is not made")
+            continue
+        against += why_stale(asset, version.find_making(asset), tables, config)
+        against += objections(asset, found, tables)
     if against:
         raise GateNotPassed(
             f"{version.dataset}@{version.version} may not go on to {before}: {'; '.join(against)}. "

@@ -10,7 +10,9 @@ import dagster as dg
 import polars as pl
 
 from cv_assets.domain.digests import table_digest
+from cv_assets.domain.lineage import READS, configuration_digest
 from cv_assets.partitions import versions_of
+from resources.configured import MADE_UNDER
 from resources.object_store import ObjectStore
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
@@ -49,7 +51,10 @@ class Line:
             "partitions_def": self.partitions,
             "code_version": code_version,
             "kinds": {"polars", *kinds},
-            "metadata": {"dagster/column_schema": column_schema(asset)},
+            "metadata": {
+                "dagster/column_schema": column_schema(asset),
+                **({MADE_UNDER: configuration_digest(asset, self.config)} if asset in READS else {}),
+            },
         }
 
     def version(self, context: dg.AssetExecutionContext, store: ObjectStore) -> VersionStore:

@@ -1,20 +1,19 @@
 """manifest: one row an accepted image, after its one probe."""
 
 from base64 import b64decode
-from functools import partial
+from dataclasses import asdict
 
 import dagster as dg
 import polars as pl
 
 from cv_assets.assets.line import Line, as_asset, picture, result
-from cv_assets.domain.manifest import build_manifest, image_files
+from cv_assets.domain.manifest import build_manifest
 from cv_assets.domain.pictures import THUMBNAIL_PX, contact_sheet, sheet_plan
 from resources.configured import EngineResource, ObjectStoreResource
 from resources.content_store import ContentStore
 from resources.engine import Engine
 from resources.object_store import ObjectStore
-from resources.probes import ProbeStore
-from resources.progress import track
+from schemas.datasets import DatasetConfig
 
 
 def build_manifest_asset(line: Line) -> dg.AssetsDefinition:
@@ -36,18 +35,19 @@ def build_manifest_asset(line: Line) -> dg.AssetsDefinition:
         annotations: pl.DataFrame,
     ) -> dg.MaterializeResult[pl.DataFrame]:
         store = object_store.open()
-        show = partial(track, label="images decoded", log=context.log.info)
-        probes = ProbeStore(store, line.config).probe(image_files(raw_images)["sha256"], engine.open(), show)
+        probes = line.version(context, store).load_table("probes")
         frame = build_manifest(raw_images, probes, annotations)
-        sheet = picture(_draw_sheet(frame, store, engine.open()), "classes")
+        sheet = picture(_draw_sheet(frame, store, engine.open(), line.config), "classes")
         return result(frame, contact_sheet=sheet, size_bytes=int(frame["size_bytes"].sum()))
 
     return manifest
 
 
-def _draw_sheet(manifest: pl.DataFrame, store: ObjectStore, engine: Engine) -> bytes:
+def _draw_sheet(manifest: pl.DataFrame, store: ObjectStore, engine: Engine, config: DatasetConfig) -> bytes:
     plan = sheet_plan(manifest)
-    content = ContentStore(store)
     shown = sorted({image_id for ids in plan.values() for image_id in ids})
-    answers = engine.run("thumbnail", {"side_px": THUMBNAIL_PX}, map(content.as_item, shown))
-    return contact_sheet(plan, {item.key: b64decode(answer["bytes"]) for item, answer in answers if "bytes" in answer})
+    arguments = {"limits": asdict(config.limits.to_limits()), "side_px": THUMBNAIL_PX}
+    answers = ContentStore(store).decode(engine, "thumbnail", arguments, shown)
+    return contact_sheet(
+        plan, {image_id: b64decode(answer["bytes"]) for image_id, answer in answers if "bytes" in answer}
+    )

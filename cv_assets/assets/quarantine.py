@@ -1,15 +1,11 @@
 """quarantine: every rejected image file, with its reason."""
 
-from functools import partial
-
 import dagster as dg
 import polars as pl
 
 from cv_assets.assets.line import Line, as_asset, result
-from cv_assets.domain.manifest import build_quarantine, image_files
-from resources.configured import EngineResource, ObjectStoreResource
-from resources.probes import ProbeStore
-from resources.progress import track
+from cv_assets.domain.manifest import build_quarantine
+from resources.configured import ObjectStoreResource
 
 
 def build_quarantine_asset(line: Line) -> dg.AssetsDefinition:
@@ -24,15 +20,9 @@ def build_quarantine_asset(line: Line) -> dg.AssetsDefinition:
 
     @as_asset(described, ins=line.ins("raw_images"), deps=[line.key("manifest")])
     def quarantine(
-        context: dg.AssetExecutionContext,
-        object_store: ObjectStoreResource,
-        engine: EngineResource,
-        raw_images: pl.DataFrame,
+        context: dg.AssetExecutionContext, object_store: ObjectStoreResource, raw_images: pl.DataFrame
     ) -> dg.MaterializeResult[pl.DataFrame]:
-        show = partial(track, label="images decoded", log=context.log.info)
-        probes = ProbeStore(object_store.open(), line.config).probe(
-            image_files(raw_images)["sha256"], engine.open(), show
-        )
+        probes = line.version(context, object_store.open()).load_table("probes")
         frame = build_quarantine(raw_images, probes)
         return result(frame, reasons=dict(frame.group_by("reason").len().sort("reason").iter_rows()))
 

@@ -4,26 +4,19 @@ import dagster as dg
 import polars as pl
 
 from cv_assets.assets.line import Line, as_asset, result
-from cv_assets.domain.versions import check_version
 from resources.configured import WRITE_ONCE, EngineResource, ObjectStoreResource
-from resources.content_store import ContentStore
-from resources.ingest import ingest, list_source
-from resources.object_store import ObjectStore
-from resources.progress import track
-from resources.source import open_source
-from schemas.datasets import DatasetConfig
-from schemas.errors import SourceError
-from schemas.tables import to_frame
+from resources.ingest import Snapshot
 
 
 def build_raw_images(line: Line) -> dg.AssetsDefinition:
     """The asset `raw_images` of a dataset."""
     described = line.describe(
         "raw_images",
-        "The files of the source as they were when this version was begun. Bytes are in the content store by SHA-256; "
+        "The files of the source as they were when this version was begun. Bytes are in the content store by SHA-256, "
+        "and every image was decoded once on the way; "
         "the source is never changed, and is not looked at again for this version.",
         code_version="1",
-        kinds={"file"},
+        kinds={"file", "pillow"},
     )
     described["metadata"] |= {WRITE_ONCE: True, "source": line.config.source.url}
 
@@ -31,30 +24,17 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
     def raw_images(
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource, engine: EngineResource
     ) -> dg.MaterializeResult[pl.DataFrame]:
-        check_version(context.partition_key)
-        store = object_store.open()
-        snapshot = line.version(context, store).find_table("raw_images")
+        version = line.version(context, object_store.open())
+        taken = Snapshot(object_store.open(), line.config, engine.open(), context.log.info)
+        snapshot = version.find_table("raw_images")
         if snapshot is None:
-            snapshot = _take_snapshot(context, store, line.config, engine.open().threads)
+            snapshot, probes = taken.take()
         else:
             context.log.info("this version has its snapshot; the source is not looked at again")
-        rejected = snapshot.drop_nulls("reason")
-        return result(snapshot, size_bytes=int(snapshot["size_bytes"].sum()), rejected=rejected.height)
+            probes = taken.probe_again(snapshot, version.find_table("probes"))
+        version.save_table("probes", probes)
+        rejected = snapshot.drop_nulls("reason").height + probes.drop_nulls("reason").height
+        said = {"size_bytes": int(snapshot["size_bytes"].sum()), "rejected": rejected}
+        return result(snapshot, **said, files_that_no_pattern_names=taken.not_included)
 
     return raw_images
-
-
-def _take_snapshot(
-    context: dg.AssetExecutionContext, store: ObjectStore, config: DatasetConfig, threads: int
-) -> pl.DataFrame:
-    source = open_source(config.source.url)
-    listing = list_source(source, config)
-    if not any(role == "image" for _, role in listing.files):
-        raise SourceError(
-            f"expected image files in {config.source.url} that match {list(config.source.include)}, found none "
-            f"({len(listing.not_included)} other files); upload some, or correct source.include"
-        )
-    if listing.not_included:
-        context.log.info(f"{len(listing.not_included)} files match no pattern, such as {listing.not_included[:3]}")
-    rows = ingest(listing, source, ContentStore(store), config, threads=threads)
-    return to_frame("raw_images", list(track(rows, len(listing.files), label="files", log=context.log.info)))

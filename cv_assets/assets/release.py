@@ -7,6 +7,7 @@ from cv_assets.assets.gating import BEFORE_RELEASE, require_gates
 from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.releasing import build_commit
 from resources.configured import ObjectStoreResource
+from resources.packing import INDEX
 from resources.versions import VersionStore
 from schemas.releases import ObjectEntry
 from schemas.tables import to_frame
@@ -28,7 +29,9 @@ def build_release(line: Line) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[pl.DataFrame]:
         version = line.version(context, object_store.open())
         checks = [
-            verdict for found in require_gates(version, BEFORE_RELEASE, before="release") for verdict in found.verdicts
+            verdict
+            for found in require_gates(version, BEFORE_RELEASE, line.config, before="release")
+            for verdict in found.verdicts
         ]
         tables = {name: version.load_table(name) for name in BEFORE_RELEASE}
         objects = list_objects(version, tables["shards"], line.config.shards.formats)
@@ -42,8 +45,8 @@ def build_release(line: Line) -> dg.AssetsDefinition:
 
 def list_objects(version: VersionStore, shards: pl.DataFrame, formats: tuple[str, ...]) -> list[ObjectEntry]:
     """Every object of the version but its blobs, which the table raw_images names by hash and size."""
-    tables = [version.describe_object(version.table_key(name), "table") for name in BEFORE_RELEASE]
-    indexes = [version.describe_object(version.shard_key(name, "index.json"), "index") for name in formats]
+    tables = [version.describe_object(version.table_key(name), "table") for name in ("probes", *BEFORE_RELEASE)]
+    indexes = [version.describe_object(version.shard_key(name, INDEX), "index") for name in formats]
     packed = [
         ObjectEntry(key=key, size_bytes=size_bytes, sha256=sha256, role="shard")
         for key, size_bytes, sha256 in shards.select("key", "bytes", "sha256").iter_rows()

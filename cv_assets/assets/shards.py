@@ -36,9 +36,9 @@ def build_shards(line: Line) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[pl.DataFrame]:
         store = object_store.open()
         version = line.version(context, store)
-        require_gates(version, BEFORE_SHARDS, before="shards")
+        require_gates(version, BEFORE_SHARDS, config, before="shards")
         planned = plan_shards(manifest, splits, annotations, config.shards.max_bytes)
-        packer = Packer(version, ContentStore(store), engine.open())
+        packer = Packer(version, ContentStore(store), engine.open(), config.limits.to_limits())
         packed: list[ShardEntry] = []
         for shard_format in config.shards.formats:
             entries = packer.pack(shard_format, planned)

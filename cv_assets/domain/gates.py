@@ -7,13 +7,14 @@ from typing import Any, Final, cast
 import pandera.errors
 import polars as pl
 
-from cv_assets.domain.digests import table_digest
-from schemas.codes import Severity
+from schemas.codes import PASSING_REASONS, Severity
 from schemas.datasets import DatasetConfig
-from schemas.releases import AssetVerdicts, Verdict
+from schemas.releases import Verdict
 from schemas.tables import TABLES
 
 OFFENDING_ROWS: Final = 20
+# annotation tools round corners to pixels
+BOX_TOLERANCE_PX: Final = 0.5
 Tables = Mapping[str, pl.DataFrame]
 
 
@@ -163,17 +164,39 @@ def _classes_are_in_train(tables: Tables, _: DatasetConfig) -> Finding:
 def _ratios_are_within_tolerance(tables: Tables, config: DatasetConfig) -> Finding:
     dealt = tables["splits"].drop_nulls("split")
     largest = int(dealt.group_by("unit").len()["len"].max() or 0)  # type: ignore[arg-type]
-    classes = tables["manifest"]["labels"].explode().drop_nulls().n_unique()
-    # each class may round by one image, and no unit can be cut
-    tolerance = largest + classes
+    holders = (
+        dealt.join(tables["manifest"], on="image_id").explode("labels").drop_nulls("labels").group_by("labels").len()
+    )
     sizes = dict(dealt.group_by("split").len().iter_rows())
-    rows = [
-        {"split": name, "asked": share * dealt.height, "got": sizes.get(name, 0)}
-        for name, share in config.split.ratios.items()
-    ]
-    seen = pl.DataFrame(rows, schema={"split": pl.String, "asked": pl.Float64, "got": pl.Int64})
-    off = seen.filter(((pl.col("asked") - pl.col("got")).abs() > tolerance) | (pl.col("got") == 0))
-    return Finding({"images": dealt.height, "tolerance_images": tolerance, "splits": sizes}, off)
+    rows: list[dict[str, object]] = []
+    for name, share in config.split.ratios.items():
+        # no unit can be cut, and each class comes out at a whole number of images
+        rounding = float((holders["len"] * share - (holders["len"] * share).round()).abs().sum())
+        off = sizes.get(name, 0) - share * dealt.height
+        rows.append({"split": name, "images": sizes.get(name, 0), "off": off, "tolerance": largest + rounding})
+    schema = {"split": pl.String, "images": pl.Int64, "off": pl.Float64, "tolerance": pl.Float64}
+    seen = pl.DataFrame(rows, schema=schema)
+    offending = seen.filter((pl.col("off").abs() > pl.col("tolerance")) | (pl.col("images") == 0))
+    return Finding({"images": dealt.height, "splits": seen.to_dicts()}, offending)
+
+
+def _boxes_lie_in_their_images(tables: Tables, _: DatasetConfig) -> Finding:
+    sizes = tables["manifest"].select("image_id", "width_px", "height_px")
+    boxes = tables["annotations"].drop_nulls("x_min_px").join(sizes, on="image_id")
+    is_ordered = (pl.col("x_min_px") <= pl.col("x_max_px")) & (pl.col("y_min_px") <= pl.col("y_max_px"))
+    starts_inside = (pl.col("x_min_px") >= -BOX_TOLERANCE_PX) & (pl.col("y_min_px") >= -BOX_TOLERANCE_PX)
+    ends_inside = (pl.col("x_max_px") <= pl.col("width_px") + BOX_TOLERANCE_PX) & (
+        pl.col("y_max_px") <= pl.col("height_px") + BOX_TOLERANCE_PX
+    )
+    off = boxes.filter(~(is_ordered & starts_inside & ends_inside))
+    corners = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
+    return Finding({"boxes": boxes.height}, off.select("annotation_id", *corners, "width_px", "height_px"))
+
+
+def _decoders_came_to_an_end(tables: Tables, _: DatasetConfig) -> Finding:
+    quarantine = tables["quarantine"]
+    given_up = quarantine.filter(pl.col("reason").is_in(PASSING_REASONS))
+    return Finding({"quarantined": quarantine.height}, given_up.select("path", "reason", "detail"))
 
 
 _SPLIT_TABLES: Final = ("splits", "manifest")
@@ -190,7 +213,11 @@ GATES: Final[tuple[Gate, ...]] = (
          "Every annotation file and every entry in it can be read.", "WARN"),
     schema_gate("manifest"),
     Gate("image_ids_are_unique", "manifest", ("manifest",), _image_ids_are_unique, "No image has two rows."),
+    Gate("boxes_lie_in_their_images", "manifest", ("manifest", "annotations"), _boxes_lie_in_their_images,
+         "Corners of boxes are in order, and inside the upright image.", "WARN"),
     schema_gate("quarantine"),
+    Gate("decoders_came_to_an_end", "quarantine", ("quarantine",), _decoders_came_to_an_end,
+         "No image was given up for want of time or memory; materialize raw_images again to retry.", "WARN"),
     Gate("images_are_decoded_or_quarantined", "quarantine", ("quarantine", "manifest", "raw_images"),
          _images_are_decoded_or_quarantined, "Every image file is accepted or quarantined, and never both."),
     schema_gate("quality_report"),
@@ -208,17 +235,3 @@ GATES: Final[tuple[Gate, ...]] = (
 def gates_of(asset: str) -> tuple[Gate, ...]:
     """The gates of one asset, in their order."""
     return tuple(gate for gate in GATES if gate.asset == asset)
-
-
-def objections(asset: str, verdicts: AssetVerdicts | None, tables: Tables) -> list[str]:
-    """Why nothing may go on from `asset`: each a sentence; none if its gates passed on just these tables."""
-    if verdicts is None:
-        return [f"the checks of {asset} have not run"]
-    stale = [name for name, digest in verdicts.table_digests.items() if table_digest(tables[name]) != digest]
-    if stale:
-        return [f"the checks of {asset} ran on other content of {', '.join(stale)}"]
-    return [
-        f"{asset}: {v.name} failed: {v.description} Saw {v.saw}"
-        for v in verdicts.verdicts
-        if v.blocking and not v.passed
-    ]

@@ -1,7 +1,7 @@
 """New pictures from untrusted ones: thumbnails to look at, upright copies to train on. Runs inside a decoding worker."""
 
 import io
-from typing import Final
+from typing import Any, Final
 
 from PIL import Image
 
@@ -14,9 +14,9 @@ JPEG_QUALITY: Final = 95
 THUMBNAIL_QUALITY: Final = 80
 
 
-def _decode_upright(data: bytes, draft_px: int | None = None) -> tuple[Image.Image, str]:
+def _decode_upright(data: bytes, limits: Limits, draft_px: int | None = None) -> tuple[Image.Image, str]:
     """First frame of an accepted image, turned upright, and Pillow's name of its format."""
-    with careful_decoding(Limits()):
+    with careful_decoding(limits):
         image, name = open_image(data)
         pillow_name = image.format or ""
         before = read_orientation(image)[0] if name == "tiff" else None
@@ -27,9 +27,9 @@ def _decode_upright(data: bytes, draft_px: int | None = None) -> tuple[Image.Ima
         return turn_upright(image, orientation), pillow_name
 
 
-def thumbnail(data: bytes, side_px: int) -> bytes:
+def thumbnail(data: bytes, limits: Limits, side_px: int) -> bytes:
     """A JPEG of at most `side_px` × `side_px` pixels, upright, without any metadata of the original."""
-    image, _ = _decode_upright(data, draft_px=2 * side_px)
+    image, _ = _decode_upright(data, limits, draft_px=2 * side_px)
     image = image.getchannel("L") if image.mode == "LAB" else image
     small = image.convert("RGB")
     small.thumbnail((side_px, side_px))
@@ -38,19 +38,21 @@ def thumbnail(data: bytes, side_px: int) -> bytes:
     return out.getvalue()
 
 
-def upright_bytes(data: bytes) -> bytes:
-    """The same picture with its pixels upright and no orientation tag, in the same format.
+def upright_bytes(data: bytes, limits: Limits) -> bytes:
+    """The first frame with its pixels upright and no orientation in any metadata, in the same format.
 
-    JPEG is saved at quality 95 without chroma subsampling; every other format without loss. Equal input gives
-    equal bytes for one version of Pillow.
+    JPEG is saved at quality 95 without chroma subsampling; every other format without loss of what Pillow decodes
+    (8 bits a channel for colour). Colour profile and transparency are kept. Equal input gives equal bytes for one
+    version of Pillow.
     """
-    image, name = _decode_upright(data)
-    out = io.BytesIO()
-    icc = image.info.get("icc_profile")
+    image, name = _decode_upright(data, limits)
+    options: dict[str, Any] = {"icc_profile": image.info.get("icc_profile")}
     if name in {"JPEG", "MPO"}:
-        image.save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, icc_profile=icc)
+        name, options = "JPEG", {**options, "quality": JPEG_QUALITY, "subsampling": 0}
     elif name == "WEBP":
-        image.save(out, "WEBP", lossless=True, exact=True, icc_profile=icc)
-    else:
-        image.save(out, name)
+        options |= {"lossless": True, "exact": True}
+    plain = image.copy()  # without the tags of the file: EXIF and XMP would turn it once more
+    plain.info = {key: value for key, value in image.info.items() if key == "transparency"}
+    out = io.BytesIO()
+    plain.save(out, name, **options)
     return out.getvalue()

@@ -20,6 +20,8 @@ TRAIN = "train"
 NO_LABEL = ""
 # the pseudo-stratum of the totals; a label cannot be spelt like this, as YAML, CSV and JSON texts hold no NUL
 ALL = "\0all"
+# a class held by fewer units cannot be cut near to its shares, and many such classes would pull the totals off
+FEW_UNITS = 20
 MAX_SETTLING_ROUNDS = 20
 LEAST_GAIN = 1e-9
 
@@ -101,7 +103,7 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
         for unit in sorted(holders[rarest], key=lambda unit: -unit.strata[rarest]):  # large ones while there is room
             if unit.key in split_of:
                 continue
-            split = max(ratios, key=lambda name: (desire[name], wanted[name]))
+            split = max(ratios, key=lambda name: (desire[name], wanted[name], ratios[name], name))
             split_of[unit.key] = split
             wanted[split] -= unit.images
             for stratum, count in unit.strata.items():
@@ -109,7 +111,9 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
                 if stratum in remaining:
                     remaining[stratum] -= 1
     _fill_train(holders, split_of)
-    _settle([unit for unit in units if unit.images > 1], holders, ratios, split_of)
+    few = {stratum for stratum, some in holders.items() if len(some) < FEW_UNITS}
+    movable = [unit for unit in units if unit.images > 1 or not few.isdisjoint(unit.strata)]
+    _settle(movable, holders, ratios, split_of)
     return split_of
 
 
@@ -119,7 +123,7 @@ def _settle(
     ratios: Mapping[str, float],
     split_of: dict[str, str],
 ) -> None:
-    """Move groups while that brings sizes and classes nearer to their shares; single images were dealt exactly.
+    """Move groups and images of rare classes while that brings sizes and classes nearer to their shares.
 
     The measure is chi-squared over classes, with the totals counting as much as all classes together.
     """
@@ -147,7 +151,7 @@ def _settle(
         moved = False
         for unit in sorted(movable, key=lambda unit: (-unit.images, unit.key)):
             old = split_of[unit.key]
-            new = max(ratios, key=lambda split: gain(unit, old, split) if split != old else 0.0)
+            new = max(sorted(ratios), key=lambda split: gain(unit, old, split) if split != old else 0.0)
             if gain(unit, old, new) > LEAST_GAIN and new != old:
                 split_of[unit.key], moved = new, True
                 for stratum, number in _weigh(unit):

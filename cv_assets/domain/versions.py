@@ -27,5 +27,7 @@ def sort_versions(names: Iterable[str]) -> list[str]:
     """In natural order: v9 before v10."""
     return sorted(
         names,
-        key=lambda name: [(part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"(\d+)", name)],
+        key=lambda name: [
+            (part.isdecimal(), int(part) if part.isdecimal() else part) for part in re.split(r"(\d+)", name)
+        ],
     )

@@ -6,10 +6,11 @@ from typing import Final
 
 import polars as pl
 
-from cv_assets.domain.digests import bytes_digest
-from cv_assets.domain.gates import Finding, Gate, Tables, schema_gate
+from cv_assets.domain.digests import bytes_digest, table_digest
+from cv_assets.domain.gates import Finding, Gate, Tables, gates_of, schema_gate
 from cv_assets.domain.packing.formats import FORMATS
 from schemas.datasets import DatasetConfig
+from schemas.releases import AssetVerdicts
 
 
 def inspect_shards(shards: pl.DataFrame, read: Callable[[str], bytes]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -86,3 +87,21 @@ _NO_SHARDS: Final = pl.DataFrame(schema={"key": pl.String, "format": pl.String, 
 # The same gates over nothing, for those who only need their names.
 SHARD_GATES: Final = shard_gates(*inspect_shards(_NO_SHARDS, lambda _: b""))
 RELEASE_GATES: Final = release_gates({})
+
+
+def objections(asset: str, verdicts: AssetVerdicts | None, tables: Tables) -> list[str]:
+    """Why nothing may go on from `asset`: each a sentence; none if all its gates passed on just these tables."""
+    if verdicts is None:
+        return [f"the checks of {asset} have not run"]
+    stale = [name for name, digest in verdicts.table_digests.items() if table_digest(tables[name]) != digest]
+    if stale:
+        return [f"the checks of {asset} ran on other content of {', '.join(stale)}"]
+    missing = {gate.name for gate in (*gates_of(asset), *SHARD_GATES) if gate.asset == asset}
+    missing -= {verdict.name for verdict in verdicts.verdicts}
+    if missing:
+        return [f"the checks of {asset} ran without {', '.join(sorted(missing))}"]
+    return [
+        f"{asset}: {v.name} failed: {v.description} Saw {v.saw}"
+        for v in verdicts.verdicts
+        if v.blocking and not v.passed
+    ]

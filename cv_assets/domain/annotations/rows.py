@@ -17,11 +17,12 @@ Fault = tuple[AnnotationReason, str | None]
 
 
 class ImageFile(NamedTuple):
-    """An image file of the source: its id and size if it was accepted, else why it was not."""
+    """An image file of the source: its id and size if it was accepted, else why it was not; did the snapshot keep it?"""
 
     image_id: str | None
     size: StoredSize | None
     fault: str | None
+    was_kept: bool = True
 
 
 class Meeting(NamedTuple):

@@ -30,7 +30,7 @@ def build_annotations(
     rows = [annotation_row(meeting, config.annotations.frame) for meeting in _meetings(config, sources, images)]
     detail = FORMATS[config.annotations.format].unlabelled
     met = {row["image_path"] for row in rows}
-    left = (path for path in sources.image_paths if path not in met and images[path].image_id)
+    left = (path for path in sources.image_paths if path not in met and images[path].was_kept)
     rows += [unlabelled_row(path, images[path], path_group(path), detail) for path in left]
     return to_frame("annotations", rows)
 
@@ -65,6 +65,6 @@ def _image_files(files: pl.DataFrame, sizes: Mapping[str, StoredSize]) -> dict[s
 
 def _image_file(sha256: str | None, reason: str | None, sizes: Mapping[str, StoredSize]) -> ImageFile:
     if reason is not None:
-        return ImageFile(None, None, f"the image file was rejected: {reason}")
+        return ImageFile(None, None, f"the image file was rejected: {reason}", was_kept=False)
     size = sizes.get(sha256 or "")
     return ImageFile(sha256, size, None) if size else ImageFile(None, None, "the image could not be decoded")

@@ -56,7 +56,8 @@ def plan_shards(
 
 def _objects_by_image(annotations: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
     corners = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
-    known = annotations.filter(pl.col("image_id").is_not_null() & pl.col("label").is_not_null())
+    sound = pl.col("reason").is_null() & pl.col("image_id").is_not_null() & pl.col("label").is_not_null()
+    known = annotations.filter(sound)
     columns = known.select("image_id", "label", *corners, "attributes").unique(maintain_order=True)
     objects: dict[str, list[dict[str, Any]]] = {}
     for row in columns.iter_rows(named=True):

@@ -85,16 +85,14 @@ def _sizes(manifest: pl.DataFrame) -> Iterator[Row]:
 
 def _boxes(annotations: pl.DataFrame) -> Iterator[Row]:
     boxes = annotations.drop_nulls("x_min_px")
-    area = (pl.col("x_max_px") - pl.col("x_min_px")) * (pl.col("y_max_px") - pl.col("y_min_px"))
-    empty = boxes.filter(area == 0)
+    width, height = pl.col("x_max_px") - pl.col("x_min_px"), pl.col("y_max_px") - pl.col("y_min_px")
     yield _row("annotations", "boxes", boxes.height, "boxes")
-    yield _row(
-        "annotations",
-        "zero_area_boxes",
-        empty.height,
-        "boxes",
-        empty["annotation_id"].head(EVIDENCE_ROWS).to_list(),
-    )
+    for name, rule in (
+        ("inverted_boxes", (width < 0) | (height < 0)),
+        ("zero_area_boxes", (width == 0) | (height == 0)),
+    ):
+        found = boxes.filter(rule)["annotation_id"]
+        yield _row("annotations", name, found.len(), "boxes", found.head(EVIDENCE_ROWS).to_list())
 
 
 def _by_reason(frame: pl.DataFrame, section: str, key: str) -> Iterator[Row]:

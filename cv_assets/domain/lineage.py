@@ -1,0 +1,49 @@
+"""What each table is made from: other tables, and a part of the configuration. A table made from anything else is stale."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import polars as pl
+
+from cv_assets.domain.digests import record_digest, table_digest
+from schemas.datasets import DatasetConfig
+from schemas.releases import Making
+
+# `probes` is made with raw_images, in the same pass over the uploads.
+READS: Final[dict[str, tuple[str, ...]]] = {
+    "raw_images": (),
+    "annotations": ("raw_images", "probes"),
+    "manifest": ("raw_images", "probes", "annotations"),
+    "quarantine": ("raw_images", "probes"),
+    "quality_report": ("raw_images", "annotations", "manifest", "quarantine"),
+    "splits": ("manifest",),
+    "shards": ("manifest", "splits", "annotations"),
+}
+
+
+def configuration_digest(asset: str, config: DatasetConfig) -> str:
+    """Digest of the part of the configuration that decides what is in a table."""
+    given = config.model_dump(mode="json")
+    files = {"include": given["annotations"]["include"], "max_bytes": given["annotations"]["max_bytes"]}
+    parts: dict[str, Any] = {
+        "raw_images": {"source": given["source"], "limits": given["limits"], "annotation_files": files},
+        "annotations": {"annotations": given["annotations"], "group_by": given["group_by"]},
+        "splits": given["split"],
+        "shards": {"shards": given["shards"], "limits": given["limits"]},
+    }
+    return record_digest(parts.get(asset))
+
+
+def why_stale(asset: str, made: Making | None, tables: Mapping[str, pl.DataFrame], config: DatasetConfig) -> list[str]:
+    """Why a table is not what its inputs and the configuration of today make; each a sentence, none if it is."""
+    if made is None:
+        return [f"{asset} has no record of what it was made from; materialize it"]
+    if made.table_digest != table_digest(tables[asset]):
+        return [f"{asset} is not the table that was recorded when it was made; materialize it again"]
+    changed = [name for name, digest in made.inputs.items() if table_digest(tables[name]) != digest]
+    if changed:
+        return [f"{asset} was made from other content of {', '.join(changed)}; materialize it again"]
+    if made.configuration != configuration_digest(asset, config):
+        cure = "begin a new version" if asset == "raw_images" else "materialize it again"
+        return [f"{asset} was made under another configuration; {cure}"]
+    return []
