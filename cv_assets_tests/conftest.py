@@ -79,5 +79,3 @@ def write_files(folder: Path, files: Any) -> None:
     for path, data in files:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
-
-

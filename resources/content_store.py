@@ -62,5 +62,5 @@ class ContentStore:
 def _corrupt(sha256: str, found: str) -> CorruptObject:
     return CorruptObject(
         f"expected {blob_key(sha256)} to hold bytes with that hash, found sha256 {found}; "
-        "begin a version from the sound upload, or restore the blob from a copy, then run again"
+        "restore the blob from the upload or from a copy (a new version of the sound upload does), then run again"
     )

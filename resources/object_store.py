@@ -55,7 +55,7 @@ class ObjectStore:
         try:
             # an object appears whole, so a file can be read directly; through obstore it costs four times as much
             return local.read_bytes() if local else obstore.get(self._backend, key).bytes().to_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
         except (BaseError, OSError) as error:
             raise StoreError(f"cannot read {key} in {self.url}: {_first_line(error)}") from error

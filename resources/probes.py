@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Final
 
 import polars as pl
-import pyarrow as pa
 from PIL import __version__ as pillow_version
 
 from cv_assets.domain.digests import bytes_digest, record_digest
@@ -16,6 +15,7 @@ from resources.parallel import batched
 from resources.versions import read_table, table_bytes
 from schemas.codes import PASSING_REASONS
 from schemas.datasets import DatasetConfig
+from schemas.errors import CorruptObject
 from schemas.tables import polars_schema, to_frame
 
 # raise it when a probe finds something else in the same bytes
@@ -58,7 +58,7 @@ class ProbeStore:
         for key in self._store.keys(self._prefix):
             try:
                 segments.append(read_table(self._store.get(key)))
-            except (pa.ArrowInvalid, OSError):
+            except CorruptObject:
                 continue
         return pl.concat([to_frame("probes", []), *segments]).unique("image_id")
 

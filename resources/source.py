@@ -1,6 +1,7 @@
 """Where uploads land, read-only: what is there, and the bytes of one file. Nothing here follows a link or waits for a pipe."""
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -156,6 +157,8 @@ def _describe(path: str, status: os.stat_result) -> SourceFile:
         path.encode()
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        # names that differ must not become one; a sound name could be spelt like the escape
+        shown = f"{shown} [{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}]"
         return SourceFile(shown, status.st_size, "name-not-text", "the name is not UTF-8; rename the upload")
     if stat.S_ISLNK(status.st_mode):
         return SourceFile(path, 0, "symbolic-link", "a symbolic link is not followed; upload the file itself")

@@ -1,7 +1,9 @@
 """What a version keeps in the store, and under which keys: tables, verdicts, shards, the commit record."""
 
+import hashlib
 import io
-from typing import Final, Literal
+import re
+from typing import Final, Literal, TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -12,9 +14,16 @@ from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.versions import check_version
 from resources.object_store import ObjectStore
 from schemas.errors import CorruptObject, StoreError, VersionConflict
-from schemas.releases import AssetVerdicts, CommitRecord, Making, ObjectEntry
+from schemas.releases import AssetVerdicts, CommitRecord, Making, ObjectEntry, Record
 
 COMMIT: Final = "COMMIT.json"
+_NAME: Final = "cv_assets.table"
+_HASH: Final = "cv_assets.sha256"
+_UNSET: Final = b"0" * 64
+# in the footer, key and value stand next to each other, with the value's length between them
+_HASH_PLACE: Final = re.compile(rb"(cv_assets\.sha256[^0-9a-f]{1,4}?)([0-9a-f]{64})", re.DOTALL)
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 class VersionStore:
@@ -47,9 +56,9 @@ class VersionStore:
             found = self.find_table(name)
             # by content, not by bytes: another release of the encoder may spell the same table differently
             if found is None or not found.equals(frame):
-                self._store.put_new(self.table_key(name), table_bytes(frame))
+                self._store.put_new(self.table_key(name), table_bytes(frame, name))
         else:
-            self._store.put(self.table_key(name), table_bytes(frame))
+            self._store.put(self.table_key(name), table_bytes(frame, name))
 
     def load_table(self, name: str) -> pl.DataFrame:
         """A table. Raises StoreError if it was never written, CorruptObject if its bytes are damaged."""
@@ -66,9 +75,9 @@ class VersionStore:
         if data is None:
             return None
         try:
-            return read_table(data)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise CorruptObject(f"{self.table_key(name)} is damaged ({error}); materialize it again") from error
+            return read_table(data, name)
+        except CorruptObject as error:
+            raise CorruptObject(f"{self.table_key(name)} is damaged: {error}; materialize it again") from error
 
     def save_verdicts(self, verdicts: AssetVerdicts) -> None:
         """Keep what the checks of one asset found; refuses to change what a commit record was written upon."""
@@ -85,7 +94,7 @@ class VersionStore:
     def find_verdicts(self, asset: str) -> AssetVerdicts | None:
         """What the checks of an asset found, or None if they never ran."""
         data = self._store.find(self._verdicts_key(asset))
-        return None if data is None else AssetVerdicts.from_bytes(data)
+        return None if data is None else _parse(AssetVerdicts, data, self._verdicts_key(asset))
 
     def save_making(self, making: Making) -> None:
         """Keep what a table was made from; that of a committed version stays as it is."""
@@ -95,7 +104,7 @@ class VersionStore:
     def find_making(self, asset: str) -> Making | None:
         """What a table was made from, or None if it never was."""
         data = self._store.find(self._making_key(asset))
-        return None if data is None else Making.from_bytes(data)
+        return None if data is None else _parse(Making, data, self._making_key(asset))
 
     def remove_shards_but(self, shard_format: str, file_names: set[str]) -> None:
         """Remove what an earlier packing left in the folder of a format; a reader may glob it. Only while open."""
@@ -129,15 +138,7 @@ class VersionStore:
     def commit(self) -> CommitRecord | None:
         """The commit record, or None while the version is open. Raises CorruptObject."""
         data = self._store.find(self.commit_key)
-        if data is None:
-            return None
-        try:
-            return CommitRecord.from_bytes(data)
-        except ValidationError as error:
-            raise CorruptObject(
-                f"{self.commit_key} is not a commit record that this release can read ({error.error_count()} errors); "
-                "restore it from a copy of the store"
-            ) from error
+        return None if data is None else _parse(CommitRecord, data, self.commit_key)
 
     def _making_key(self, asset: str) -> str:
         return f"{self._prefix}/made/{asset}.json"
@@ -146,24 +147,49 @@ class VersionStore:
         return f"{self._prefix}/verdicts/{asset}.json"
 
 
+def _parse(kind: type[AnyRecord], data: bytes, key: str) -> AnyRecord:
+    try:
+        return kind.from_bytes(data)
+    except ValidationError as error:
+        raise CorruptObject(
+            f"{key} is not a {kind.__name__} that this release can read ({error.error_count()} errors); "
+            "restore it from a copy of the store, or, while the version is open, materialize what it is about again"
+        ) from error
+
+
 def versions_prefix(dataset: str) -> str:
     """Folder that holds every version of a dataset."""
     return f"datasets/{dataset}/versions"
 
 
-def table_bytes(frame: pl.DataFrame) -> bytes:
-    """A frame as Parquet: zstd, and a checksum a page, without which a flipped bit reads as other data."""
+def table_bytes(frame: pl.DataFrame, name: str = "") -> bytes:
+    """A frame as Parquet: zstd, a checksum a page, and in the footer the table's name and a SHA-256 of the whole file.
+
+    Page checksums leave the footer open: a flipped bit there reads as fewer rows, or ends the process.
+    """
+    marked = frame.to_arrow().replace_schema_metadata({_NAME: name, _HASH: _UNSET})
     out = io.BytesIO()
-    pq.write_table(frame.to_arrow(), out, compression="zstd", write_page_checksum=True)
-    return out.getvalue()
+    pq.write_table(marked, out, compression="zstd", write_page_checksum=True)
+    data = out.getvalue()
+    return _set_hash(data, hashlib.sha256(data).hexdigest().encode())
 
 
-def read_table(data: bytes) -> pl.DataFrame:
-    """Inverse of `table_bytes`. Raises OSError or pyarrow.ArrowInvalid if the bytes are damaged."""
+def read_table(data: bytes, name: str = "") -> pl.DataFrame:
+    """Inverse of `table_bytes`. Raises CorruptObject if a bit differs, or if it is the table of another name."""
+    said = _HASH_PLACE.search(data)
+    if said is None or hashlib.sha256(_set_hash(data, _UNSET)).hexdigest().encode() != said[2]:
+        raise CorruptObject("its bytes are not the bytes that were written")
     table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    frame = pl.from_arrow(table)
+    found = (table.schema.metadata or {}).get(_NAME.encode(), b"").decode()
+    if found != name:
+        raise CorruptObject(f"it holds the table {found!r}, not {name!r}")
+    frame = pl.from_arrow(table.replace_schema_metadata(None))
     assert isinstance(frame, pl.DataFrame)
     return frame
+
+
+def _set_hash(data: bytes, value: bytes) -> bytes:
+    return _HASH_PLACE.sub(lambda found: found[1] + value, data, count=1)
 
 
 def list_versions(store: ObjectStore, dataset: str) -> list[str]:

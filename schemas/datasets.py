@@ -29,7 +29,7 @@ def parse_quantity(value: Any) -> Any:
     """`64MB`, `64 MiB`, `64M` or a whole number, as an int; anything else is handed on to be refused."""
     if not isinstance(value, str):
         return value
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?)?b?\s*", value, re.IGNORECASE)
+    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([kmg]i?)?b?\s*", value, re.IGNORECASE)
     if found is None:
         raise ValueError("expected a whole number, or one with a unit such as 64MB, 512KiB or 64M")
     return int(float(found[1]) * _UNITS[(found[2] or "").lower()])

@@ -163,7 +163,10 @@ def _bit_depth(image: Image.Image, name: ImageFormat, data: bytes) -> int:
         return data[24]
     if name == "tiff":
         tags = cast("dict[int, tuple[int, ...]]", getattr(image, "tag_v2", {}))
-        return max(tags.get(BITS_PER_SAMPLE_TAG, (1,)))
+        said = int(max(tags.get(BITS_PER_SAMPLE_TAG, (1,))))
+        return said if 1 <= said <= 64 else _MODE_BITS.get(image.mode, 8)
+    if name == "pnm" and image.mode == "I":
+        return 16  # what netpbm allows; Pillow reads it into 32
     return _MODE_BITS.get(image.mode, 8)
 
 

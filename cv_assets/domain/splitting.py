@@ -28,11 +28,12 @@ LEAST_GAIN = 1e-9
 
 @dataclass(slots=True)
 class _Unit:
-    """Images that stay together: `images` of them are dealt, with `strata` counting those that hold each label."""
+    """Images that stay together: `images` of them are dealt; `strata` counts those of each stratum, `labels` are all theirs."""
 
     key: str
     images: int = 0
     strata: Counter[str] = field(default_factory=Counter[str])
+    labels: set[str] = field(default_factory=set[str])
 
 
 def build_splits(manifest: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
@@ -49,6 +50,7 @@ def build_splits(manifest: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
         if names or not leave_out:
             unit = units.setdefault(unit_of[image_id], _Unit(unit_of[image_id]))
             unit.images += 1
+            unit.labels.update(names)
             unit.strata.update(names if names and config.stratify_by == "label" else [NO_LABEL])
     split_of = deal(list(units.values()), config.ratios, config.seed)
     return to_frame(
@@ -110,35 +112,33 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
                 wanted_of[stratum][split] -= count
                 if stratum in remaining:
                     remaining[stratum] -= 1
-    _fill_train(holders, split_of)
+    _fill_train(units, split_of)
     few = {stratum for stratum, some in holders.items() if len(some) < FEW_UNITS}
     movable = [unit for unit in units if unit.images > 1 or not few.isdisjoint(unit.strata)]
-    _settle(movable, holders, ratios, split_of)
+    _settle(movable, units, ratios, split_of)
     return split_of
 
 
 def _settle(
-    movable: Sequence[_Unit],
-    holders: Mapping[str, Iterable[_Unit]],
-    ratios: Mapping[str, float],
-    split_of: dict[str, str],
+    movable: Sequence[_Unit], units: Sequence[_Unit], ratios: Mapping[str, float], split_of: dict[str, str]
 ) -> None:
     """Move groups and images of rare classes while that brings sizes and classes nearer to their shares.
 
     The measure is chi-squared over classes, with the totals counting as much as all classes together.
     """
-    counts = {ALL: Counter[str](), **{stratum: Counter[str]() for stratum in holders}}
-    for unit in {unit.key: unit for some in holders.values() for unit in some}.values():
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter[str])
+    for unit in units:
         for stratum, number in _weigh(unit):
             counts[stratum][split_of[unit.key]] += number
     asked = {
         stratum: {split: share * sum(got.values()) for split, share in ratios.items()}
         for stratum, got in counts.items()
     }
-    weight = {stratum: len(holders) if stratum == ALL else 1 for stratum in counts}
+    learnt = Counter(label for unit in units if split_of[unit.key] == TRAIN for label in unit.labels)
+    weight = {stratum: len(counts) - 1 if stratum == ALL else 1 for stratum in counts}
 
     def gain(unit: _Unit, old: str, new: str) -> float:
-        if old == TRAIN and any(counts[stratum][TRAIN] == number for stratum, number in unit.strata.items()):
+        if old == TRAIN and any(learnt[label] == 1 for label in unit.labels):
             return -1.0  # a class would leave train
         total = 0.0
         for stratum, number in _weigh(unit):
@@ -154,6 +154,7 @@ def _settle(
             new = max(sorted(ratios), key=lambda split: gain(unit, old, split) if split != old else 0.0)
             if gain(unit, old, new) > LEAST_GAIN and new != old:
                 split_of[unit.key], moved = new, True
+                learnt.update(dict.fromkeys(unit.labels, (new == TRAIN) - (old == TRAIN)))
                 for stratum, number in _weigh(unit):
                     counts[stratum][old] -= number
                     counts[stratum][new] += number
@@ -165,11 +166,15 @@ def _weigh(unit: _Unit) -> Iterable[tuple[str, int]]:
     return [(ALL, unit.images), *unit.strata.items()]
 
 
-def _fill_train(holders: Mapping[str, Iterable[_Unit]], split_of: dict[str, str]) -> None:
+def _fill_train(units: Iterable[_Unit], split_of: dict[str, str]) -> None:
     """Give train the smallest unit of each class that it lacks: a class that is never seen cannot be learnt."""
-    for _, units in sorted(holders.items()):
-        if all(split_of[unit.key] != TRAIN for unit in units):
-            split_of[min(units, key=lambda unit: (unit.images, unit.key)).key] = TRAIN
+    holders: defaultdict[str, list[_Unit]] = defaultdict(list)
+    for unit in units:
+        for label in unit.labels:
+            holders[label].append(unit)
+    for _, some in sorted(holders.items()):
+        if all(split_of[unit.key] != TRAIN for unit in some):
+            split_of[min(some, key=lambda unit: (unit.images, unit.key)).key] = TRAIN
 
 
 def _draw(seed: int, key: str) -> bytes:

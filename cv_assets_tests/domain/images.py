@@ -91,7 +91,10 @@ def png(width, height, *chunks, bit_depth=8, colour=2):
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + body
 
 
-def tiff(width, height, bits_per_sample=(3, 1, struct.pack("<H", 8)), pixels=b""):
+BYTES = (3, 1, struct.pack("<H", 8))
+
+
+def tiff(width, height, bits_per_sample=BYTES, pixels=b""):
     """A grey TIFF with this header; `bits_per_sample` is (type, count, value) as it is written down."""
     entries = [
         (256, 4, 1, struct.pack("<I", width)),

@@ -85,7 +85,9 @@ def sound_tables():
     twin, broken, empty = "square/again.png", "circle/broken.png", "circle/empty.png"
     images = manifest({name: ([name.split("/")[0]], [f"camera{number // 2}"]) for number, name in enumerate(names)})
     twins = pl.col("paths").list.concat(pl.lit([twin]))
-    images = images.with_columns(pl.when(image_id=image_id("square/0.png")).then(twins).otherwise("paths").alias("paths"))
+    images = images.with_columns(
+        pl.when(image_id=image_id("square/0.png")).then(twins).otherwise("paths").alias("paths")
+    )
     files = [
         *map(file_row, names),
         file_row(twin, same_as="square/0.png"),

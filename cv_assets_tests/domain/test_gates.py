@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from cv_assets.domain.digests import table_digest
-from cv_assets.domain.gates import GATES, OFFENDING_ROWS, gates_of, objections
+from cv_assets.domain.gates import GATES, OFFENDING_ROWS, gates_of
+from cv_assets.domain.written_gates import objections
 from cv_assets_tests.domain.tables import config, file_row, image_id, label_row, manifest, sound_tables
 from schemas.releases import AssetVerdicts
 from schemas.tables import to_frame
@@ -43,6 +44,15 @@ def lost(row):
     return lambda frame: pl.concat([frame, to_frame("annotations", [row])])
 
 
+def boxed(*box):
+    """Give the label of one image a box; the image is 64 pixels wide and 48 high."""
+    corners = zip(("x_min_px", "y_min_px", "x_max_px", "y_max_px"), map(float, box), strict=True)
+    here = pl.col("image_path") == "circle/3.png"
+    return lambda frame: frame.with_columns(
+        pl.when(here).then(value).otherwise(name).alias(name) for name, value in corners
+    )
+
+
 def move_half_of_a_group(frame):
     camera = [image_id(f"circle/{n}.png") for n in (0, 1)]
     other = "val" if frame.filter(image_id=camera[0])["split"][0] == "train" else "train"
@@ -61,7 +71,7 @@ BROKEN = [
     ("raw_images_match_their_schema", "raw_images", lambda frame: frame.drop("detail"), {"detail"}),
     ("raw_images_match_their_schema", "raw_images", lambda frame: frame.with_columns(x=1), {"x"}),
     ("raw_images_match_their_schema", "raw_images", lambda frame: frame.cast({"size_bytes": pl.Float64}), {"size_bytes"}),
-    ("raw_images_match_their_schema", "raw_images", lambda frame: frame.select(reversed(frame.columns)), {"path"}),
+    ("raw_images_match_their_schema", "raw_images", lambda frame: frame.select(reversed(frame.columns)), {"column_ordered"}),
     ("annotations_match_their_schema", "annotations", changed("reason", pl.lit("whim"), image_id=IMAGE), {"whim"}),
     ("annotations_match_their_schema", "annotations", twice(image_path="circle/3.png"), {"labels.csv#3"}),
     ("manifest_match_their_schema", "manifest", changed("width_px", 0, image_id=IMAGE), {"0"}),
@@ -86,6 +96,14 @@ BROKEN = [
     ("annotations_are_readable", "raw_images",
      with_rows("raw_images", file_row("big.xml", role="annotation", reason="bytes-over-limit")), {"big.xml"}),
     # manifest and quarantine
+    ("boxes_lie_in_their_images", "annotations", boxed(5, 1, 1, 5), {"labels.csv#3"}),  # corners out of order
+    ("boxes_lie_in_their_images", "annotations", boxed(0, 0, 65, 48), {"labels.csv#3", "65.0"}),  # 64 pixels wide
+    ("boxes_lie_in_their_images", "annotations", boxed(-1, 0, 5, 5), {"labels.csv#3", "-1.0"}),
+    ("boxes_lie_in_their_images", "annotations", boxed(-1e308, 0, 1e308, 5), {"labels.csv#3"}),
+    ("decoders_came_to_an_end", "quarantine", changed("reason", pl.lit("decoder-died"), stage="probe"),
+     {"circle/broken.png", "decoder-died"}),
+    ("decoders_came_to_an_end", "quarantine", changed("reason", pl.lit("time-over-limit"), stage="probe"),
+     {"circle/broken.png", "time-over-limit"}),
     ("image_ids_are_unique", "manifest", twice(image_id=IMAGE), {IMAGE}),
     ("images_are_decoded_or_quarantined", "manifest", without(image_id=IMAGE),
      {"circle/3.png", "neither accepted nor quarantined"}),
@@ -106,6 +124,10 @@ BROKEN = [
     ("classes_are_in_train", "splits", all_changed("split", "val"), {"circle", "square", "triangle"}),
     ("ratios_are_within_tolerance", "splits", all_changed("split", "train"), {"train", "val", "test"}),
     ("ratios_are_within_tolerance", "splits", changed("split", None, split="test"), {"test"}),  # a split of nothing
+    ("boxes_lie_in_their_images", "annotations",
+     lambda frame: frame.with_columns(x_min_px=pl.lit(5.0), y_min_px=pl.lit(1.0), x_max_px=pl.lit(2.0), y_max_px=pl.lit(3.0)),
+     {"5.0"}),
+    ("decoders_came_to_an_end", "quarantine", all_changed("reason", "time-over-limit"), {"time-over-limit"}),
 ]  # fmt: skip
 
 
@@ -129,7 +151,9 @@ def test_a_case_breaks_every_gate():
     assert {name for name, *_ in BROKEN} == set(BY_NAME)
 
 
-@pytest.mark.parametrize(("name", "table", "spoil", "named"), BROKEN, ids=[f"{row[0]}-{n}" for n, row in enumerate(BROKEN)])
+@pytest.mark.parametrize(
+    ("name", "table", "spoil", "named"), BROKEN, ids=[f"{row[0]}-{n}" for n, row in enumerate(BROKEN)]
+)
 def test_a_gate_names_the_rows_that_break_it(name, table, spoil, named):
     gate = BY_NAME[name]
     tables = {**TABLES, table: spoil(TABLES[table])}
@@ -148,11 +172,6 @@ def test_a_verdict_keeps_the_first_rows_and_counts_all():
     assert verdict.saw["offending"] == 24 + 24 + 1
 
 
-def test_a_dataset_that_wants_no_labels_has_none_to_account_for():
-    tables = {**TABLES, "annotations": TABLES["annotations"].clear()}
-    assert BY_NAME["labels_are_accounted_for"].judge(tables, config(annotations={"format": "none"})).passed
-
-
 def test_images_kept_out_of_the_splits_break_no_gate():
     tables = {**TABLES, "splits": changed("split", None, image_id=IMAGE)(TABLES["splits"])}
     failed = [gate.name for gate in gates_of("splits") if not gate.judge(tables, CONFIG).passed]
@@ -163,6 +182,8 @@ def test_warnings_are_only_the_gates_that_speak_of_what_was_uploaded():
     assert {gate.name for gate in GATES if not gate.is_blocking} == {
         "labels_have_files",
         "annotations_are_readable",
+        "boxes_lie_in_their_images",
+        "decoders_came_to_an_end",
         "ratios_are_within_tolerance",
     }
 
@@ -188,13 +209,17 @@ def test_a_verdict_upon_other_content_stands_against_a_table():
     moved = {**TABLES, "splits": move_half_of_a_group(TABLES["splits"])}
     assert objections("splits", verdicts_of("splits"), moved) == ["the checks of splits ran on other content of splits"]
     other = {**TABLES, "manifest": manifest({"a.png": ["circle"]})}
-    assert objections("splits", verdicts_of("splits"), other) == ["the checks of splits ran on other content of manifest"]
+    assert objections("splits", verdicts_of("splits"), other) == [
+        "the checks of splits ran on other content of manifest"
+    ]
 
 
 def test_a_failed_gate_stands_against_a_table_with_its_name_and_what_it_saw():
     moved = {**TABLES, "splits": move_half_of_a_group(TABLES["splits"])}
     (said,) = objections("splits", verdicts_of("splits", moved), moved)
-    assert said.startswith("splits: groups_stay_together failed: No group is on two sides of a split. Saw {'groups': 12")
+    assert said.startswith(
+        "splits: groups_stay_together failed: No group is on two sides of a split. Saw {'groups': 12"
+    )
 
 
 def test_a_gate_that_only_warns_stands_against_nothing():

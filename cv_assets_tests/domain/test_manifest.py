@@ -24,7 +24,7 @@ PROBES = to_frame(
     "probes",
     [
         probe_row("a.png"),
-        probe_row("c.png", width_px=10, notes=["animated"]),
+        probe_row("c.png", width_px=10, notes=["several-frames"]),
         probe_row("broken.png", reason="undecodable"),
         probe_row("of another version.png"),  # probes are kept for the dataset
         probe_row("broken, of another version.png", reason="undecodable"),
@@ -42,7 +42,7 @@ def test_an_image_has_one_row_with_all_its_paths():
     rows = build()
     assert list(rows) == sorted([image_id("a.png"), image_id("c.png")])
     assert rows[image_id("a.png")]["paths"] == ["a.png", "b/a.png"]
-    assert (rows[image_id("c.png")]["width_px"], rows[image_id("c.png")]["notes"]) == (10, ["animated"])
+    assert (rows[image_id("c.png")]["width_px"], rows[image_id("c.png")]["notes"]) == (10, ["several-frames"])
 
 
 def test_an_image_has_the_labels_and_groups_of_all_its_paths_each_once_and_sorted():

@@ -53,6 +53,7 @@ DRAWN = [
     ("PPM", "RGB", {}, ("pnm", "RGB", 3, 8)),
 ]
 
+
 @pytest.mark.parametrize(("pillow_format", "mode", "options", "said"), DRAWN)
 def test_a_sound_image_is_described_as_it_is(pillow_format, mode, options, said):
     found = probe(encode(picture(mode=mode), pillow_format, **options), Limits())
@@ -108,7 +109,7 @@ def test_a_side_and_an_area_are_allowed_up_to_their_limit():
 def test_frames_are_allowed_up_to_their_limit(pillow_format):
     found = probe(animation(12, pillow_format), Limits(max_frames=12))
     assert isinstance(found, Probe)
-    assert (found.frames, found.notes) == (12, ("animated", "first-frame-only"))
+    assert (found.frames, found.notes) == (12, ("several-frames", "first-frame-only"))
     refused = probe(animation(13, pillow_format), Limits(max_frames=12))
     assert (refused.reason, refused.detail) == ("frames-over-limit", "13 frames; at most 12 are allowed")
 
@@ -195,4 +196,4 @@ def test_no_bytes_at_all_make_the_probe_raise(signature, tail):
 def test_probing_leaves_no_warning_and_no_limit_of_its_own_on_the_next_image():
     assert isinstance(probe(encode(picture(), "PNG"), Limits(max_pixels=10)), Rejection)
     assert isinstance(probe(encode(picture(), "PNG"), Limits()), Probe)
-    assert Image.MAX_IMAGE_PIXELS == Limits().max_pixels
+    assert Limits().max_pixels == Image.MAX_IMAGE_PIXELS

@@ -19,6 +19,7 @@ from cv_assets_tests.domain.images import (
 from schemas.images import Limits, Probe
 
 TURNED = range(2, 9)
+LIMITS = Limits()
 GPS = 0x8825
 
 STORED = [
@@ -54,7 +55,7 @@ def difference(one, other):
 @pytest.mark.parametrize("orientation", TURNED)
 def test_an_upright_copy_is_the_picture_that_a_viewer_shows(pillow_format, mode, options, allowed, orientation):
     stored = oriented(picture(mode=mode), orientation, pillow_format, **options)
-    packed = upright_bytes(stored)
+    packed = upright_bytes(stored, LIMITS)
     shown = ImageOps.exif_transpose(decoded(stored))
     assert (decoded(packed).size, decoded(packed).mode) == (shown.size, shown.mode)
     assert difference(decoded(packed), shown) <= allowed
@@ -66,7 +67,7 @@ def test_an_upright_copy_is_the_picture_that_a_viewer_shows(pillow_format, mode,
 @pytest.mark.parametrize("pillow_format", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", [3, 6])
 def test_an_orientation_said_in_xmp_does_not_outlive_the_turn(pillow_format, orientation):
-    packed = upright_bytes(oriented_by_xmp(picture(), orientation, pillow_format))
+    packed = upright_bytes(oriented_by_xmp(picture(), orientation, pillow_format), LIMITS)
     assert decoded(packed).size == ((48, 64) if orientation == 6 else (64, 48))
     assert probe(packed, Limits()).exif_orientation == 1
 
@@ -74,31 +75,31 @@ def test_an_orientation_said_in_xmp_does_not_outlive_the_turn(pillow_format, ori
 def test_a_tiff_that_says_its_orientation_twice_is_turned_once():
     exif = Image.Exif()
     exif[ORIENTATION], exif[XMP] = 6, xmp_packet(6)
-    packed = upright_bytes(encode(picture(), "TIFF", exif=exif))
+    packed = upright_bytes(encode(picture(), "TIFF", exif=exif), LIMITS)
     assert probe(packed, Limits()).exif_orientation == 1
 
 
 def test_equal_bytes_make_equal_copies():
     for pillow_format in ("JPEG", "PNG", "WEBP", "TIFF"):
         stored = oriented(noise((60, 40)), 6, pillow_format)
-        assert upright_bytes(stored) == upright_bytes(stored)
-        assert thumbnail(stored, 32) == thumbnail(stored, 32)
+        assert upright_bytes(stored, LIMITS) == upright_bytes(stored, LIMITS)
+        assert thumbnail(stored, LIMITS, 32) == thumbnail(stored, LIMITS, 32)
 
 
 def test_an_upright_copy_can_be_made_of_every_image_that_its_dataset_accepts():
     stored = oriented(Image.new("L", (8_100, 8_000)), 6)
     assert isinstance(probe(stored, Limits(max_pixels=100_000_000)), Probe)  # limits: {max_pixels: 100M}
-    assert decoded(upright_bytes(stored)).size == (8_000, 8_100)
+    assert decoded(upright_bytes(stored, Limits(max_pixels=100_000_000))).size == (8_000, 8_100)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
 def test_a_thumbnail_is_a_small_upright_jpeg(mode):
-    small = decoded(thumbnail(oriented(picture((640, 480), mode=mode), 6, "PNG"), 72))
+    small = decoded(thumbnail(oriented(picture((640, 480), mode=mode), 6, "PNG"), LIMITS, 72))
     assert (small.format, small.mode, small.size) == ("JPEG", "RGB", (54, 72))
 
 
 def test_a_thumbnail_is_made_of_lab_colours_too():
-    small = decoded(thumbnail(encode(picture((640, 480), mode="LAB"), "TIFF"), 72))
+    small = decoded(thumbnail(encode(picture((640, 480), mode="LAB"), "TIFF"), LIMITS, 72))
     assert (small.format, small.size) == ("JPEG", (72, 54))
 
 
@@ -107,7 +108,7 @@ def test_neither_thumbnails_nor_upright_copies_say_where_a_photo_was_taken():
     exif[ORIENTATION], exif[0x010F], exif[GPS] = 6, "ACME secret camera", {1: "N", 2: (48.0, 8.0, 0.0)}
     stored = encode(picture(), "JPEG", exif=exif, xmp=xmp_packet(6), comment=b"ACME secret comment")
     assert b"ACME" in stored
-    for made in (thumbnail(stored, 32), upright_bytes(stored)):
+    for made in (thumbnail(stored, LIMITS, 32), upright_bytes(stored, LIMITS)):
         assert GPS not in decoded(made).getexif()
         assert b"ACME secret camera" not in made
         assert b"xmpmeta" not in made

@@ -50,10 +50,14 @@ def test_the_same_uploads_make_the_same_bytes_under_another_version_name(drawn: 
     assert drawn.summary(config, "v1")["digest"] == drawn.summary(config, "v2")["digest"]
 
 
-def test_a_rerun_of_a_committed_version_changes_nothing_and_does_not_look_at_the_source(drawn: Place, config: DatasetConfig):
+def test_a_rerun_of_a_committed_version_changes_nothing_and_does_not_look_at_the_source(
+    drawn: Place, config: DatasetConfig
+):
     assert drawn.run(config).success
     before = drawn.objects("datasets/shapes/versions/v1/")
-    (drawn.uploads / "circle" / "late.png").write_bytes((drawn.uploads / "circle" / "camera01_5.png").read_bytes() + b" ")
+    (drawn.uploads / "circle" / "late.png").write_bytes(
+        (drawn.uploads / "circle" / "camera01_5.png").read_bytes() + b" "
+    )
 
     assert drawn.run(config, version="v1").success
     assert drawn.objects("datasets/shapes/versions/v1/") == before

@@ -1,0 +1,162 @@
+"""Shards: which image goes where, and what the files hold."""
+
+import gc
+import io
+import json
+import tarfile
+import warnings
+
+import polars as pl
+import pytest
+import webdataset
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cv_assets.domain.packing.formats import FORMATS
+from cv_assets.domain.packing.plan import class_names, plan_shards
+from cv_assets.domain.packing.webdataset import pack, sample_ids
+from cv_assets_tests.domain.images import encode, picture
+from cv_assets_tests.domain.tables import image_id, label_row, manifest, sound_tables
+from schemas.tables import to_frame
+
+TABLES = sound_tables()
+PNG = encode(picture((16, 12)), "PNG")
+
+
+def plan(max_bytes=5_000, **tables):
+    return plan_shards(*({**TABLES, **tables}[name] for name in ("manifest", "splits", "annotations")), max_bytes)
+
+
+def shard_of(rows, annotations=(), **columns):
+    """The only shard of a manifest whose images are all for training, and its members as name → bytes."""
+    images = manifest(rows).with_columns(**columns)
+    splits = to_frame(
+        "splits", [{"image_id": one, "split": "train", "unit": one} for one in images["image_id"].to_list()]
+    )
+    (planned,) = plan_shards(images, splits, to_frame("annotations", list(annotations)), 10**9)
+    data = pack(planned.samples, lambda sample: PNG)
+    with tarfile.open(fileobj=io.BytesIO(data)) as opened:
+        return data, {member.name: opened.extractfile(member).read() for member in opened}
+
+
+def test_every_dealt_image_is_planned_once_in_its_split_and_in_order_of_its_id():
+    planned = plan()
+    found = [(one.split, sample.image_id) for one in planned for sample in one.samples]
+    dealt = TABLES["splits"].drop_nulls("split").select("split", "image_id")
+    assert found == sorted(dealt.iter_rows())
+    numbers = {split: [one.number for one in planned if one.split == split] for split, _ in found}
+    assert all(counted == list(range(len(counted))) for counted in numbers.values())
+
+
+def test_images_without_a_split_are_not_packed():
+    none = TABLES["splits"].with_columns(split=pl.lit(None, dtype=pl.String))
+    assert plan(splits=none) == []
+
+
+def test_row_order_means_nothing():
+    assert plan(**{name: TABLES[name].reverse() for name in ("manifest", "splits")}) == plan()
+
+
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=40), st.integers(1, 1_000))
+def test_a_shard_holds_no_more_image_bytes_than_allowed_unless_one_image_does(sizes, max_bytes):
+    images = manifest({f"{number}.png": ["a"] for number in range(len(sizes))})
+    images = images.with_columns(pl.Series("size_bytes", sizes))
+    splits = images.select("image_id", pl.lit("train").alias("split"), pl.col("image_id").alias("unit"))
+    planned = plan(max_bytes, manifest=images, splits=splits)
+    assert sum(len(one.samples) for one in planned) == len(sizes)
+    for one in planned:
+        assert sum(sample.size_bytes for sample in one.samples) <= max_bytes or len(one.samples) == 1
+
+
+def test_equal_samples_give_equal_bytes_of_whole_tar_records():
+    data, _ = shard_of({"a.png": ["ant"], "b.png": ["bee"]})
+    again, _ = shard_of({"b.png": ["bee"], "a.png": ["ant"]})
+    assert data == again
+    assert len(data) % 10_240 == 0
+    with tarfile.open(fileobj=io.BytesIO(data)) as opened:
+        assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode, m.type) for m in opened} == {
+            (0, 0, 0, "", "", 0o644, tarfile.REGTYPE)
+        }
+
+
+def test_members_are_named_by_image_id_and_detected_format_whatever_the_upload_was_called():
+    hostile = ["a.b.jpg", "a.c.jpg", "evil.pyd", "x.pkl", "../../up.png", ".hidden", "no extension", "new\nline.png"]
+    data, members = shard_of({name: ["ant"] for name in hostile})
+    assert sample_ids(data) == sorted(map(image_id, hostile))
+    assert set(members) == {f"{image_id(name)}.{part}" for name in hostile for part in ("png", "json", "cls")}
+
+
+def test_every_format_has_the_extension_of_its_content():
+    formats = ["bmp", "gif", "jpeg", "png", "pnm", "tiff", "webp"]
+    rows = {f"{number}.dat": ["ant"] for number in range(7)}
+    _, members = shard_of(rows, format=pl.Series("format", formats))
+    images = sorted(name.split(".")[1] for name in members if not name.endswith((".json", ".cls")))
+    assert images == ["bmp", "gif", "jpg", "png", "ppm", "tif", "webp"]
+
+
+def test_a_class_is_the_place_of_its_name_and_is_written_only_for_an_image_of_one_class():
+    rows = {"a.png": ["bee"], "b.png": ["ant"], "c.png": ["ant", "bee"], "d.png": []}
+    _, members = shard_of(rows)
+    assert class_names(manifest(rows)) == ["ant", "bee"]
+    assert members[f"{image_id('a.png')}.cls"] == b"1"
+    assert members[f"{image_id('b.png')}.cls"] == b"0"
+    assert f"{image_id('c.png')}.cls" not in members
+    assert f"{image_id('d.png')}.cls" not in members
+
+
+def test_what_is_known_of_an_image_stands_beside_it():
+    labels = [
+        label_row("a.png", "bee", box=(1, 2, 3.5, 4), attributes='{"truncated": 1}'),
+        label_row("a.png", "ant", place=1),
+        label_row("a.png", None, place=2, reason="no-object"),
+        label_row("gone.png", "ant", place=3, image_id=None, reason="no-file"),
+    ]
+    _, members = shard_of({"a.png": (["ant", "bee"], ["one"])}, labels)
+    assert json.loads(members[f"{image_id('a.png')}.json"]) == {
+        "image_id": image_id("a.png"),
+        "paths": ["a.png"],
+        "width_px": 64,
+        "height_px": 48,
+        "labels": ["ant", "bee"],
+        "groups": ["one"],
+        "objects": [
+            {"label": "bee", "box_xyxy_px": [1.0, 2.0, 3.5, 4.0], "attributes": {"truncated": 1}},
+            {"label": "ant"},
+        ],
+    }
+
+
+def test_the_same_object_said_by_two_paths_of_one_image_is_one_object():
+    labels = [label_row("a.png", "ant"), label_row("b.png", "ant", image_id=image_id("a.png"))]
+    _, members = shard_of({"a.png": ["ant"]}, labels)
+    assert json.loads(members[f"{image_id('a.png')}.json"])["objects"] == [{"label": "ant"}]
+
+
+def test_names_of_any_script_are_kept_as_they_are():
+    odd = "größe/ﷺ\u202egpj.\n<b>.png"
+    _, members = shard_of({odd: ["größe\n<b>"]})
+    known = json.loads(members[f"{image_id(odd)}.json"])
+    assert (known["paths"], known["labels"]) == ([odd], ["größe\n<b>"])
+
+
+def test_a_shard_that_is_cut_off_or_no_tar_at_all_is_an_error_and_not_an_empty_shard():
+    data, _ = shard_of({"a.png": ["ant"], "b.png": ["bee"]})
+    for broken in (data[:700], b"", bytes(100), b"not a tar at all" * 100):
+        with pytest.raises(tarfile.TarError):
+            FORMATS["webdataset"].sample_ids(broken)
+
+
+def test_webdatasets_own_reader_finds_every_sample(tmp_path):
+    rows = {name: ["ant"] for name in ("a.b.jpg", "a.c.jpg", "a", ".jpg", "deep/er.png")}
+    data, _ = shard_of(rows)
+    (tmp_path / "train-000000.tar").write_bytes(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        opened = webdataset.WebDataset(str(tmp_path / "train-000000.tar"), shardshuffle=False)
+        samples = list(opened.decode("pil"))
+        del opened
+        gc.collect()  # the reader leaves its file to the collector
+    assert [sample["__key__"] for sample in samples] == sorted(map(image_id, rows))
+    assert {(sample["png"].size, sample["cls"], sample["json"]["width_px"]) for sample in samples} == {
+        ((16, 12), 0, 64)
+    }

@@ -1,0 +1,89 @@
+"""Pictures for people: small, whatever the data set, and with names drawn as pixels."""
+
+import polars as pl
+import pytest
+
+from cv_assets.domain.pictures import (
+    BARS_SHOWN,
+    CLASSES_SHOWN,
+    THUMBNAILS_PER_CLASS,
+    class_bars,
+    contact_sheet,
+    sheet_plan,
+)
+from cv_assets.domain.rendering import thumbnail
+from cv_assets_tests.domain.images import decoded, encode, noise
+from cv_assets_tests.domain.tables import image_id, manifest
+from schemas.images import Limits
+
+NAMES = [
+    "x" * 5_000,
+    "größe ﷺ 漢字 😀 " * 40,
+    "new\nline\ttab\0NUL",
+    "\u202eright to left",
+    "<script>alert(1)</script>",
+    "![](http://evil/x)",
+    "",
+    " ",
+]
+SPLITS = ("train", "val", "test")
+THUMBNAIL = thumbnail(encode(noise((200, 200)), "PNG"), Limits(), 72)
+
+
+def many_classes(classes=500, images=8):
+    names = [f"{number} {NAMES[number % len(NAMES)]}" for number in range(classes)]
+    return manifest({f"{n}/{k}.png": [name] for n, name in enumerate(names) for k in range(images)})
+
+
+def dealt(images):
+    splits = [SPLITS[number % 3] for number in range(images.height)]
+    return images.select("image_id", pl.Series("split", splits), pl.col("image_id").alias("unit"))
+
+
+def test_a_contact_sheet_of_500_classes_stays_small():
+    plan = sheet_plan(many_classes())
+    sheet = contact_sheet(plan, {one: THUMBNAIL for ids in plan.values() for one in ids})
+    assert decoded(sheet).format == "JPEG"
+    assert len(sheet) < 150_000
+
+
+def test_bars_of_500_classes_stay_small():
+    images = many_classes()
+    bars = class_bars(images, dealt(images), SPLITS)
+    assert decoded(bars).format == "JPEG"
+    assert len(bars) < 150_000
+
+
+def test_bars_of_thirty_splits_with_long_names_are_drawn():
+    images = manifest({f"{n}.png": ["a"] for n in range(30)})
+    names = [f"{'s' * 29}_{n}" for n in range(30)]
+    splits = images.select("image_id", pl.Series("split", names), pl.col("image_id").alias("unit"))
+    assert decoded(class_bars(images, splits, names)).format == "JPEG"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_can_be_drawn(name):
+    images = manifest({"a.png": [name]})
+    assert decoded(contact_sheet(sheet_plan(images), {image_id("a.png"): THUMBNAIL})).format == "JPEG"
+    assert decoded(class_bars(images, dealt(images), SPLITS)).format == "JPEG"
+
+
+def test_a_sheet_shows_the_largest_classes_and_the_first_images_of_each():
+    images = manifest({f"{label}/{n}.png": [label] for k, label in enumerate("abcdefghijklmnop") for n in range(k + 1)})
+    plan = sheet_plan(images)
+    assert list(plan) == list("ponmlkjihgfe")
+    assert len(plan) == CLASSES_SHOWN
+    assert plan["p"] == sorted(image_id(f"p/{n}.png") for n in range(16))[:THUMBNAILS_PER_CLASS]
+
+
+def test_a_version_without_images_or_labels_has_pictures_too():
+    for images in (manifest({}), manifest({"a.png": []})):
+        assert decoded(contact_sheet(sheet_plan(images), {})).format == "JPEG"
+        assert decoded(class_bars(images, dealt(images), SPLITS)).format == "JPEG"
+
+
+def test_equal_tables_make_equal_pictures():
+    images = many_classes(BARS_SHOWN + 5)
+    turned = images.reverse()
+    assert sheet_plan(turned) == sheet_plan(images)
+    assert class_bars(turned, dealt(images).reverse(), SPLITS) == class_bars(images, dealt(images), SPLITS)

@@ -1,0 +1,102 @@
+"""The figures of the quality report."""
+
+import json
+
+import polars as pl
+import pytest
+
+from cv_assets.domain.quality.summary import EVIDENCE_ROWS, build_report
+from cv_assets_tests.domain.tables import file_row, image_id, label_row, sound_tables
+from schemas.tables import TABLES, to_frame
+
+SOUND = {name: table for name, table in sound_tables().items() if name not in {"splits", "quality_report"}}
+
+
+def figures(**tables):
+    frame = TABLES["quality_report"].validate(build_report({**SOUND, **tables}), lazy=True)
+    return {f"{section}/{name}": value for section, name, value in frame.select("section", "name", "value").iter_rows()}
+
+
+def evidence(name, **tables):
+    frame = build_report({**SOUND, **tables})
+    return json.loads(frame.filter(pl.col("name") == name)["evidence"][0])
+
+
+FIGURES = [
+    ("records/files", 27),
+    ("records/annotation_files", 1),
+    ("records/images", 24),
+    ("records/quarantined", 2),
+    ("records/annotations", 25),
+    ("records/unlabelled_images", 0),
+    ("records/files_without_label", 0),
+    ("records/labels_without_file", 0),
+    ("records/duplicate_groups", 1),
+    ("result/passed", 1),
+    ("nulls/annotations.image_id", 2),  # the two rejected files
+    ("nulls/annotations.label", 2),
+    ("nulls/annotations.group", 27),
+    ("duplicates/exact_groups", 1),
+    ("duplicates/with_several_labels", 0),
+    ("classes/images of square", 8),
+    ("classes/annotations of square", 9),  # one of them under a second path
+    ("sizes/smallest_image", 64 * 48),
+    ("annotations/boxes", 0),
+    ("annotations/zero_area_boxes", 0),
+    ("annotations/file-quarantined", 2),
+    ("quarantine/undecodable", 1),
+    ("quarantine/empty-file", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), FIGURES)
+def test_a_figure_is_what_the_tables_say(name, value):
+    assert figures()[name] == value
+
+
+def test_boxes_without_area_are_counted_and_named():
+    boxes = [(1, 1, 5, 5), (1, 1, 1, 5), (3, 3, 3, 3)]
+    rows = [label_row("circle/1.png", "circle", place=n, box=box) for n, box in enumerate(boxes)]
+    annotations = to_frame("annotations", rows)
+    assert figures(annotations=annotations)["annotations/boxes"] == 3
+    assert figures(annotations=annotations)["annotations/zero_area_boxes"] == 2
+    assert evidence("zero_area_boxes", annotations=annotations) == ["circle/1.png#1", "circle/1.png#2"]
+
+
+def test_duplicates_that_disagree_about_their_label_are_counted_and_named():
+    twin = pl.when(image_id=image_id("square/0.png"))
+    manifest = SOUND["manifest"].with_columns(
+        twin.then(pl.lit(["circle", "square"])).otherwise("labels").alias("labels")
+    )
+    assert figures(manifest=manifest)["duplicates/with_several_labels"] == 1
+    assert evidence("with_several_labels", manifest=manifest) == [["square/0.png", "square/again.png"]]
+
+
+def test_the_smallest_and_the_largest_image_are_named():
+    large = pl.when(image_id=image_id("circle/5.png")).then(4_000).otherwise("width_px").alias("width_px")
+    manifest = SOUND["manifest"].with_columns(large)
+    assert figures(manifest=manifest)["sizes/largest_image"] == 4_000 * 48
+    assert evidence("largest_image", manifest=manifest)["paths"] == ["circle/5.png"]
+
+
+def test_a_file_that_is_neither_accepted_nor_quarantined_fails_the_report():
+    files = pl.concat([SOUND["raw_images"], to_frame("raw_images", [file_row("new.png")])])
+    assert figures(raw_images=files)["result/passed"] == 0
+
+
+def test_a_version_without_an_image_has_a_report_that_fails():
+    empty = {name: table.clear() for name, table in SOUND.items()}
+    assert figures(**empty)["result/passed"] == 0
+    assert "sizes/smallest_image" not in figures(**empty)
+
+
+def test_evidence_is_cut_at_twenty():
+    rows = [label_row(f"{n}.png", None, image_id=None, reason="no-file") for n in range(50)]
+    annotations = to_frame("annotations", rows)
+    assert figures(annotations=annotations)["annotations/no-file"] == 50
+    assert len(evidence("no-file", annotations=annotations)) == EVIDENCE_ROWS
+
+
+def test_row_order_means_nothing():
+    turned = {name: table.sample(fraction=1.0, shuffle=True, seed=3) for name, table in SOUND.items()}
+    assert build_report(turned).equals(build_report(SOUND))

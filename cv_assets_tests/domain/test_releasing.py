@@ -1,0 +1,65 @@
+"""The commit record: its figures, and a digest that speaks of the content alone."""
+
+import polars as pl
+
+from cv_assets.domain.releasing import build_commit, count, split_sizes
+from cv_assets_tests.domain.tables import config, sound_tables
+from schemas.releases import CommitRecord
+from schemas.tables import to_frame
+
+SHARD = {"format": "webdataset", "split": "train", "key": "a.tar", "samples": 1, "bytes": 10, "sha256": "0" * 64}
+TABLES = {**sound_tables(), "shards": to_frame("shards", [SHARD])}
+CONFIG = config(split={"train": 0.5, "val": 0.25, "test": 0.25})
+
+
+def commit(dataset=CONFIG, version="v1", **tables):
+    return build_commit(dataset, version, {**TABLES, **tables}, checks=[], objects=[])
+
+
+def test_the_figures_count_images_once_and_files_as_often_as_they_were_uploaded():
+    figures = count(TABLES).model_dump()
+    assert figures == {
+        "files": 27,
+        "annotation_files": 1,
+        "images": 24,
+        "quarantined": 2,
+        "annotations": 25,
+        "unlabelled_images": 0,
+        "files_without_label": 0,
+        "labels_without_file": 0,
+        "duplicate_groups": 1,
+    }
+
+
+def test_a_split_that_got_nothing_counts_nothing():
+    none = TABLES["splits"].with_columns(split=pl.lit("train"))
+    assert split_sizes(none, CONFIG) == {"train": 24, "val": 0, "test": 0}
+
+
+def test_the_digest_depends_on_neither_version_nor_name_nor_where_shards_lie():
+    digest = commit().digest
+    assert commit(version="v2").digest == digest
+    assert commit(config(name="other", split={"train": 0.5, "val": 0.25, "test": 0.25})).digest == digest
+    assert commit(shards=to_frame("shards", [{**SHARD, "key": "elsewhere/a.tar"}])).digest == digest
+
+
+def test_the_digest_depends_on_every_table_of_content_and_on_every_shard():
+    digest = commit().digest
+    changed = [
+        *(
+            commit(**{name: TABLES[name].head(1)}).digest
+            for name in ("raw_images", "annotations", "manifest", "splits")
+        ),
+        commit(quarantine=TABLES["quarantine"].head(1)).digest,
+        commit(shards=to_frame("shards", [{**SHARD, "sha256": "1" * 64}])).digest,
+        commit(shards=to_frame("shards", [{**SHARD, "split": "val"}])).digest,
+        commit(shards=TABLES["shards"].clear()).digest,
+    ]
+    assert digest not in changed
+    assert len(set(changed)) == len(changed)
+    assert commit(quality_report=TABLES["quality_report"].head(1)).digest == digest  # it only describes the others
+
+
+def test_a_record_is_the_same_bytes_after_a_round_trip():
+    data = commit().to_bytes()
+    assert CommitRecord.from_bytes(data).to_bytes() == data

@@ -1,0 +1,416 @@
+"""Uploads and arguments as they come: each has a clear outcome, in words, with an exit code, and none stops the others."""
+
+import io
+import json
+import math
+import os
+import struct
+import tarfile
+import unicodedata
+import zipfile
+from collections import Counter
+
+import dagster as dg
+import pytest
+
+from cv_assets.definitions import build_defs
+from cv_assets.runs import run_line
+from cv_assets_tests.conftest import write_files
+from cv_assets_tests.domain.images import encode, noise, oriented, picture, png
+from cv_assets_tests.resources.places import command, shared_place, write_dataset
+
+SHOWN = {
+    "dataset", "version", "digest", "files", "images", "quarantined", "annotations", "unlabelled_images",
+    "labels_without_file", "duplicate_groups", "splits", "checks", "shards",
+}  # fmt: skip
+
+LABELS = [
+    "<script>alert(1)<",
+    "![](http:evil)",
+    "[x](javascript:alert(1))",
+    "a|b",
+    "new\nline",
+    "\x1b[31mred",
+    "\u202egnal",
+    "=cmd()",
+    "-rf",
+    "b..",
+    "x" * 255,
+    unicodedata.normalize("NFC", "größe"),
+    unicodedata.normalize("NFD", "größe"),
+    "Circle",
+    "circle",
+]
+
+
+def archive():
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as opened:
+        opened.writestr("../../evil.py", "print()")
+    return out.getvalue()
+
+
+POLYGLOT = encode(picture(), "JPEG") + archive()
+
+# path of a file, its bytes, and the reason why it is rejected; None for an image that is accepted
+FILES = [
+    ("circle/sound.png", encode(noise((20, 20), 1), "PNG"), None),
+    ("left/circle/a.png", encode(noise((20, 20), 2), "PNG"), None),  # the same class in two folders
+    ("right/circle/a.png", encode(noise((20, 20), 3), "PNG"), None),
+    ("circle/twin.png", encode(noise((20, 20), 4), "PNG"), None),  # twins by case
+    ("circle/TWIN.png", encode(noise((20, 20), 5), "PNG"), None),
+    ("circle/\u00f6.png", encode(noise((20, 20), 6), "PNG"), None),  # twins by composition
+    ("circle/o\u0308.png", encode(noise((20, 20), 7), "PNG"), None),
+    ("circle/same.png", encode(noise((20, 20), 1), "PNG"), None),  # the same bytes as circle/sound.png
+    ("square/lonely.png", encode(noise((20, 20), 8), "PNG"), None),  # a class with one image
+    ("circle/a.b.jpg", encode(noise((20, 20), 9), "JPEG"), None),  # one key to a reader that cuts at the first dot
+    ("circle/a.c.jpg", encode(noise((20, 20), 10), "JPEG"), None),
+    ("circle/ sp ace.png", encode(noise((20, 20), 11), "PNG"), None),
+    ("circle/new\nline.png", encode(noise((20, 20), 12), "PNG"), None),
+    ("circle/-rf.png", encode(noise((20, 20), 13), "PNG"), None),
+    ("circle/\u202egpj.exe", encode(noise((20, 20), 14), "PNG"), None),
+    ("circle/\x1b[31mred.png", encode(noise((20, 20), 15), "PNG"), None),
+    ("circle/x.pkl", encode(noise((20, 20), 16), "PNG"), None),  # a name that a loader would unpickle
+    ("circle/polyglot.jpg", POLYGLOT, None),  # a photo that is an archive, too
+    ("circle/turned.jpg", oriented(noise((20, 30), 17), 6), None),
+    ("top.png", encode(noise((20, 20), 18), "PNG"), None),  # in no folder: no label
+    ("circle/empty.png", b"", "empty-file"),
+    ("circle/bomb.png", png(50_000, 50_000), "pixels-over-limit"),
+    ("circle/cut.jpg", encode(noise((90, 90)), "JPEG")[:2_000], "undecodable"),
+    ("circle/page.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "format-not-allowed"),
+    ("circle/shell.jpg", b"#!/bin/sh\nrm -rf /\n", "format-not-allowed"),
+    ("circle/tiny.png", encode(noise((4, 4)), "PNG"), "side-under-limit"),
+    ("circle/long.png", png(16, 16)[:33] + struct.pack(">I", 2**31) + b"IDAT", "undecodable"),
+    *((f"{label}/{n}.png", encode(noise((20, 20), 100 + 2 * k + n), "PNG"), None) for k, label in enumerate(LABELS)
+      for n in range(2)),
+]  # fmt: skip
+PATHS = {path: reason for path, _, reason in FILES} | {
+    "circle/link.png": "symbolic-link",
+    "circle/dangling.png": "symbolic-link",
+    "circle/pipe.png": "not-a-regular-file",
+    "circle/caf\\xe9.png": "name-not-text",
+}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    with shared_place(tmp_path_factory) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def hostile(here):
+    """Every hostile upload in one dataset, and what the command line said of its line."""
+    uploads = here.uploads / "hostile"
+    write_files(uploads, ((path, data) for path, data, _ in FILES))
+    (here.folder / "secret.png").write_bytes(encode(noise((30, 30), 99), "PNG"))
+    (uploads / "circle" / "link.png").symlink_to(here.folder / "secret.png")
+    (uploads / "circle" / "dangling.png").symlink_to(here.folder / "gone.png")
+    os.mkfifo(uploads / "circle" / "pipe.png")
+    (uploads / os.fsdecode(b"circle/caf\xe9.png")).write_bytes(encode(noise((30, 30), 98), "PNG"))
+    write_dataset(here, "hostile", url=uploads)
+    return command("run", "hostile", "--json")
+
+
+def tables(place, dataset, *names, version="v1"):
+    store = place.version(place.config(dataset), version)
+    return [store.load_table(name) for name in names]
+
+
+def samples(place, shards):
+    """Member name → bytes, of all shards."""
+    found = {}
+    for shard in shards:
+        with tarfile.open(fileobj=io.BytesIO(place.store.get(shard["key"]))) as opened:
+            found |= {member.name: opened.extractfile(member).read() for member in opened}
+    return found
+
+
+def said_in_lines(text):
+    """No control character from a name reaches a terminal."""
+    return all(line.isprintable() for line in text.splitlines())
+
+
+def test_hostile_uploads_stop_no_line(hostile):
+    assert hostile.exit_code == 0, hostile.stderr
+    assert json.loads(hostile.stdout)["success"] is True
+    assert said_in_lines(hostile.stderr)
+
+
+def test_every_upload_is_accepted_or_quarantined_with_its_reason(here, hostile):
+    manifest, quarantine = tables(here, "hostile", "manifest", "quarantine")
+    found = dict.fromkeys(manifest["paths"].explode().to_list())
+    found |= dict(quarantine.select("path", "reason").iter_rows())
+    assert found == PATHS
+
+
+def test_what_a_link_leads_to_is_not_in_the_store(here, hostile):
+    assert not any(encode(noise((30, 30), 99), "PNG") == data for data in here.objects("blobs/").values())
+
+
+def test_show_has_the_keys_that_scripts_read_and_the_figures_add_up(here, hostile):
+    done = command("show", "hostile", "--json")
+    assert done.exit_code == 0
+    shown = json.loads(done.stdout)
+    assert set(shown) >= SHOWN
+    accepted = sum(reason is None for reason in PATHS.values())
+    assert (shown["dataset"], shown["version"], len(shown["digest"])) == ("hostile", "v1", 64)
+    assert (shown["files"], shown["quarantined"]) == (len(PATHS), len(PATHS) - accepted)
+    assert (shown["images"], shown["duplicate_groups"]) == (accepted - 1, 1)
+    assert (shown["unlabelled_images"], shown["labels_without_file"]) == (1, 0)
+    assert sum(shown["splits"].values()) == shown["images"] - shown["unlabelled_images"]
+    assert list(shown["splits"]) == ["train", "val", "test"]
+    assert {"name", "asset", "passed", "severity"} == set(shown["checks"][0])
+    assert [check["name"] for check in shown["checks"] if not check["passed"] and check["severity"] == "ERROR"] == []
+    assert sum(shard["samples"] for shard in shown["shards"]) == sum(shown["splits"].values())
+    run = json.loads(hostile.stdout)
+    assert {key: run[key] for key in shown} == shown
+
+
+def test_show_for_people_is_plain_text(hostile):
+    done = command("show", "hostile@v1")
+    assert done.exit_code == 0
+    assert said_in_lines(done.stdout)
+    assert "hostile@v1  committed, digest " in done.stdout
+
+
+def test_labels_are_kept_as_they_were_written(here, hostile):
+    (manifest,) = tables(here, "hostile", "manifest")
+    images = Counter(manifest["labels"].explode().drop_nulls().to_list())
+    wanted = {}
+    for path, data, reason in FILES:
+        if reason is None and "/" in path:
+            wanted.setdefault(path.split("/")[-2], set()).add(data)
+    assert images == {label: len(distinct) for label, distinct in wanted.items()}
+    assert images["circle"] > images["Circle"] == images["new\nline"] == 2
+
+
+def test_a_class_with_one_image_is_in_train(here, hostile):
+    manifest, splits = tables(here, "hostile", "manifest", "splits")
+    rows = manifest.join(splits, on="image_id").explode("labels").filter(labels="square")
+    assert rows["split"].to_list() == ["train"]
+
+
+def test_what_is_packed_is_named_by_content_and_is_the_upload_byte_for_byte(here, hostile):
+    shown = json.loads(command("show", "hostile", "--json").stdout)
+    found = samples(here, shown["shards"])
+    manifest, splits = tables(here, "hostile", "manifest", "splits")
+    dealt = manifest.join(splits.drop_nulls("split"), on="image_id")
+    names = {f"{row['image_id']}.{'jpg' if row['format'] == 'jpeg' else 'png'}": row for row in dealt.to_dicts()}
+    assert set(found) == {f"{row['image_id']}.{part}" for row in names.values() for part in ("json", "cls")} | set(
+        names
+    )
+    by_path = {path: data for path, data, _ in FILES}
+    changed = [row["paths"] for name, row in names.items() if found[name] != by_path[row["paths"][0]]]
+    assert changed == [["circle/turned.jpg"]]
+
+
+def test_the_terminal_and_the_ui_hold_no_markup_of_an_upload(here, hostile):
+    with dg.DagsterInstance.get() as instance:
+        run_id = json.loads(hostile.stdout)["run_id"]
+        events = [record.event_log_entry for record in instance.get_records_for_run(run_id).records]
+    metadata = [
+        entry
+        for event in events
+        if event.dagster_event and event.dagster_event.is_step_materialization
+        for entry in event.dagster_event.step_materialization_data.materialization.metadata.items()
+    ]
+    assert len(metadata) > 20
+    marked_up = {name: value.value for name, value in metadata if isinstance(value, dg.MarkdownMetadataValue)}
+    assert set(marked_up) == {"contact_sheet", "classes"}
+    assert all(text.startswith("![") and text.count("](data:image/jpeg;base64,") == 1 for text in marked_up.values())
+    assert not any(isinstance(value, dg.UrlMetadataValue) for _, value in metadata)
+
+
+CSV = """image,label,x_min,y_min,x_max,y_max
+../../etc/passwd,ant,1,1,2,2
+/etc/passwd,ant,1,1,2,2
+C:\\Windows\\win.ini,ant,1,1,2,2
+file:///etc/passwd,ant,1,1,2,2
+%2e%2e/a.png,ant,1,1,2,2
+a.png,ant,1,1,5,5
+a.png,"new
+line",1,1,5,5
+a.png,<b>bold</b>,nan,1,5,5
+a.png,ant,1,1,inf,5
+a.png,ant,-1e308,1,1e308,5
+b.png,{long},5,5,1,1
+gone.png,ant,1,1,5,5
+"""
+
+
+def test_annotations_name_files_as_keys_and_whatever_is_wrong_is_a_row(here):
+    uploads = here.uploads / "table"
+    write_files(uploads, [("a.png", encode(noise((20, 20)), "PNG")), ("b.png", encode(noise((20, 20), 1), "PNG"))])
+    (uploads / "labels.csv").write_text(CSV.replace("{long}", "x" * 100_000))
+    columns = "columns: {x_min: x_min, y_min: y_min, x_max: x_max, y_max: y_max}"
+    annotations = f"annotations: {{format: csv, include: [labels.csv], {columns}}}"
+    write_dataset(here, "lookups", annotations, url=uploads)
+    done = command("run", "lookups", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert said_in_lines(done.stderr)
+    assert "warning: annotations: labels_have_files" in done.stderr
+    (found,) = tables(here, "lookups", "annotations")
+    by_name = found.filter(found["reason"] == "no-file")["named"].to_list()
+    assert {"../../etc/passwd", "/etc/passwd", "C:\\Windows\\win.ini", "file:///etc/passwd", "gone.png"} <= set(by_name)
+    assert json.loads(done.stdout)["labels_without_file"] == len(by_name)
+    assert set(found.drop_nulls("image_path")["image_path"]) <= {"a.png", "b.png"}
+    corners = [value for row in found.select("^._m.._px$").drop_nulls().iter_rows() for value in row]
+    assert all(map(math.isfinite, corners))
+
+
+def test_a_dataset_of_one_image_is_all_for_training(here):
+    write_files(here.uploads / "one", [("ant/a.png", encode(picture(), "PNG"))])
+    write_dataset(here, "one", url=here.uploads / "one")
+    done = command("run", "one", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["splits"] == {"train": 1, "val": 0, "test": 0}
+    assert "warning: splits: ratios_are_within_tolerance" in done.stderr
+
+
+def test_a_version_without_one_accepted_image_is_not_committed(here):
+    write_files(here.uploads / "broken", [("ant/a.png", encode(picture(), "PNG")[:99]), ("ant/readme.txt", b"hello")])
+    write_dataset(here, "broken", url=here.uploads / "broken")
+    done = command("run", "broken", "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["success"] is False
+    assert here.version(here.config("broken"), "v1").commit() is None
+
+
+UNLABELLED = {
+    "in no class folder": "",
+    "in no row of the table": "annotations: {format: csv, include: ['*.csv']}",
+    "of a dataset that reads no labels": "annotations: {format: none}",
+}
+
+
+@pytest.mark.parametrize("annotations", UNLABELLED.values(), ids=UNLABELLED)
+def test_a_broken_image_without_a_label_is_quarantined_and_stops_no_line(here, annotations):
+    name = f"unlabelled_{list(UNLABELLED.values()).index(annotations)}"
+    files = [(f"ant/{n}.png", encode(noise((20, 20), n), "PNG")) for n in range(4)]
+    labels = "image,label\n" + "".join(f"{path},ant\n" for path, _ in files)
+    broken = [("broken.png", encode(picture(), "PNG")[:99]), ("labels.csv", labels.encode())]
+    write_files(here.uploads / name, [*files, *broken])
+    write_dataset(here, name, annotations, url=here.uploads / name)
+    done = command("run", name, "--json")
+    assert done.exit_code == 0, done.stderr
+    (quarantine,) = tables(here, name, "quarantine")
+    assert ("broken.png", "undecodable") in quarantine.select("path", "reason").rows()
+
+
+def test_a_source_without_an_image_begins_no_version_and_says_what_to_do(here):
+    (here.uploads / "empty").mkdir()
+    write_dataset(here, "empty", url=here.uploads / "empty")
+    done = command("run", "empty")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"cv-assets: dataset empty: expected image files in {here.uploads / 'empty'} that match ['**/*'], "
+        "found none (0 other files); upload some, or correct source.include\n"
+    )
+    assert begun("empty") == []
+
+
+def begun(dataset):
+    """Versions of a dataset that Dagster knows."""
+    with dg.DagsterInstance.get() as instance:
+        return instance.get_dynamic_partitions(f"{dataset}_versions")
+
+
+def test_a_source_that_is_not_there_begins_no_version(here):
+    write_dataset(here, "gone", url=here.uploads / "gone")
+    done = command("run", "gone")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"cv-assets: dataset gone: expected a folder with uploads at {here.uploads / 'gone'}, found nothing; "
+        "correct source.url\n"
+    )
+    assert begun("gone") == []
+    assert json.loads(command("list", "--json").stdout)[2]["version"] is None
+
+
+UNUSABLE = [
+    # arguments, and what the message says was found and what to do
+    (["run", "nowhere"], ["expected a dataset of ", "which holds ", "found 'nowhere'"]),
+    (["run", "../hostile"], ["expected a dataset of ", "found '../hostile'"]),
+    (["run", "gone", "--version", "../up"], ["expected a version name", "such as v1", "found '../up'"]),
+    (["run", "gone", "--version", "v1/../v2"], ["expected a version name", "found 'v1/../v2'"]),
+    (["run", "gone", "--version", ""], ["expected a version name", "found ''"]),
+    (["run", "gone", "--version", "v1\n"], ["expected a version name", "found 'v1\\n'"]),
+    (["run", "gone", "--version", "v1,v2"], ["expected a version name", "found 'v1,v2'"]),
+    (["run", "gone", "--version", "v" * 300], ["expected a version name", "at most 64 characters"]),
+    (
+        ["run", "gone", "--select", "shard"],
+        ["--select: expected assets among annotations, ", "shards", "found 'shard'"],
+    ),
+    (["run", "gone", "--select", "shards,,"], ["--select", "found ''"]),
+    (["run", "gone", "--select", "*"], ["--select", "found '*'"]),
+    (["show", "gone"], ["dataset gone has no committed version; make one with `cv-assets run gone`"]),
+    (["show", "gone@v1"], ["expected a version of gone among (none yet); found 'v1'"]),
+    (["show", "gone@../hostile"], ["expected a version of gone", "found '../hostile'"]),
+    (["show", "nowhere@v1"], ["expected a dataset of ", "found 'nowhere'"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), UNUSABLE, ids=lambda value: " ".join(value)[:40])
+def test_what_cannot_be_used_is_said_with_exit_code_2(here, arguments, words):
+    write_dataset(here, "gone", url=here.uploads / "gone")
+    done = command(*arguments)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert [word for word in words if word not in done.stderr] == []
+    assert said_in_lines(done.stderr)
+    assert begun("gone") == []
+
+
+SETTINGS = [
+    # setting, value, and what the message says
+    ("CV_ASSETS_DATASETS", "/nowhere", ["expected a folder of dataset files at /nowhere", "set CV_ASSETS_DATASETS"]),
+    ("CV_ASSETS_STORE", "ftp://host/x", ["expected a store URL with file:// or s3://", "'ftp://host/x'"]),
+    ("CV_ASSETS_STORE", "/dev/null/x", ["cannot make the store's folder /dev/null/x", "set CV_ASSETS_STORE"]),
+    ("CV_ASSETS_WORKERS", "many", ["CV_ASSETS_WORKERS", "many"]),
+    ("CV_ASSETS_WORKERS", "-1", ["CV_ASSETS_WORKERS", "-1"]),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "words"), SETTINGS)
+def test_a_setting_that_cannot_be_used_is_said_with_exit_code_2(here, monkeypatch, name, value, words):
+    write_dataset(here, "gone", url=here.uploads / "gone")
+    monkeypatch.setenv(name, value)
+    done = command("run", "gone")
+    assert done.exit_code == 2
+    assert [word for word in words if word not in done.stderr] == []
+
+
+def test_shares_that_do_not_make_one_stop_every_command_with_exit_code_2(here):
+    wrong = here.folder / "datasets" / "wrong.yaml"
+    wrong.write_text("name: wrong\nsource: {url: a}\nsplit: {train: 0.8, val: 0.3}\n")
+    try:
+        for arguments in (["run", "wrong"], ["run", "gone"], ["list"], ["show", "gone"]):
+            done = command(*arguments)
+            assert done.exit_code == 2
+            assert done.stderr.startswith(f"cv-assets: {wrong}: split: ")
+            assert "the shares sum to 1.1; change them so that they sum to 1" in done.stderr
+    finally:
+        wrong.unlink()
+
+
+@pytest.mark.parametrize("name", ["../../up", "a/b", "..", "' OR 1=1"])
+def test_a_partition_that_was_added_past_the_command_line_writes_nothing_outside(here, name):
+    config = here.config("sneaky")
+    job = build_defs(datasets=[config]).resolve_job_def("sneaky")
+    before = {path for path in here.folder.rglob("*") if path.is_file() and "dagster" not in path.parts}
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("sneaky_versions", [name])
+        for selection in (None, [dg.AssetKey(["sneaky", "splits"])]):
+            done = job.execute_in_process(
+                instance=instance, partition_key=name, asset_selection=selection, raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )  # fmt: skip
+            assert not done.success
+    assert {path for path in here.folder.rglob("*") if path.is_file() and "dagster" not in path.parts} == before
+
+
+def test_a_mistake_of_the_caller_is_raised_and_not_printed(here):
+    config = here.config("gone")
+    with pytest.raises(Exception, match="expected a version name"):
+        run_line(config, [config], here.store, version="..", select=None)

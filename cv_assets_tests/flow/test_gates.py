@@ -1,0 +1,226 @@
+"""A version whose gates have not passed goes no further, however the next step is launched."""
+
+import json
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from cv_assets.definitions import build_defs
+from cv_assets.domain.drawing import draw_uploads
+from cv_assets_tests.conftest import Place, write_files
+from cv_assets_tests.domain.images import encode, noise
+from cv_assets_tests.domain.tables import file_row
+from cv_assets_tests.resources.places import command, shared_place, write_dataset
+from resources.content_store import ContentStore
+from schemas.tables import to_frame
+
+GROUPED = {"group_by": {"path_pattern": r"(?P<group>camera\d+)_"}}
+BEFORE_SHARDS = "raw_images,annotations,manifest,quarantine,quality_report,splits"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@pytest.fixture(scope="module")
+def dealt(tmp_path_factory):
+    """A place with a version that is checked up to its splits."""
+    with shared_place(tmp_path_factory) as place:
+        write_files(place.uploads, list(draw_uploads(7))[::4])
+        outcome = place.run(place.config(**GROUPED), select=BEFORE_SHARDS)
+        assert outcome.success, outcome.failures
+        yield place
+
+
+@pytest.fixture(scope="module")
+def packed(dealt, tmp_path_factory):
+    """The same version with its shards, not released."""
+    with shared_place(tmp_path_factory, like=dealt) as place:
+        assert place.run(place.config(**GROUPED), version="v1", select="shards").success
+        yield place
+
+
+@pytest.fixture
+def before_shards(dealt, tmp_path_factory):
+    with shared_place(tmp_path_factory, like=dealt) as place:
+        yield place
+
+
+@pytest.fixture
+def before_release(packed, tmp_path_factory):
+    with shared_place(tmp_path_factory, like=packed) as place:
+        yield place
+
+
+def run(place: Place, select):
+    return place.run(place.config(**GROUPED), version="v1", select=select)
+
+
+def version(place: Place):
+    return place.version(place.config(**GROUPED), "v1")
+
+
+def shard_files(place: Place):
+    return [key for key in place.objects("datasets/shapes/versions/v1/") if key.startswith("shards/")]
+
+
+def refused(outcome, *words):
+    """The run failed at one step, in words that hold all of these."""
+    assert not outcome.success
+    (line,) = outcome.failures
+    assert [word for word in ("GateNotPassed", "shapes@v1 may not go on to", *words) if word not in line] == []
+    return True
+
+
+def tear_a_group(splits: pl.DataFrame, manifest: pl.DataFrame) -> pl.DataFrame:
+    """The splits with one image moved away from its group."""
+    groups = manifest.explode("groups").group_by("groups", maintain_order=True).agg("image_id")
+    moved = groups.filter(pl.col("image_id").list.len() > 1)["image_id"][0][0]
+    was = splits.filter(image_id=moved)["split"][0]
+    other = "val" if was == "train" else "train"
+    return splits.with_columns(pl.when(image_id=moved).then(pl.lit(other)).otherwise("split").alias("split"))
+
+
+def leak(place: Place):
+    """Overwrite the splits with ones that tear a group apart, as a damaged or meddled store would hold."""
+    store = version(place)
+    store.save_table("splits", tear_a_group(store.load_table("splits"), store.load_table("manifest")))
+
+
+def run_checks(place: Place, asset: str):
+    """Run the checks of one asset without making it again, as the UI does."""
+    config = place.config(**GROUPED)
+    defs = build_defs(datasets=[config])
+    checks = dg.AssetSelection.checks_for_assets(dg.AssetKey(["shapes", asset]))
+    # a job of checks alone has no partitions; the report is made of other tables and stays the same
+    report = dg.AssetSelection.assets(dg.AssetKey(["shapes", "quality_report"])).without_checks()
+    job = dg.Definitions(
+        assets=defs.assets,
+        asset_checks=defs.asset_checks,
+        resources=defs.resources,
+        jobs=[dg.define_asset_job("only_checks", selection=checks | report)],
+        executor=dg.in_process_executor,
+    ).resolve_job_def("only_checks")
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("shapes_versions", ["v1"])
+        return job.execute_in_process(instance=instance, partition_key="v1", run_config=QUIET, raise_on_error=False)
+
+
+def test_a_part_of_the_line_runs_its_checks_and_the_rest_goes_on_from_there(before_shards):
+    checked = {check["asset"] for check in before_shards.summary(before_shards.config(**GROUPED), "v1")["checks"]}
+    assert checked == set(BEFORE_SHARDS.split(","))
+    assert run(before_shards, "shards+").success
+    assert version(before_shards).commit() is not None
+
+
+@pytest.mark.parametrize("asset", ["raw_images", "annotations", "quarantine", "splits"])
+def test_shards_are_refused_where_checks_never_ran(before_shards, asset):
+    (before_shards.folder / "store" / "datasets" / "shapes" / "versions" / "v1" / "verdicts" / f"{asset}.json").unlink()
+    assert refused(
+        run(before_shards, "shards"), "shards", f"the checks of {asset} have not run", "Look at the failed check"
+    )
+    assert shard_files(before_shards) == []
+
+
+def test_shards_are_refused_for_splits_that_changed_since_they_were_checked(before_shards):
+    leak(before_shards)
+    assert refused(run(before_shards, "shards"), "the checks of splits ran on other content of splits")
+    assert shard_files(before_shards) == []
+
+
+def test_shards_are_refused_by_the_gate_that_failed_by_its_name(before_shards):
+    leak(before_shards)
+    run_checks(before_shards, "splits")
+    outcome = run(before_shards, "shards")
+    assert refused(outcome, "splits: groups_stay_together failed: No group is on two sides of a split. Saw {'groups':")
+    assert shard_files(before_shards) == []
+
+
+def test_splits_that_are_made_again_are_checked_again_and_the_version_goes_on(before_shards):
+    leak(before_shards)
+    run_checks(before_shards, "splits")
+    assert run(before_shards, "splits+").success
+    assert version(before_shards).commit() is not None
+
+
+def test_a_manifest_that_changed_since_stops_the_shards(before_shards):
+    store = version(before_shards)
+    store.save_table("manifest", store.load_table("manifest").head(5))
+    assert refused(run(before_shards, "shards"), "other content of manifest")
+
+
+def test_a_refusal_is_said_without_the_module_of_its_class(before_shards):
+    leak(before_shards)
+    (line,) = run(before_shards, "shards").failures
+    assert line.startswith("step shapes__shards: GateNotPassed: shapes@v1 may not go on to shards: ")
+
+
+def test_a_release_is_refused_before_there_are_shards(before_shards):
+    outcome = run(before_shards, "release")
+    assert not outcome.success
+    (line,) = outcome.failures
+    assert "shards" in line
+    assert version(before_shards).commit() is None
+
+
+def test_a_release_is_refused_where_the_shards_were_never_checked(before_release):
+    verdicts = before_release.folder / "store" / "datasets" / "shapes" / "versions" / "v1" / "verdicts"
+    (verdicts / "shards.json").unlink()
+    assert refused(run(before_release, "release"), "release", "the checks of shards have not run")
+    assert version(before_release).commit() is None
+
+
+def test_a_release_is_refused_for_splits_that_changed_after_packing(before_release):
+    leak(before_release)
+    outcome = run(before_release, "release")
+    assert refused(outcome, "the checks of splits ran on other content", "the checks of shards ran on other content")
+    assert version(before_release).commit() is None
+
+
+def damage(place: Place, key):
+    data = bytearray(place.store.get(key))
+    data[2_000] ^= 1
+    place.store.put(key, bytes(data))
+
+
+def test_a_damaged_shard_fails_its_check_and_stops_the_release(before_release):
+    key = before_release.summary(before_release.config(**GROUPED), "v1")["shards"][0]["key"]
+    damage(before_release, key)
+    run_checks(before_release, "shards")
+    assert refused(run(before_release, "release"), "shards: shards_match_their_index failed", "release")
+    assert version(before_release).commit() is None
+
+
+def test_a_version_whose_shard_is_gone_is_not_committed(before_release):
+    key = before_release.summary(before_release.config(**GROUPED), "v1")["shards"][0]["key"]
+    (before_release.folder / "store" / key).unlink()
+    assert not run(before_release, "release").success
+    # a commit record is never taken back: it may not name what is not there
+    assert version(before_release).commit() is None
+
+
+def test_a_blocking_check_that_fails_stops_the_line_and_is_said_with_exit_code_1(tmp_path_factory):
+    with shared_place(tmp_path_factory) as place:
+        write_files(place.uploads, list(draw_uploads(7))[::12])
+        write_dataset(place, "shapes")
+        # a snapshot of this version as another writer left it: it is not taken again, so the line has to judge it
+        kept = [ContentStore(place.store).add(encode(noise((20, 20), seed), "PNG")) for seed in range(2)]
+        rows = [file_row("circle/a.png", sha256=kept[0], format="avif"), file_row("circle/b.png", sha256=kept[1])]
+        place.version(place.config(), "v7").save_table("raw_images", to_frame("raw_images", rows))
+        done = command("run", "shapes", "--version", "v7", "--json")
+
+        assert done.exit_code == 1
+        assert "failed: raw_images: raw_images_match_their_schema — Every row of raw_images holds" in done.stderr
+        assert "shapes@v7 did not pass; look at run" in done.stderr
+        said = json.loads(done.stdout)
+        assert (said["success"], said["version"]) == (False, "v7")
+        assert any("raw_images_match_their_schema" in line for line in said["failures"])
+        stored = set(place.objects("datasets/shapes/versions/v7/"))
+        assert {key for key in stored if key.startswith("tables/")} <= {
+            "tables/raw_images.parquet",
+            "tables/probes.parquet",
+        }
+        assert {key for key in stored if key.startswith("verdicts/")} == {"verdicts/raw_images.json"}
+        assert not any(key.startswith(("shards/", "COMMIT")) for key in stored)
+        shown = json.loads(command("show", "shapes@v7", "--json").stdout)
+        assert (shown["committed"], shown["digest"]) == (False, None)
+        assert [check["name"] for check in shown["checks"] if not check["passed"]] == ["raw_images_match_their_schema"]
+        assert command("show", "shapes").exit_code == 2  # there is no committed version

@@ -1,0 +1,207 @@
+"""Dataset files: two keys are enough, and every mistake names file, field, value and cure."""
+
+import time
+
+import pytest
+
+from resources.dataset_files import MAX_FILE_BYTES, load_dataset, load_datasets
+from resources.settings import PROJECT_ROOT
+from schemas.errors import ConfigurationError
+
+NAMED = "name: shapes\nsource: {url: uploads}\n"
+
+# the file, and words that its message must hold: the field, what was found, what to do
+MISTAKES = {
+    "no name": ("source: {url: uploads}", ["name", "required"]),
+    "no source": ("name: shapes", ["source", "required"]),
+    "no url": ("name: shapes\nsource: {}", ["source.url", "required"]),
+    "an empty url": ("name: shapes\nsource: {url: ''}", ["source.url", "at least 1 character"]),
+    "an unknown key": (NAMED + "anotations: {format: csv}", ["anotations", "did you mean 'annotations'"]),
+    "an unknown key inside": (NAMED + "limits: {max_pixel: 9}", ["limits.max_pixel", "did you mean 'max_pixels'"]),
+    "a key like no other": (NAMED + "zzz: 1", ["zzz", "known keys are", "annotations"]),
+    "shares that do not make one": (NAMED + "split: {train: 0.8, val: 0.3}", ["split", "sum to 1.1", "sum to 1"]),
+    "no share for train": (NAMED + "split: {learn: 0.8, val: 0.2}", ["split", "train is required", "learn, val"]),
+    "a negative share": (NAMED + "split: {train: 1.5, val: -0.5}", ["split", "train", "1.5"]),
+    "a share of nothing": (NAMED + "split: {train: 1, val: 0}", ["split", "val", "0"]),
+    "a share that is no number": (NAMED + "split: {train: many}", ["split", "train", "many"]),
+    "a share that is not a number": (NAMED + "split: {train: .nan}", ["split", "train", "nan"]),
+    "an infinite share": (NAMED + "split: {train: .inf}", ["split", "train", "inf"]),
+    "a split that no folder can be called": (NAMED + "split: {train: 0.5, '../up': 0.5}", ["split", "../up"]),
+    "a misspelt setting of the split": (NAMED + "split: {train: 1, sead: 3}", ["split", "sead"]),
+    "an unknown format": (NAMED + "annotations: {format: cvs}", ["annotations.format", "cvs", "csv"]),
+    "a format without its files": (NAMED + "annotations: {format: voc}", ["annotations", "include"]),
+    "a pattern that is none": (NAMED + "annotations: {class_pattern: '('}", ["class_pattern", "regular expression"]),
+    "a pattern without its group": (NAMED + "annotations: {class_pattern: 'a'}", ["class_pattern", "(?P<label>"]),
+    "a group by a column of no table": (NAMED + "group_by: camera", ["camera", "path_pattern"]),
+    "a size without sense": (NAMED + "shards: {max_bytes: 64XB}", ["shards.max_bytes", "64XB", "64MB"]),
+    "a size below the least": (NAMED + "shards: {max_bytes: 1kB}", ["shards.max_bytes", "10000"]),
+    "a size beyond all numbers": (NAMED + f"shards: {{max_bytes: '{'9' * 400}GB'}}", ["shards.max_bytes", "999"]),
+    "a limit of nothing": (NAMED + "limits: {min_side_px: 0}", ["limits.min_side_px", "0"]),
+    "a shard format that is not packed": (NAMED + "shards: {formats: [lmdb]}", ["shards.formats", "lmdb", "webdataset"]),
+    "an owner who is nobody": (NAMED + "owners: [me]", ["owners", "me", "team:NAME"]),
+    "a name with a dash": ("name: my-shapes\nsource: {url: uploads}", ["name", "my-shapes", "pattern"]),
+    "a name with a newline": ('name: "shapes\\n"\nsource: {url: uploads}', ["name", "pattern"]),
+    "a name that is a path": ("name: ../up\nsource: {url: uploads}", ["name", "../up"]),
+    "a number for a name": ("name: 7\nsource: {url: uploads}", ["name", "7", "string"]),
+    "a list for the source": ("name: shapes\nsource: [uploads]", ["source", "uploads"]),
+    "no mapping at all": ("- shapes", ["expected keys", "list"]),
+    "nothing at all": ("", ["expected keys", "NoneType"]),
+    "a broken bracket": ("name: [shapes", ["cannot be read as YAML", "line"]),
+    "a tab": ("name: shapes\nsource:\n\turl: uploads", ["cannot be read as YAML"]),
+    "a key given twice": (NAMED + "name: circles", ["given twice", "'name'"]),
+    "a key given twice inside": ("name: shapes\nsource: {url: a, url: b}", ["given twice", "'url'"]),
+    "an alias": ("name: &a shapes\ndescription: *a\nsource: {url: uploads}", ["aliases"]),
+    "an alias bomb": (
+        "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+        ["aliases"],
+    ),
+    "a Python object": ("name: !!python/object/apply:os.system ['true']", ["cannot be read as YAML", "python/object"]),
+    "a Python name": ("name: !!python/name:os.system", ["cannot be read as YAML", "python/name"]),
+    "two documents": (NAMED + "---\n" + NAMED, ["cannot be read as YAML"]),
+    "a key that is a list": (NAMED + "[a, b]: 1", ["cannot be read as YAML"]),
+    "a key that is a number": (NAMED + "1: 2", ["1"]),
+    "a day that is not in the calendar": (NAMED + "description: 2024-13-45", ["cannot be read as YAML"]),
+    "a number of 5,000 digits": (NAMED + f"description: {'9' * 5_000}", ["shapes.yaml"]),
+    "a number that is none": (NAMED + "description: !!int many", ["cannot be read as YAML"]),
+    "a truth that is none": (NAMED + "description: !!bool maybe", ["cannot be read as YAML"]),
+    "a time that is none": (NAMED + "description: !!timestamp soon", ["cannot be read as YAML"]),
+    "3,000 brackets": (NAMED + "description: " + "[" * 3_000, ["cannot be read as YAML"]),
+    "a variable that is not set": ("name: shapes\nsource: {url: '${NOT_SET_HERE}/a'}", ["source.url", "NOT_SET_HERE", "set it"]),
+}  # fmt: skip
+
+
+def write(folder, text, name="shapes.yaml"):
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+@pytest.mark.parametrize(("text", "words"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_said_with_file_field_value_and_cure(tmp_path, text, words):
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_datasets(tmp_path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert [word for word in words if word not in message] == []
+    assert max(map(len, message.splitlines())) < 700
+
+
+def test_all_mistakes_of_all_files_are_said_at_once_a_line_each(tmp_path):
+    write(tmp_path, "name: one\nsource: {}\nowners: [me]", "one.yaml")
+    write(tmp_path, "name: two\nsource: {url: a}\nzzz: 1", "two.yml")
+    write(tmp_path, NAMED)
+    with pytest.raises(ConfigurationError) as caught:
+        load_datasets(tmp_path)
+    assert [line.split(":")[0].rpartition("/")[2] for line in str(caught.value).splitlines()] == [
+        "one.yaml",
+        "one.yaml",
+        "two.yml",
+    ]
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path):
+    for text in (b"name: gr\xf6sse\nsource: {url: a}", "name: shapes".encode("utf-16"), b"name: a\0b"):
+        path = write(tmp_path, text)
+        with pytest.raises(ConfigurationError, match="cannot be read as YAML") as caught:
+            load_dataset(path)
+        assert str(path) in str(caught.value)
+
+
+def test_a_huge_file_is_not_read(tmp_path):
+    path = write(tmp_path, "a: " + "[" * MAX_FILE_BYTES)
+    start = time.perf_counter()
+    with pytest.raises(ConfigurationError, match="expected at most 1000000 bytes, found 1000003"):
+        load_dataset(path)
+    assert time.perf_counter() - start < 0.1
+
+
+def test_a_name_that_is_not_the_file_name_is_a_mistake(tmp_path):
+    write(tmp_path, NAMED, "circles.yaml")
+    with pytest.raises(
+        ConfigurationError, match="expected 'circles' as in the file's name, found 'shapes'; rename one"
+    ):
+        load_datasets(tmp_path)
+
+
+def test_two_files_of_one_dataset_are_a_mistake_and_neither_vanishes(tmp_path):
+    write(tmp_path, NAMED, "shapes.yaml")
+    write(tmp_path, NAMED + "description: another", "shapes.yml")
+    with pytest.raises(ConfigurationError, match=r"shapes\.y"):
+        load_datasets(tmp_path)
+
+
+def test_a_dataset_folder_that_is_not_there_or_a_file_is_said_with_its_setting(tmp_path):
+    for folder in (tmp_path / "gone", write(tmp_path, NAMED)):
+        with pytest.raises(ConfigurationError, match="set CV_ASSETS_DATASETS"):
+            load_datasets(folder)
+
+
+def test_a_dataset_file_that_is_a_folder_or_a_dangling_link_is_said(tmp_path):
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "gone")
+    with pytest.raises(ConfigurationError) as caught:
+        load_datasets(tmp_path)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_name_and_url_are_enough(tmp_path):
+    write(tmp_path, NAMED)
+    (dataset,) = load_datasets(tmp_path)
+    assert dataset.source.url == str(PROJECT_ROOT / "uploads")
+    assert dataset.source.include == ("**/*",)
+    assert dataset.annotations.format == "folder"
+    assert dataset.split.ratios == {"train": 0.7, "val": 0.15, "test": 0.15}
+    assert (dataset.split.seed, dataset.split.stratify_by, dataset.split.unlabelled) == (42, "label", "exclude")
+    assert dataset.shards.formats == ("webdataset",)
+    assert (dataset.limits.max_pixels, dataset.limits.min_side_px) == (64_000_000, 8)
+
+
+QUANTITIES = [
+    ("64000", 64_000),
+    ("64kB", 64_000),
+    ("64 KiB", 65_536),
+    ("64K", 64_000),
+    ("1.5MB", 1_500_000),
+    ("1MiB", 1_048_576),
+    ("2gb", 2_000_000_000),
+    ("100000.0", 100_000),
+]
+
+
+@pytest.mark.parametrize(("written", "size_bytes"), QUANTITIES)
+def test_sizes_are_written_as_people_write_them(tmp_path, written, size_bytes):
+    path = write(tmp_path, NAMED + f"shards: {{max_bytes: {written}}}")
+    assert load_dataset(path).shards.max_bytes == size_bytes
+
+
+URLS = [
+    # as written, and as it is used
+    ("uploads/a", f"{PROJECT_ROOT}/uploads/a"),  # from the project's root, wherever the command is run
+    ("../a", f"{PROJECT_ROOT.parent}/a"),
+    ("/abs/a", "/abs/a"),
+    ("s3://bucket/a", "s3://bucket/a"),
+    ("file:///abs/a b", "file:///abs/a b"),
+    ("${SET_HERE}/b", "/set/b"),
+    ("${SET_HERE:-/other}/b", "/set/b"),
+    ("${NOT_SET_HERE:-/other}/b", "/other/b"),
+    ("${EMPTY_HERE:-/other}/b", "/other/b"),
+    ("${NOT_SET_HERE:-rel}/b", f"{PROJECT_ROOT}/rel/b"),
+    ("s3://${BUCKET_HERE}/b", "s3://pail/b"),
+    ("/a/$SET_HERE/b", "/a/$SET_HERE/b"),  # braces are needed
+]
+
+
+@pytest.mark.parametrize(("written", "used"), URLS)
+def test_a_url_is_read_with_the_environment(tmp_path, monkeypatch, written, used):
+    monkeypatch.setenv("SET_HERE", "/set")
+    monkeypatch.setenv("EMPTY_HERE", "")
+    monkeypatch.setenv("BUCKET_HERE", "pail")
+    monkeypatch.delenv("NOT_SET_HERE", raising=False)
+    assert load_dataset(write(tmp_path, f"name: shapes\nsource: {{url: '{written}'}}")).source.url == used
+
+
+def test_what_a_variable_holds_is_text_and_no_yaml(tmp_path, monkeypatch):
+    monkeypatch.setenv("SET_HERE", "/a}\nname: evil # ${HOME}")
+    dataset = load_dataset(write(tmp_path, "name: shapes\nsource: {url: '${SET_HERE}'}"))
+    assert (dataset.name, dataset.source.url) == ("shapes", "/a}\nname: evil # ${HOME}")

@@ -1,0 +1,241 @@
+"""Decoding workers: every item is answered, whatever becomes of the worker, and a worker can do little else."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from cv_assets_tests.domain.images import encode, noise, picture
+from resources.engine import Engine, Item
+from resources.settings import PROJECT_ROOT
+from schemas.errors import StoreError
+
+PROBE = {"limits": {}}
+PNG = encode(picture(), "PNG")
+LARGE = encode(noise((700, 700)), "PNG")  # 1.5 MB, a pipe holds 64 kB
+WORKER = "resources.worker"
+
+
+@pytest.fixture
+def large(tmp_path):
+    (tmp_path / "large.png").write_bytes(LARGE)
+    return tmp_path / "large.png"
+
+
+@pytest.fixture(autouse=True)
+def no_worker_outlives_its_test():
+    yield
+    deadline = time.monotonic() + 5
+    while (left := workers()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+def workers():
+    """The living workers of this process."""
+    return [child for child in psutil.Process().children() if WORKER in " ".join(child.cmdline() or ["?"])]
+
+
+def wait_until(holds, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"it did not come about within {seconds} s"
+        time.sleep(0.005)
+
+
+def first_worker():
+    """The only worker, as soon as it lives."""
+    wait_until(workers)
+    return workers()[0]
+
+
+def reasons(answers):
+    return [answer["rejected"]["reason"] if "rejected" in answer else "accepted" for _, answer in answers]
+
+
+def run_aside(engine, items, do="probe", arguments=PROBE):
+    """Start the work on another thread; returns the thread and the list that its answers go to."""
+    answers = []
+    thread = threading.Thread(target=lambda: answers.extend(engine.run(do, arguments, items)))
+    thread.start()
+    return thread, answers
+
+
+def test_every_item_is_answered_in_order(tmp_path):
+    for number in range(70):
+        (tmp_path / f"{number}.png").write_bytes(PNG if number % 7 else b"\x89PNG\r\n\x1a\n")
+    items = [Item(str(number), tmp_path / f"{number}.png") for number in range(70)]
+    answers = list(Engine(workers=2).run("probe", PROBE, iter(items)))
+    assert [item for item, _ in answers] == items
+    assert reasons(answers) == ["accepted" if number % 7 else "undecodable" for number in range(70)]
+
+
+def test_a_path_and_a_function_that_fetches_the_bytes_give_the_same_answers(tmp_path):
+    payloads = [PNG, LARGE, PNG[:-40], b"", b"x", LARGE[:-1]]
+    for number, data in enumerate(payloads):
+        (tmp_path / str(number)).write_bytes(data)
+    engine = Engine(workers=1)
+    paths = engine.run("probe", PROBE, [Item(str(n), tmp_path / str(n)) for n in range(6)])
+    fetched = engine.run("probe", PROBE, [Item(str(n), lambda data=data: data) for n, data in enumerate(payloads)])
+    assert [answer for _, answer in paths] == [answer for _, answer in fetched]
+
+
+def test_no_items_start_no_worker():
+    assert list(Engine().run("probe", PROBE, [])) == []
+
+
+def test_an_image_that_needs_more_memory_than_a_worker_has_is_the_only_one_refused(tmp_path):
+    (tmp_path / "wide.png").write_bytes(encode(Image.new("RGB", (7_500, 7_500)), "PNG"))
+    (tmp_path / "small.png").write_bytes(PNG)
+    items = [Item(name, tmp_path / f"{name}.png") for name in ("small", "wide", "small", "small")]
+    answers = list(Engine(workers=1, memory_bytes=300_000_000).run("probe", PROBE, items))
+    assert reasons(answers) == ["accepted", "memory-over-limit", "accepted", "accepted"]
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_items_are_done_again(large):
+    thread, answers = run_aside(Engine(workers=1), [Item(str(number), large) for number in range(128)])
+    killed = set()
+    for done in (16, 64):
+        wait_until(lambda done=done: len(answers) >= done)
+        (worker,) = workers()
+        killed.add(worker.pid)
+        worker.kill()
+    thread.join(60)
+    assert len(killed) == 2
+    assert reasons(answers) == ["accepted"] * 128
+
+
+def test_an_item_that_cannot_be_read_is_an_error_of_the_store_and_not_a_bad_image(tmp_path):
+    (tmp_path / "small.png").write_bytes(PNG)
+    items = [Item(str(number), tmp_path / ("gone.png" if number == 5 else "small.png")) for number in range(20)]
+    with pytest.raises(StoreError, match=r"cannot read the bytes of 5: FileNotFoundError"):
+        list(Engine(workers=1).run("probe", PROBE, items))
+
+
+def test_an_image_that_takes_longer_than_allowed_is_refused_and_says_so(large):
+    answers = list(Engine(workers=1, seconds=0.001).run("probe", PROBE, [Item("large", large)]))
+    assert answers[0][1] == {"rejected": {"reason": "time-over-limit", "detail": "took longer than 0.001 s to decode"}}
+
+
+@pytest.mark.parametrize("fetched", [False, True], ids=["read by the worker", "sent to the worker"])
+def test_a_worker_that_hangs_is_given_up_after_the_time_that_an_image_may_take(large, fetched):
+    items = [Item(str(number), (lambda: LARGE) if fetched else large) for number in range(48)]
+    start = time.monotonic()
+    thread, answers = run_aside(Engine(workers=1, seconds=3), items)
+    worker = first_worker()
+    time.sleep(0.2)
+    worker.send_signal(signal.SIGSTOP)
+    thread.join(10)
+    took = time.monotonic() - start
+    if thread.is_alive():  # let the test end
+        worker.kill()
+        thread.join(30)
+    assert took < 9
+    assert len(answers) == 48
+
+
+def test_a_decoder_that_prints_does_not_spoil_the_answers(tmp_path):
+    # libtiff complains on standard error and libjpeg on standard output, as they like
+    broken = encode(picture(), "TIFF", compression="tiff_lzw")
+    (tmp_path / "a.tif").write_bytes(broken[:200] + bytes(40) + broken[240:])
+    (tmp_path / "b.png").write_bytes(PNG)
+    items = [Item(name, tmp_path / name) for name in ("a.tif", "b.png")]
+    assert reasons(Engine(workers=1).run("probe", PROBE, items))[1] == "accepted"
+
+
+def test_a_worker_holds_no_credentials_and_little_else_of_the_environment(monkeypatch, large):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+    monkeypatch.setenv("DAGSTER_HOME", "/canary")
+    monkeypatch.setenv("LD_PRELOAD", "")
+    thread, _ = run_aside(Engine(workers=1), [Item(str(number), large) for number in range(32)])
+    worker = first_worker()
+    environment = Path(f"/proc/{worker.pid}/environ").read_bytes()
+    thread.join(60)
+    assert b"canary" not in environment
+    names = {row.split(b"=")[0].decode() for row in environment.split(b"\0") if row}
+    assert names <= {"PATH", "PYTHONPATH", "LANG", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "LC_CTYPE"}
+
+
+def test_a_worker_can_write_no_file_and_has_bounded_memory(large):
+    thread, _ = run_aside(Engine(workers=1, memory_bytes=1_500_000_000), [Item(str(n), large) for n in range(32)])
+    worker = first_worker()
+    wanted = {
+        psutil.RLIMIT_FSIZE: (0, 0),
+        psutil.RLIMIT_CORE: (0, 0),
+        psutil.RLIMIT_AS: (1_500_000_000, 1_500_000_000),
+        psutil.RLIMIT_NOFILE: (64, 64),
+    }
+    # it confines itself once its modules are imported
+    wait_until(lambda: {limit: worker.rlimit(limit) for limit in wanted} == wanted)
+    thread.join(60)
+
+
+def test_a_worker_shares_no_open_file_with_its_parent(large, tmp_path):
+    with (tmp_path / "secret").open("w"):
+        thread, _ = run_aside(Engine(workers=1), [Item(str(n), large) for n in range(48)])
+        worker = first_worker()
+        time.sleep(0.3)
+        opened = {file.path for file in worker.open_files()}
+        thread.join(60)
+    assert str(tmp_path / "secret") not in opened
+
+
+def test_a_crew_that_is_abandoned_half_way_leaves_no_process(large):
+    answers = Engine(workers=2).run("probe", PROBE, (Item(str(number), large) for number in range(400)))
+    next(answers)
+    assert workers()
+    answers.close()
+
+
+def test_bytes_that_cannot_be_fetched_end_the_work_with_their_own_error(large):
+    def fetch():
+        raise StoreError("expected an object, found none")
+
+    items = [Item(str(number), fetch if number == 20 else large) for number in range(64)]
+    with pytest.raises(StoreError, match="expected an object, found none"):
+        list(Engine(workers=2).run("probe", PROBE, items))
+
+
+def test_a_task_that_no_worker_knows_is_answered_as_a_refusal(large):
+    answers = list(Engine(workers=1).run("no such task", {}, [Item("a", large)]))
+    assert reasons(answers) == ["undecodable"]
+
+
+def test_items_are_taken_as_they_are_needed():
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1
+            yield Item(str(taken), lambda: PNG)
+
+    answers = Engine(workers=1).run("probe", PROBE, endless())
+    for _ in range(40):
+        next(answers)
+    answers.close()
+    assert taken < 300
+
+
+def test_a_worker_dies_with_the_process_that_started_it(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from resources.engine import Engine, Item\n"
+        "for _ in Engine(workers=1).run('probe', {'limits': {}}, (Item(str(n), Path(sys.argv[1])) for n in range(10**6))):\n"
+        "    print('going', flush=True)\n"
+    )
+    (tmp_path / "large.png").write_bytes(LARGE)
+    parent = psutil.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "large.png")], stdout=subprocess.PIPE, cwd=PROJECT_ROOT
+    )
+    assert parent.stdout.readline() == b"going\n"
+    (worker,) = parent.children()
+    parent.kill()
+    parent.communicate()
+    psutil.wait_procs([worker], timeout=10)
+    assert not worker.is_running()

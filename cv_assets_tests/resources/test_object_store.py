@@ -1,0 +1,208 @@
+"""Named bytes: a put is whole, a new object has one writer, and what is missing is said."""
+
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+
+import pytest
+
+from resources.content_store import ContentStore, blob_key
+from resources.engine import Engine
+from resources.object_store import open_store
+from resources.settings import PROJECT_ROOT
+from schemas.errors import ConfigurationError, CorruptObject, StoreError, VersionConflict
+from schemas.images import Limits
+
+CHILD = """
+import sys, time
+from resources.object_store import open_store
+from schemas.errors import VersionConflict
+store = open_store(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+for key in range(20):
+    try:
+        store.put_new(f"a/{key}", sys.argv[2].encode() * 1000)
+        print("won", key, flush=True)
+    except VersionConflict:
+        print("lost", key, flush=True)
+"""
+
+
+@pytest.fixture(params=["disk", "memory"])
+def store(request, tmp_path):
+    return open_store(str(tmp_path / "store") if request.param == "disk" else f"memory://{tmp_path}")
+
+
+def test_what_was_put_is_there(store):
+    store.put("a/b.bin", b"one")
+    store.put("a/b.bin", b"another")
+    assert (store.get("a/b.bin"), store.size("a/b.bin")) == (b"another", 7)
+
+
+def test_what_was_never_put_is_nothing_and_getting_it_is_an_error_with_its_place(store):
+    assert (store.find("a/b"), store.size("a/b")) == (None, None)
+    with pytest.raises(StoreError, match=r"expected an object at a/b in .*, found none"):
+        store.get("a/b")
+
+
+def test_a_new_object_may_be_put_again_with_the_same_bytes_and_with_no_others(store):
+    store.put_new("a", b"one")
+    store.put_new("a", b"one")
+    with pytest.raises(VersionConflict) as caught:
+        store.put_new("a", b"two")
+    message = str(caught.value)
+    for words in ("expected a to be new", "7692c3ad", "3fc4ccfe", "never overwritten: use a new version name"):
+        assert words in message
+    assert store.get("a") == b"one"
+
+
+def test_of_sixteen_threads_exactly_one_writes_a_new_object(store):
+    for key in range(20):
+        won, lost, start = [], [], threading.Barrier(16)
+
+        def write(number, key=f"race/{key}", won=won, lost=lost, start=start):
+            start.wait()
+            try:
+                store.put_new(key, bytes([number]) * 1_000)
+                won.append(number)
+            except VersionConflict:
+                lost.append(number)
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(won), len(lost)) == (1, 15)
+        assert store.get(f"race/{key}") == bytes(won) * 1_000
+
+
+def test_of_six_processes_exactly_one_writes_each_new_object(tmp_path):
+    folder = str(tmp_path / "store")
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", CHILD, folder, str(number)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT,
+        )
+        for number in range(6)
+    ]  # fmt: skip
+    for child in children:
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    said = [child.communicate()[0].splitlines() for child in children]
+    won = sorted(int(line.split()[1]) for lines in said for line in lines if line.startswith("won"))
+    assert won == list(range(20))
+    assert sum(map(len, said)) == 6 * 20
+    store = open_store(folder)
+    for number, lines in enumerate(said):
+        assert all(
+            store.get(f"a/{line.split()[1]}") == str(number).encode() * 1_000
+            for line in lines
+            if line.startswith("won")
+        )
+
+
+def test_keys_and_folders_are_listed_in_order(store):
+    for key in ("v/b/2", "v/a/1", "v/a/10", "vv/x", "v/c"):
+        store.put(key, b"x")
+    assert list(store.keys("v")) == ["v/a/1", "v/a/10", "v/b/2", "v/c"]
+    assert store.folders("v") == ["a", "b"]
+    assert (list(store.keys("none")), store.folders("none")) == ([], [])
+
+
+@pytest.mark.parametrize("key", ["../up", "a/../../up", "a/./b", "a//b", "a/\0b"])
+def test_no_key_leads_out_of_the_store(tmp_path, key):
+    store = open_store(str(tmp_path / "deep" / "store"))
+    store.put("a/b", b"x")
+    with pytest.raises((StoreError, ValueError)):
+        store.put(key, b"x")
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {"deep/store/a/b"}
+
+
+def test_an_object_that_cannot_be_written_or_read_is_said_in_one_line(tmp_path):
+    store = open_store(str(tmp_path / "store"))
+    store.put("a", b"x")
+    with pytest.raises(StoreError) as caught:
+        store.put("a/b", b"x")  # `a` is a file
+    assert str(caught.value).startswith("cannot write a/b (1 bytes) to ")
+    assert "\n" not in str(caught.value)
+    (tmp_path / "store" / "folder").mkdir()
+    with pytest.raises(StoreError, match=r"expected an object at folder in .*, found none"):
+        store.get("folder")
+
+
+@pytest.mark.parametrize("key", ["../secret", "a/../../secret", "/etc/passwd"])
+def test_nothing_outside_the_store_is_read(tmp_path, key):
+    (tmp_path / "secret").write_bytes(b"secret")
+    store = open_store(str(tmp_path / "store"))
+    store.put("a/b", b"x")
+    with pytest.raises((StoreError, ValueError)):
+        store.get(key)
+
+
+@pytest.mark.parametrize("url", ["http://host/x", "ftp://host/x", "sqlite:///x"])
+def test_a_store_elsewhere_is_refused(url):
+    with pytest.raises(ConfigurationError, match="expected a store URL with file:// or s3://, or a local path; found"):
+        open_store(url)
+
+
+def test_a_store_where_no_folder_can_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigurationError, match="set CV_ASSETS_STORE"):
+        open_store(str(tmp_path / "file" / "store"))
+
+
+def test_a_file_url_and_a_path_are_the_same_store(tmp_path):
+    open_store(f"file://{tmp_path}/with%20space").put("a", b"x")
+    assert open_store(str(tmp_path / "with space")).get("a") == b"x"
+
+
+def test_blobs_are_named_by_their_hash_and_kept_once(store):
+    content = ContentStore(store)
+    first, again = content.add(b"pixels"), content.add(b"pixels")
+    assert first == again
+    assert list(store.keys("blobs")) == [blob_key(first)]
+    assert content.read(first) == b"pixels"
+
+
+def test_a_blob_that_was_cut_off_is_written_again(store):
+    content = ContentStore(store)
+    sha256 = content.add(b"pixels")
+    store.put(blob_key(sha256), b"pix")
+    assert content.add(b"pixels") == sha256
+    assert content.read(sha256) == b"pixels"
+
+
+def test_a_blob_whose_bytes_changed_is_an_error_that_names_it(store):
+    content = ContentStore(store)
+    sha256 = content.add(b"pixels")
+    for damaged in (b"pixelS", b"pixel", b""):
+        store.put(blob_key(sha256), damaged)
+        with pytest.raises(CorruptObject, match="restore the blob from the upload") as caught:
+            content.read(sha256)
+        assert blob_key(sha256) in str(caught.value)
+
+
+def test_a_blob_that_is_gone_is_an_error(store):
+    with pytest.raises(StoreError, match="expected an object at blobs/sha256/00/0000"):
+        ContentStore(store).read("0" * 64)
+
+
+def test_a_worker_gets_a_path_from_a_disk_and_a_function_from_elsewhere(store):
+    content = ContentStore(store)
+    sha256 = content.add(b"pixels")
+    ((found, answer),) = content.decode(Engine(workers=1), "probe", {"limits": asdict(Limits())}, [sha256])
+    assert (found, answer["sha256"]) == (sha256, sha256)
+
+
+def test_nothing_but_objects_is_left_on_disk(tmp_path):
+    store = open_store(str(tmp_path))
+    for number in range(5):
+        store.put("a/b", os.urandom(100_000 + number))
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["b"]

@@ -1,0 +1,87 @@
+"""Packing: images come from the content store as they were uploaded, and only the turned ones are made anew."""
+
+import io
+import json
+import tarfile
+
+import pytest
+
+from cv_assets.domain.packing.plan import PlannedShard, Sample
+from cv_assets_tests.domain.images import decoded, encode, noise, oriented
+from resources.content_store import ContentStore, blob_key
+from resources.engine import Engine
+from resources.object_store import open_store
+from resources.packing import Packer
+from resources.versions import VersionStore
+from schemas.errors import CorruptObject
+from schemas.images import Limits
+
+STRAIGHT = encode(noise((60, 40)), "JPEG")
+TURNED = oriented(noise((60, 40), 1), 6, quality=95)
+
+
+@pytest.fixture(params=["disk", "memory"])
+def store(request, tmp_path):
+    return open_store(str(tmp_path / "store") if request.param == "disk" else f"memory://{tmp_path}")
+
+
+@pytest.fixture
+def planned(store):
+    content = ContentStore(store)
+    ids = [(content.add(STRAIGHT), False), (content.add(TURNED), True)]
+    samples = [Sample(image_id, "jpg", 1, turn, b"{}", 0) for image_id, turn in sorted(ids)]
+    return PlannedShard("train", 0, tuple(samples))
+
+
+def pack(store, planned, version="v1"):
+    packer = Packer(VersionStore(store, "shapes", version), ContentStore(store), Engine(workers=1), Limits())
+    entries = list(packer.pack("webdataset", [planned]))
+    packer.write_index("webdataset", ["ant"], entries)
+    return entries
+
+
+def members(store, key):
+    with tarfile.open(fileobj=io.BytesIO(store.get(key))) as opened:
+        return {member.name: opened.extractfile(member).read() for member in opened}
+
+
+def turned_and_straight(planned):
+    one, other = sorted(planned.samples, key=lambda sample: sample.needs_turning, reverse=True)
+    return one.image_id, other.image_id
+
+
+def test_an_image_is_packed_byte_for_byte_unless_it_is_turned(store, planned):
+    (entry,) = pack(store, planned)
+    found = members(store, entry.key)
+    turned, straight = turned_and_straight(planned)
+    assert found[f"{straight}.jpg"] == STRAIGHT
+    assert decoded(found[f"{turned}.jpg"]).size == (40, 60)
+    assert (entry.key, entry.samples) == ("datasets/shapes/versions/v1/shards/webdataset/train-000000.tar", 2)
+
+
+def test_the_index_names_every_shard_with_its_hash(store, planned):
+    (entry,) = pack(store, planned)
+    index = json.loads(store.get("datasets/shapes/versions/v1/shards/webdataset/index.json"))
+    assert index == {
+        "schema_version": 1,
+        "format": "webdataset",
+        "dataset": "shapes",
+        "classes": ["ant"],
+        "splits": {"train": 2},
+        "shards": [entry.model_dump()],
+    }
+
+
+def test_the_same_plan_makes_the_same_bytes(store, planned):
+    (first,), (second,) = pack(store, planned, "v1"), pack(store, planned, "v2")
+    assert first.sha256 == second.sha256
+
+
+@pytest.mark.parametrize("is_turned", [False, True], ids=["packed as it is", "turned"])
+def test_an_image_whose_stored_bytes_changed_is_not_packed(store, planned, is_turned):
+    image_id = turned_and_straight(planned)[0 if is_turned else 1]
+    data = bytearray(store.get(blob_key(image_id)))
+    data[-200] ^= 4  # among the pixels: it decodes all the same
+    store.put(blob_key(image_id), bytes(data))
+    with pytest.raises(CorruptObject, match=image_id):
+        pack(store, planned)

@@ -1,0 +1,213 @@
+"""What a version keeps: tables that come back as they were or not at all, and records that are written once."""
+
+import os
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from cv_assets.domain.releasing import build_commit
+from cv_assets_tests.domain.tables import config, sound_tables
+from resources.object_store import open_store
+from resources.versions import VersionStore, list_versions, read_table, table_bytes
+from schemas.errors import CorruptObject, StoreError, VersionConflict
+from schemas.releases import AssetVerdicts
+from schemas.tables import TABLES, to_frame
+
+FRAMES = {**sound_tables(), "shards": to_frame("shards", []), "release": to_frame("release", [])}
+SPLITS = FRAMES["splits"]
+OTHER = SPLITS.head(5)
+
+
+@pytest.fixture
+def store():
+    return open_store(f"memory:///{os.urandom(8).hex()}")
+
+
+@pytest.fixture
+def version(store):
+    return VersionStore(store, "shapes", "v1")
+
+
+def publish(version):
+    version.publish(build_commit(config(), version.version, FRAMES, checks=[], objects=[]))
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_table_comes_back_as_it_was(version, name):
+    version.save_table(name, FRAMES[name])
+    found = version.load_table(name)
+    assert found.equals(FRAMES[name])
+    assert found.schema == FRAMES[name].schema
+    TABLES[name].validate(found, lazy=True)
+
+
+def test_equal_tables_are_equal_bytes_however_they_lie_in_memory():
+    pieces = pl.concat([SPLITS.head(3), SPLITS.slice(3)], rechunk=False)
+    assert table_bytes(pieces) == table_bytes(SPLITS)
+
+
+def flips_of(data, number):
+    """So many places of the data, from the first byte to the last."""
+    return [(place * (len(data) - 1) // (number - 1), place % 8) for place in range(number)]
+
+
+@pytest.mark.parametrize("name", ["splits", "manifest"])
+def test_a_flipped_bit_is_an_error_or_changes_nothing(store, version, name):
+    frame = FRAMES[name]
+    data = table_bytes(frame, name)
+    silent, odd = [], []
+    for at, bit in flips_of(data, 400):
+        damaged = bytearray(data)
+        damaged[at] ^= 1 << bit
+        store.put(version.table_key(name), bytes(damaged))
+        try:
+            found = version.load_table(name)
+        except CorruptObject:
+            continue
+        except BaseException as error:  # noqa: BLE001 - what it should never be; a panic of polars is no Exception
+            odd.append((at, bit, type(error).__name__))
+        else:
+            if not found.equals(frame) or found.schema != frame.schema:
+                silent.append((at, bit, found.shape))
+    assert silent == []
+    assert odd == []
+
+
+def test_a_flipped_bit_in_the_number_of_rows_is_an_error(store, version):
+    data = table_bytes(SPLITS)
+    fewer = []
+    for at in range(len(data) - 8 - int.from_bytes(data[-8:-4], "little"), len(data) - 8):
+        for bit in (3, 4):
+            damaged = bytearray(data)
+            damaged[at] ^= 1 << bit
+            try:
+                found = read_table(bytes(damaged))
+            except CorruptObject:
+                continue
+            except BaseException as error:  # noqa: BLE001 - polars panics, which is no Exception
+                assert "Panic" in type(error).__name__  # noqa: PT017
+                continue
+            fewer += [(at, bit, found.height)] if found.height != SPLITS.height else []
+    assert fewer == []
+
+
+@pytest.mark.parametrize("kept", [0, 1, 4, 100, -1, -4, -8])
+def test_a_table_that_was_cut_off_is_an_error(store, version, kept):
+    store.put(version.table_key("splits"), table_bytes(SPLITS, "splits")[:kept])
+    with pytest.raises(CorruptObject, match="materialize it again"):
+        version.load_table("splits")
+
+
+def test_the_table_of_another_asset_in_its_place_is_an_error(store, version):
+    store.put(version.table_key("splits"), table_bytes(FRAMES["manifest"], "manifest"))
+    with pytest.raises(CorruptObject):
+        version.load_table("splits")
+
+
+def test_a_table_that_was_never_written_is_said_with_what_to_do(version):
+    assert version.find_table("splits") is None
+    with pytest.raises(
+        StoreError, match="expected table splits of shapes@v1, found none; materialize shapes/splits first"
+    ):
+        version.load_table("splits")
+
+
+def test_a_table_of_an_open_version_may_change(version):
+    version.save_table("splits", SPLITS)
+    version.save_table("splits", OTHER)
+    assert version.load_table("splits").equals(OTHER)
+
+
+def test_a_table_that_is_written_once_may_be_written_again_with_the_same_rows_only(version):
+    version.save_table("raw_images", FRAMES["raw_images"], write_once=True)
+    version.save_table("raw_images", FRAMES["raw_images"], write_once=True)
+    with pytest.raises(VersionConflict, match="never overwritten: use a new version name"):
+        version.save_table("raw_images", FRAMES["raw_images"].head(2), write_once=True)
+    assert version.load_table("raw_images").equals(FRAMES["raw_images"])
+
+
+def test_nothing_that_a_commit_record_names_may_change(store, version):
+    for name, frame in FRAMES.items():
+        version.save_table(name, frame)
+    version.put_shard("webdataset", "train-000000.tar", b"one")
+    verdicts = AssetVerdicts(asset="splits", table_digests={}, verdicts=[])
+    version.save_verdicts(verdicts)
+    publish(version)
+    before = {key: store.get(key) for key in store.keys("datasets")}
+
+    for name, frame in FRAMES.items():
+        version.save_table(name, frame)  # the same again is no change
+        with pytest.raises(VersionConflict):
+            version.save_table(name, frame.with_columns(pl.all().shift(1)) if frame.height else FRAMES["manifest"])
+    version.put_shard("webdataset", "train-000000.tar", b"one")
+    with pytest.raises(VersionConflict):
+        version.put_shard("webdataset", "train-000000.tar", b"two")
+    version.save_verdicts(verdicts)
+    with pytest.raises(VersionConflict, match="its verdicts stay as they were"):
+        version.save_verdicts(verdicts.model_copy(update={"table_digests": {"splits": "0"}}))
+    assert {key: store.get(key) for key in store.keys("datasets")} == before
+
+
+def test_a_table_that_another_encoder_spelt_differently_is_no_change(store, version):
+    publish(version)
+    spelt = pa.BufferOutputStream()
+    pa.parquet.write_table(SPLITS.to_arrow(), spelt, compression="snappy")
+    store.put(version.table_key("splits"), spelt.getvalue().to_pybytes())
+    version.save_table("splits", SPLITS)
+    assert store.get(version.table_key("splits")) == spelt.getvalue().to_pybytes()
+
+
+def test_a_commit_record_is_written_once_and_again_with_the_same_content(version):
+    assert version.commit() is None
+    publish(version)
+    first = version.commit()
+    publish(version)
+    assert version.commit() == first
+    other = build_commit(config(), "v1", {**FRAMES, "splits": OTHER}, checks=[], objects=[])
+    with pytest.raises(VersionConflict):
+        version.publish(other)
+
+
+BROKEN_RECORDS = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "a list": b"[]",
+    "another record": b'{"name": "v1"}',
+    "not UTF-8": b"\xff\xfe",
+    "200,000 brackets": b"[" * 200_000,
+}
+
+
+@pytest.mark.parametrize("data", BROKEN_RECORDS.values(), ids=BROKEN_RECORDS)
+def test_a_commit_record_that_cannot_be_read_is_an_error_and_not_an_open_version(store, version, data):
+    store.put(version.commit_key, data)
+    with pytest.raises(CorruptObject, match="restore it from a copy of the store"):
+        version.commit()
+    with pytest.raises(CorruptObject):
+        version.save_table("splits", SPLITS)
+
+
+@pytest.mark.parametrize("data", [b"{", b'{"name": "v1"}'])
+def test_verdicts_that_cannot_be_read_are_an_error_of_the_store(store, version, data):
+    version.save_verdicts(AssetVerdicts(asset="splits", table_digests={}, verdicts=[]))
+    (key,) = store.keys("datasets")
+    store.put(key, data)
+    with pytest.raises(StoreError):
+        version.find_verdicts("splits")
+
+
+def test_a_field_that_this_release_does_not_know_is_no_commit_record(store, version):
+    publish(version)
+    data = store.get(version.commit_key)
+    store.put(version.commit_key, data.replace(b'"schema_version": 1', b'"schema_version": 1, "extra": 2'))
+    with pytest.raises(CorruptObject):
+        version.commit()
+
+
+def test_versions_are_listed_committed_or_open(store):
+    for name in ("v2", "v10", "v1"):
+        VersionStore(store, "shapes", name).save_table("splits", SPLITS)
+    VersionStore(store, "shapes_2", "v7").save_table("splits", SPLITS)
+    assert list_versions(store, "shapes") == ["v1", "v10", "v2"]
+    assert list_versions(store, "circles") == []
