@@ -1,5 +1,6 @@
 """Runs the line of a dataset for one version, in this process, in the same Dagster home as the UI."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,4 +120,6 @@ def _first_cause(error: Any) -> Any:
 
 
 def _in_words(error: Any) -> str:
-    return f"{error.cls_name}: {error.message.strip().removeprefix(f'{error.cls_name}: ')}"
+    # Dagster's message begins with the class, sometimes with its module
+    said = re.sub(rf"^[\w.]*{re.escape(error.cls_name or '')}: ", "", error.message.strip())
+    return f"{error.cls_name}: {said}"

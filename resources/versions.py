@@ -126,6 +126,16 @@ class VersionStore:
         data = self._store.get(key)
         return ObjectEntry(key=key, size_bytes=len(data), sha256=bytes_digest(data), role=role)
 
+    def require_shard(self, entry: ObjectEntry) -> ObjectEntry:
+        """The entry of a shard that is stored with its size; its hash was read back by the gates. Raises StoreError."""
+        size_bytes = self._store.size(entry.key)
+        if size_bytes != entry.size_bytes:
+            found = "none" if size_bytes is None else f"{size_bytes} bytes"
+            raise StoreError(
+                f"expected {entry.key} with {entry.size_bytes} bytes, found {found}; materialize shards again, with its checks"
+            )
+        return entry
+
     def publish(self, record: CommitRecord) -> None:
         """Write the commit record, last and once; a record of the same content is left as it is.
 

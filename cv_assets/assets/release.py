@@ -48,7 +48,7 @@ def list_objects(version: VersionStore, shards: pl.DataFrame, formats: tuple[str
     tables = [version.describe_object(version.table_key(name), "table") for name in ("probes", *BEFORE_RELEASE)]
     indexes = [version.describe_object(version.shard_key(name, INDEX), "index") for name in formats]
     packed = [
-        ObjectEntry(key=key, size_bytes=size_bytes, sha256=sha256, role="shard")
+        version.require_shard(ObjectEntry(key=key, size_bytes=size_bytes, sha256=sha256, role="shard"))
         for key, size_bytes, sha256 in shards.select("key", "bytes", "sha256").iter_rows()
     ]
     return sorted([*tables, *indexes, *packed], key=lambda entry: entry.key)

@@ -110,6 +110,12 @@ def _image_ids_are_unique(tables: Tables, _: DatasetConfig) -> Finding:
     )
 
 
+def _some_image_is_accepted(tables: Tables, _: DatasetConfig) -> Finding:
+    images = tables["manifest"].height
+    problem = [] if images else ["every image file was rejected; the table quarantine says why"]
+    return Finding({"images": images}, pl.DataFrame({"problem": problem}, schema={"problem": pl.String}))
+
+
 def _images_are_decoded_or_quarantined(tables: Tables, _: DatasetConfig) -> Finding:
     files = tables["raw_images"].filter(pl.col("role") == "image").select("path")
     accepted = tables["manifest"].select(pl.col("paths").explode().alias("path"))
@@ -212,6 +218,7 @@ GATES: Final[tuple[Gate, ...]] = (
     Gate("annotations_are_readable", "annotations", ("annotations", "raw_images"), _annotations_are_readable,
          "Every annotation file and every entry in it can be read.", "WARN"),
     schema_gate("manifest"),
+    Gate("some_image_is_accepted", "manifest", ("manifest",), _some_image_is_accepted, "There is an image to train on."),
     Gate("image_ids_are_unique", "manifest", ("manifest",), _image_ids_are_unique, "No image has two rows."),
     Gate("boxes_lie_in_their_images", "manifest", ("manifest", "annotations"), _boxes_lie_in_their_images,
          "Corners of boxes are in order, and inside the upright image.", "WARN"),

@@ -100,8 +100,12 @@ BROKEN = [
     ("boxes_lie_in_their_images", "annotations", boxed(0, 0, 65, 48), {"labels.csv#3", "65.0"}),  # 64 pixels wide
     ("boxes_lie_in_their_images", "annotations", boxed(-1, 0, 5, 5), {"labels.csv#3", "-1.0"}),
     ("boxes_lie_in_their_images", "annotations", boxed(-1e308, 0, 1e308, 5), {"labels.csv#3"}),
+    ("some_image_is_accepted", "manifest", lambda frame: frame.clear(),
+     {"every image file was rejected; the table quarantine says why"}),
     ("decoders_came_to_an_end", "quarantine", changed("reason", pl.lit("decoder-died"), stage="probe"),
      {"circle/broken.png", "decoder-died"}),
+    ("some_image_is_accepted", "manifest", lambda frame: frame.clear(),
+     {"every image file was rejected; the table quarantine says why"}),
     ("decoders_came_to_an_end", "quarantine", changed("reason", pl.lit("time-over-limit"), stage="probe"),
      {"circle/broken.png", "time-over-limit"}),
     ("image_ids_are_unique", "manifest", twice(image_id=IMAGE), {IMAGE}),
@@ -127,6 +131,8 @@ BROKEN = [
     ("boxes_lie_in_their_images", "annotations",
      lambda frame: frame.with_columns(x_min_px=pl.lit(5.0), y_min_px=pl.lit(1.0), x_max_px=pl.lit(2.0), y_max_px=pl.lit(3.0)),
      {"5.0"}),
+    ("some_image_is_accepted", "manifest", lambda frame: frame.clear(),
+     {"every image file was rejected; the table quarantine says why"}),
     ("decoders_came_to_an_end", "quarantine", all_changed("reason", "time-over-limit"), {"time-over-limit"}),
 ]  # fmt: skip
 

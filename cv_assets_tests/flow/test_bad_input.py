@@ -88,7 +88,7 @@ PATHS = {path: reason for path, _, reason in FILES} | {
     "circle/link.png": "symbolic-link",
     "circle/dangling.png": "symbolic-link",
     "circle/pipe.png": "not-a-regular-file",
-    "circle/caf\\xe9.png": "name-not-text",
+    "circle/caf\\xe9.png [b5cec5af]": "name-not-text",
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import stat
@@ -106,7 +107,8 @@ def test_what_is_no_file_is_a_row_with_a_reason_and_is_not_opened(landing, tmp_p
         opened.bind("socket.png")
         os.chdir(home)
         rows = snapshot(landing)
-    assert {path: row["reason"] for path, row in rows.items()} == {
+    # a few digits of a hash of the name keep it apart from a sound name that is spelt like the escape
+    assert {re.sub(r" \[[0-9a-f]{8}\]$", "", path): row["reason"] for path, row in rows.items()} == {
         "sound.png": None,
         "link.png": "symbolic-link",
         "dangling.png": "symbolic-link",
@@ -134,7 +136,8 @@ def test_a_name_that_is_not_text_is_a_row_that_shows_its_bytes(landing):
     folder.mkdir()
     (folder / "a.png").write_bytes(PNG)
     rows = snapshot(landing)
-    assert {path: row["reason"] for path, row in rows.items()} == {
+    # a few digits of a hash of the name keep it apart from a sound name that is spelt like the escape
+    assert {re.sub(r" \[[0-9a-f]{8}\]$", "", path): row["reason"] for path, row in rows.items()} == {
         "sound.png": None,
         "caf\\xe9.png": "name-not-text",
         "d\\xff/a.png": "name-not-text",

@@ -3,7 +3,6 @@
 import os
 
 import polars as pl
-import pyarrow as pa
 import pytest
 
 from cv_assets.domain.releasing import build_commit
@@ -147,15 +146,6 @@ def test_nothing_that_a_commit_record_names_may_change(store, version):
     with pytest.raises(VersionConflict, match="its verdicts stay as they were"):
         version.save_verdicts(verdicts.model_copy(update={"table_digests": {"splits": "0"}}))
     assert {key: store.get(key) for key in store.keys("datasets")} == before
-
-
-def test_a_table_that_another_encoder_spelt_differently_is_no_change(store, version):
-    publish(version)
-    spelt = pa.BufferOutputStream()
-    pa.parquet.write_table(SPLITS.to_arrow(), spelt, compression="snappy")
-    store.put(version.table_key("splits"), spelt.getvalue().to_pybytes())
-    version.save_table("splits", SPLITS)
-    assert store.get(version.table_key("splits")) == spelt.getvalue().to_pybytes()
 
 
 def test_a_commit_record_is_written_once_and_again_with_the_same_content(version):
