@@ -87,7 +87,9 @@ class ObjectStore:
         return sorted(folder.rstrip("/").rsplit("/", 1)[-1] for folder in found)
 
     def local_path(self, key: str) -> Path | None:
-        """Where an object lies on this machine's disk, or None if the store is elsewhere."""
+        """Where an object lies on this machine's disk, or None if the store is elsewhere. Raises StoreError for an odd key."""
+        if not {"", ".", ".."}.isdisjoint(key.split("/")):
+            raise StoreError(f"expected a key of folders and a name below the store's root, found {key!r}")
         return None if self._root is None else self._root / key
 
     def _put(self, key: str, data: bytes, mode: str) -> None:

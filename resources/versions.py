@@ -21,7 +21,7 @@ _NAME: Final = "cv_assets.table"
 _HASH: Final = "cv_assets.sha256"
 _UNSET: Final = b"0" * 64
 # in the footer, key and value stand next to each other, with the value's length between them
-_HASH_PLACE: Final = re.compile(rb"(cv_assets\.sha256[^0-9a-f]{1,4}?)([0-9a-f]{64})", re.DOTALL)
+_HASH_PLACE: Final = re.compile(rb"\A(.*cv_assets\.sha256[^0-9a-f]{1,4}?)([0-9a-f]{64})", re.DOTALL)  # the last one
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 

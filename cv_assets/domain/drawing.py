@@ -14,9 +14,9 @@ SIDE_PX: Final = 96
 
 
 def draw_uploads(seed: int) -> Iterator[tuple[str, bytes]]:
-    """(path, bytes) of each file: CLASS/cameraNN_N.{jpg,png}, 120 sound images and four files with something amiss.
+    """(path, bytes) of each file: CLASS/cameraNN_N.{jpg,png}, 120 plain images and five files that are not.
 
-    One exact duplicate under another name, one photo that its EXIF tag turns, one cut-off JPEG, one text file.
+    Two names for the same bytes, one photo that its EXIF tag turns, one cut-off JPEG, one text file.
     """
     generator = random.Random(seed)
     for label in CLASSES:

@@ -17,8 +17,7 @@ from schemas.datasets import DatasetConfig
 
 SNAPSHOT = Path(__file__).with_name("asset_graph.json")
 PACKAGES = ("cv_assets", "resources", "schemas")
-# generous: the machine may be busy, and what is looked for is a heavy import that slipped in
-HELP_SECONDS = 2.0
+HELP_SECONDS = 0.5
 
 
 def run_fresh(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -67,9 +66,9 @@ def test_help_imports_neither_dagster_nor_polars_and_is_quick():
     timed += "try: main(['--help'])\nexcept SystemExit: pass\n"
     timed += "print([m for m in ('dagster', 'polars', 'pandera', 'pyarrow', 'obstore', 'numpy') if m in sys.modules])\n"
     timed += "print(time.monotonic() - begin)"
-    heavy, seconds = run_fresh("-c", timed).stdout.splitlines()[-2:]
-    assert heavy == "[]"
-    assert float(seconds) < HELP_SECONDS
+    runs = [run_fresh("-c", timed).stdout.splitlines()[-2:] for _ in range(3)]  # the machine may be busy
+    assert {heavy for heavy, _ in runs} == {"[]"}
+    assert min(float(seconds) for _, seconds in runs) < HELP_SECONDS
 
 
 def test_importing_the_definitions_reads_no_file_of_ours(tmp_path: Path):

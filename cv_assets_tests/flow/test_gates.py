@@ -111,7 +111,7 @@ def test_a_part_of_the_line_runs_its_checks_and_the_rest_goes_on_from_there(befo
     assert version(before_shards).commit() is not None
 
 
-@pytest.mark.parametrize("asset", ["raw_images", "annotations", "quarantine", "splits"])
+@pytest.mark.parametrize("asset", ["raw_images", "splits"])
 def test_shards_are_refused_where_checks_never_ran(before_shards, asset):
     (before_shards.folder / "store" / "datasets" / "shapes" / "versions" / "v1" / "verdicts" / f"{asset}.json").unlink()
     assert refused(

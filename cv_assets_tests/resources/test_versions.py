@@ -1,12 +1,13 @@
 """What a version keeps: tables that come back as they were or not at all, and records that are written once."""
 
+import hashlib
 import os
 
 import polars as pl
 import pytest
 
 from cv_assets.domain.releasing import build_commit
-from cv_assets_tests.domain.tables import config, sound_tables
+from cv_assets_tests.domain.tables import config, file_row, sound_tables
 from resources.object_store import open_store
 from resources.versions import VersionStore, list_versions, read_table, table_bytes
 from schemas.errors import CorruptObject, StoreError, VersionConflict
@@ -44,6 +45,14 @@ def test_a_table_comes_back_as_it_was(version, name):
 def test_equal_tables_are_equal_bytes_however_they_lie_in_memory():
     pieces = pl.concat([SPLITS.head(3), SPLITS.slice(3)], rechunk=False)
     assert table_bytes(pieces) == table_bytes(SPLITS)
+
+
+@pytest.mark.parametrize("between", [" ", "--", ""])
+def test_an_upload_that_is_named_like_the_hash_in_a_footer_spoils_no_table(version, between):
+    names = [f"cv_assets.sha256{between}{hashlib.sha256(bytes([n])).hexdigest()}" for n in range(3)]
+    frame = to_frame("raw_images", [file_row(name) for name in names])
+    version.save_table("raw_images", frame)
+    assert version.load_table("raw_images").equals(frame)
 
 
 def flips_of(data, number):
