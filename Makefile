@@ -20,7 +20,7 @@ dev: .venv/run.ready             ## the same, with the Dagster UI on http://127.
 check: .venv/dev.ready           ## lint, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 lock: .venv/dev.ready            ## new pins, without index URLs
