@@ -60,6 +60,7 @@ class _Worker:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._stdout, selectors.EVENT_READ)
         self._unread = bytearray()
+        self._gave_up = False
         try:
             self._receive(START_SECONDS)
         except _WorkerGone as error:
@@ -70,17 +71,15 @@ class _Worker:
 
     def work(self, job: dict[str, Any], items: Sequence[Item], seconds: float) -> Iterator[Answer]:
         """Answers, in order. Raises _WorkerGone if the worker dies, or takes longer than `seconds` for one of them."""
+        # fetched before any clock runs: a slow store is no fault of the decoder. Bytes come one by one (_in_batches)
+        bodies = [None if isinstance(item.payload, Path) else item.payload() for item in items]
         # a worker that no longer reads would hold up the writing of a large body for ever
-        watchdog = threading.Timer(seconds, self._process.kill)
+        watchdog = threading.Timer(seconds, self._give_up)
         watchdog.start()
         try:
             self._send({**job, "count": len(items)})
-            for item in items:
-                if isinstance(item.payload, Path):
-                    self._send({"path": str(item.payload)})
-                else:
-                    body = item.payload()
-                    self._send({"size": len(body)}, body)
+            for item, body in zip(items, bodies, strict=True):
+                self._send({"path": str(item.payload)} if body is None else {"size": len(body)}, body or b"")
             self._stdin.flush()
         except BrokenPipeError:
             pass  # its death is noticed, with its reason, when the answer is read
@@ -88,6 +87,10 @@ class _Worker:
             watchdog.cancel()
         for _ in items:
             yield self._receive(seconds)
+
+    def _give_up(self) -> None:
+        self._gave_up = True
+        self._process.kill()
 
     def _send(self, message: dict[str, Any], body: bytes = b"") -> None:
         self._stdin.write(json.dumps(message).encode() + b"\n" + body)
@@ -100,6 +103,8 @@ class _Worker:
             if not self._selector.select(max(0.0, deadline - time.monotonic())):
                 raise _WorkerGone("time-over-limit", f"took longer than {seconds:g} s to decode")
             chunk = os.read(self._stdout.fileno(), 1 << 20)
+            if not chunk and self._gave_up:
+                raise _WorkerGone("time-over-limit", f"took longer than {seconds:g} s to decode")
             if not chunk:
                 code = self._process.wait()
                 how = f"signal {-code}" if code < 0 else f"status {code}"
