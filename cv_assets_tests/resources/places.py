@@ -45,3 +45,8 @@ def command(*arguments: str) -> Result:
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done
+
+
+def said_in_lines(text):
+    """No control character from a name reaches a terminal."""
+    return all(line.isprintable() for line in text.splitlines())

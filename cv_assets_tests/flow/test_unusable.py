@@ -1,0 +1,134 @@
+"""Arguments, settings and sources that cannot be used: said in words, with exit code 2, and no version begun."""
+
+import json
+
+import dagster as dg
+import pytest
+
+from cv_assets.definitions import build_defs
+from cv_assets.runs import run_line
+from cv_assets_tests.resources.places import command, said_in_lines, shared_place, write_dataset
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    with shared_place(tmp_path_factory) as place:
+        yield place
+
+
+def test_a_source_without_an_image_begins_no_version_and_says_what_to_do(here):
+    (here.uploads / "empty").mkdir()
+    write_dataset(here, "empty", url=here.uploads / "empty")
+    done = command("run", "empty")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"cv-assets: dataset empty: expected image files in {here.uploads / 'empty'} that match ['**/*'], "
+        "found none (0 other files); upload some, or correct source.include\n"
+    )
+    assert begun("empty") == []
+
+
+def begun(dataset):
+    """Versions of a dataset that Dagster knows."""
+    with dg.DagsterInstance.get() as instance:
+        return instance.get_dynamic_partitions(f"{dataset}_versions")
+
+
+def test_a_source_that_is_not_there_begins_no_version(here):
+    write_dataset(here, "gone", url=here.uploads / "gone")
+    done = command("run", "gone")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"cv-assets: dataset gone: expected a folder with uploads at {here.uploads / 'gone'}, found nothing; "
+        "correct source.url\n"
+    )
+    assert begun("gone") == []
+    assert {row["dataset"]: row["version"] for row in json.loads(command("list", "--json").stdout)}["gone"] is None
+
+
+UNUSABLE = [
+    # arguments, and what the message says was found and what to do
+    (["run", "nowhere"], ["expected a dataset of ", "which holds ", "found 'nowhere'"]),
+    (["run", "../hostile"], ["expected a dataset of ", "found '../hostile'"]),
+    (["run", "gone", "--version", "../up"], ["expected a version name", "such as v1", "found '../up'"]),
+    (["run", "gone", "--version", "v1/../v2"], ["expected a version name", "found 'v1/../v2'"]),
+    (["run", "gone", "--version", ""], ["expected a version name", "found ''"]),
+    (["run", "gone", "--version", "v1\n"], ["expected a version name", "found 'v1\\n'"]),
+    (["run", "gone", "--version", "v1,v2"], ["expected a version name", "found 'v1,v2'"]),
+    (["run", "gone", "--version", "v" * 300], ["expected a version name", "at most 64 characters"]),
+    (
+        ["run", "gone", "--select", "shard"],
+        ["--select: expected assets among annotations, ", "shards", "found 'shard'"],
+    ),
+    (["run", "gone", "--select", "shards,,"], ["--select", "found ''"]),
+    (["run", "gone", "--select", "*"], ["--select", "found '*'"]),
+    (["show", "gone"], ["dataset gone has no committed version; make one with `cv-assets run gone`"]),
+    (["show", "gone@v1"], ["expected a version of gone among (none yet); found 'v1'"]),
+    (["show", "gone@../hostile"], ["expected a version of gone", "found '../hostile'"]),
+    (["show", "nowhere@v1"], ["expected a dataset of ", "found 'nowhere'"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), UNUSABLE, ids=lambda value: " ".join(value)[:40])
+def test_what_cannot_be_used_is_said_with_exit_code_2(here, arguments, words):
+    write_dataset(here, "gone", url=here.uploads / "gone")
+    done = command(*arguments)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert [word for word in words if word not in done.stderr] == []
+    assert said_in_lines(done.stderr)
+    assert begun("gone") == []
+
+
+SETTINGS = [
+    # setting, value, and what the message says
+    ("CV_ASSETS_DATASETS", "/nowhere", ["expected a folder of dataset files at /nowhere", "set CV_ASSETS_DATASETS"]),
+    ("CV_ASSETS_STORE", "ftp://host/x", ["expected a store URL with file:// or s3://", "'ftp://host/x'"]),
+    ("CV_ASSETS_STORE", "/dev/null/x", ["cannot make the store's folder /dev/null/x", "set CV_ASSETS_STORE"]),
+    ("CV_ASSETS_WORKERS", "many", ["CV_ASSETS_WORKERS", "many"]),
+    ("CV_ASSETS_WORKERS", "-1", ["CV_ASSETS_WORKERS", "-1"]),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "words"), SETTINGS)
+def test_a_setting_that_cannot_be_used_is_said_with_exit_code_2(here, monkeypatch, name, value, words):
+    write_dataset(here, "gone", url=here.uploads / "gone")
+    monkeypatch.setenv(name, value)
+    done = command("run", "gone")
+    assert done.exit_code == 2
+    assert [word for word in words if word not in done.stderr] == []
+
+
+def test_shares_that_do_not_make_one_stop_every_command_with_exit_code_2(here):
+    wrong = here.folder / "datasets" / "wrong.yaml"
+    wrong.write_text("name: wrong\nsource: {url: a}\nsplit: {train: 0.8, val: 0.3}\n")
+    try:
+        for arguments in (["run", "wrong"], ["run", "gone"], ["list"], ["show", "gone"]):
+            done = command(*arguments)
+            assert done.exit_code == 2
+            assert done.stderr.startswith(f"cv-assets: {wrong}: split: ")
+            assert "the shares sum to 1.1; change them so that they sum to 1" in done.stderr
+    finally:
+        wrong.unlink()
+
+
+@pytest.mark.parametrize("name", ["../../up", "' OR 1=1"])
+def test_a_partition_that_was_added_past_the_command_line_writes_nothing_outside(here, name):
+    config = here.config("sneaky")
+    job = build_defs(datasets=[config]).resolve_job_def("sneaky")
+    before = {path for path in here.folder.rglob("*") if path.is_file() and "dagster" not in path.parts}
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("sneaky_versions", [name])
+        for selection in (None, [dg.AssetKey(["sneaky", "splits"])]):
+            done = job.execute_in_process(
+                instance=instance, partition_key=name, asset_selection=selection, raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )  # fmt: skip
+            assert not done.success
+    assert {path for path in here.folder.rglob("*") if path.is_file() and "dagster" not in path.parts} == before
+
+
+def test_a_mistake_of_the_caller_is_raised_and_not_printed(here):
+    config = here.config("gone")
+    with pytest.raises(Exception, match="expected a version name"):
+        run_line(config, [config], here.store, version="..", select=None)
