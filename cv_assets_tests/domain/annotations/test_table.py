@@ -82,9 +82,10 @@ def test_each_path_of_equal_bytes_has_its_own_rows():
     ]
 
 
-def test_an_image_without_annotation_that_was_rejected_has_no_row():
+def test_an_image_without_annotation_has_a_row_unless_the_snapshot_rejected_it():
     landing = Landing(["a.jpg", "b.jpg"], {}, rejected=["a.jpg"], undecodable=["b.jpg"])
-    assert landing.annotations(format="csv").is_empty()
+    (row,) = landing.annotations(format="csv").select("image_path", "image_id", "reason").rows()
+    assert row == ("b.jpg", None, "file-quarantined")
 
 
 def test_an_annotation_file_that_the_snapshot_rejected_is_not_read():
