@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cv_assets.domain.lineage import READS
 from cv_assets.domain.releasing import count, split_sizes
 from cv_assets.domain.versions import sort_versions
 from resources.object_store import ObjectStore
@@ -11,7 +12,6 @@ from schemas.errors import ConfigurationError
 from schemas.releases import Verdict
 from schemas.tables import to_frame
 
-CHECKED = ("raw_images", "annotations", "manifest", "quarantine", "quality_report", "splits", "shards")
 _CHECK_KEYS = {"name", "asset", "passed", "severity"}
 
 
@@ -23,9 +23,9 @@ def summarize(version: VersionStore, config: DatasetConfig) -> dict[str, Any]:
         counts, splits, checks = record.counts, record.splits, [*record.checks, *_verdicts(version, "release")]
         rows = [shard.model_dump() for shard in record.shards]
     else:
-        tables = {name: _table(version, name) for name in CHECKED}
+        tables = {name: _table(version, name) for name in READS}
         counts, splits = count(tables), split_sizes(tables["splits"], config)
-        checks = [verdict for name in CHECKED for verdict in _verdicts(version, name)]
+        checks = [verdict for name in READS for verdict in _verdicts(version, name)]
         rows = tables["shards"].to_dicts()
     return {
         "dataset": version.dataset,

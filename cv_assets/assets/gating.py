@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from cv_assets.domain.lineage import why_stale
+from cv_assets.domain.lineage import READS, why_stale
 from cv_assets.domain.written_gates import objections
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import GateNotPassed
 from schemas.releases import AssetVerdicts
 
-BEFORE_SHARDS = ("raw_images", "annotations", "manifest", "quarantine", "quality_report", "splits")
-BEFORE_RELEASE = (*BEFORE_SHARDS, "shards")
+BEFORE_RELEASE = tuple(READS)
+BEFORE_SHARDS = tuple(asset for asset in READS if asset != "shards")
 
 
 def require_gates(

@@ -9,7 +9,7 @@ from cv_assets.domain.digests import record_digest, table_digest
 from schemas.datasets import DatasetConfig
 from schemas.releases import Making
 
-# `probes` is made with raw_images, in the same pass over the uploads.
+# Every asset before the release, in the order of the line. `probes` is made with raw_images, in the same pass.
 READS: Final[dict[str, tuple[str, ...]]] = {
     "raw_images": (),
     "annotations": ("raw_images", "probes"),
