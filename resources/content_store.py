@@ -1,12 +1,20 @@
-"""Blobs by SHA-256: uploads are copied here once, and everything later reads only from here."""
+"""Images by the SHA-256 of their bytes: uploads are kept here once, or left where they are and pinned."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal
+
+import polars as pl
 
 from resources.engine import Answer, Engine, Item
 from resources.object_store import ObjectStore
-from schemas.errors import CorruptObject
+from resources.parallel import bounded_map
+from resources.source import Source, open_source
+from schemas.datasets import DatasetConfig
+from schemas.errors import CorruptObject, SourceChanged, StoreError
+
+# requests under way at once: a store answers many at a time, a disk does not need it
+REMOTE_THREADS: Final = 16
 
 
 def blob_key(sha256: str) -> str:
@@ -27,19 +35,38 @@ class ContentStore:
         """
         sha256 = hashlib.sha256(data).hexdigest()
         key = blob_key(sha256)
-        there = self._store.find(key) == data if self._store.local_path(key) else self._store.size(key) == len(data)
+        there = self._store.find(key) == data if self._store.is_local else self._store.size(key) == len(data)
         if not there:
             self._store.put(key, data)
         return sha256
 
+    def keep(self, data: bytes, pin: str, *, mode: Literal["copy", "reference"]) -> dict[str, str | None]:
+        """What raw_images says of where bytes are: copied here under their `sha256`, or left under their `pin`."""
+        if mode == "reference":
+            return {"sha256": hashlib.sha256(data).hexdigest(), "pin": pin}
+        return {"sha256": self.add(data), "pin": None}
+
+    @property
+    def is_local(self) -> bool:
+        """Are the blobs files of this machine?"""
+        return self._store.is_local
+
+    def present(self, sizes: Mapping[str, int]) -> set[str]:
+        """Those hashes whose blob is there with the size in bytes that `sizes` gives."""
+        threads = 1 if self._store.is_local else REMOTE_THREADS
+
+        def look(sha256: str) -> str | None:
+            return sha256 if self._store.size(blob_key(sha256)) == sizes[sha256] else None
+
+        found = map(look, sizes) if threads == 1 else bounded_map(look, sizes, threads=threads)
+        return {sha256 for sha256 in found if sha256 is not None}
+
     def read(self, sha256: str) -> bytes:
         """The bytes with this hash. Raises StoreError if they are gone, CorruptObject if they changed."""
-        key = blob_key(sha256)
-        data = self._store.get(key)
-        found = hashlib.sha256(data).hexdigest()
-        if found != sha256:
-            raise _corrupt(sha256, found)
-        return data
+        found = self._store.read(blob_key(sha256), lambda data: _checked(sha256, data))
+        if found is None:
+            raise StoreError(f"expected an object at {blob_key(sha256)} in {self._store.url}, found none")
+        return found
 
     def decode(
         self, engine: Engine, do: str, arguments: dict[str, Any], blobs: Iterable[str]
@@ -48,15 +75,64 @@ class ContentStore:
 
         Raises CorruptObject if what was decoded is not what the hash names, StoreError if a blob is gone.
         """
-        for item, answer in engine.run(do, arguments, map(self._as_item, blobs)):
-            # a worker that died or ran out of time has no hash to tell
-            if answer.get("sha256", item.key) != item.key:
-                raise _corrupt(item.key, answer["sha256"])
-            yield item.key, answer
+        yield from decode_items(engine, do, arguments, map(self.item, blobs))
 
-    def _as_item(self, sha256: str) -> Item:
+    def item(self, sha256: str) -> Item:
+        """A blob as decoding workers take it: by its path on local disk, else by its bytes."""
         path = self._store.local_path(blob_key(sha256))
         return Item(sha256, path if path is not None else lambda: self.read(sha256))
+
+
+class PinnedContent(ContentStore):
+    """Bytes that stayed in the source: each hash with the path and the pin under which it was read."""
+
+    def __init__(self, store: ObjectStore, source: Source, pins: Mapping[str, tuple[str, str]]) -> None:
+        super().__init__(store)
+        self._source, self._pins = source, pins
+
+    def read(self, sha256: str) -> bytes:
+        """The bytes with this hash, from the source. Raises SourceChanged if they are not what they were."""
+        path, pin = self._pins[sha256]
+        data = self._source.read_pinned(path, pin)
+        found = hashlib.sha256(data).hexdigest()
+        if found != sha256:
+            raise SourceChanged(
+                f"expected {path} to hold the bytes that were pinned (sha256 {sha256}), found sha256 {found}; "
+                "put them back, or begin a new version"
+            )
+        return data
+
+    def item(self, sha256: str) -> Item:
+        """An image as decoding workers take it: by its bytes, for its path may lead elsewhere by now."""
+        return Item(sha256, lambda: self.read(sha256))
+
+
+def contents_of(store: ObjectStore, config: DatasetConfig, snapshot: pl.DataFrame) -> ContentStore:
+    """Where the bytes of a version are read from: its RawImages table says whether they were copied or pinned."""
+    pinned = snapshot.filter(pl.col("pin").is_not_null() & pl.col("sha256").is_not_null())
+    if pinned.is_empty():
+        return ContentStore(store)
+    rows = pinned.select("sha256", "path", "pin").unique("sha256", keep="first", maintain_order=True)
+    pins = {sha256: (path, pin) for sha256, path, pin in rows.iter_rows()}
+    return PinnedContent(store, open_source(config.source.url), pins)
+
+
+def decode_items(
+    engine: Engine, do: str, arguments: dict[str, Any], items: Iterable[Item]
+) -> Iterator[tuple[str, Answer]]:
+    """Each item, named by its hash, with what a decoding worker answers of it. Raises CorruptObject for other bytes."""
+    for item, answer in engine.run(do, arguments, items):
+        # a worker that died or ran out of time has no hash to tell
+        if answer.get("sha256", item.key) != item.key:
+            raise _corrupt(item.key, answer["sha256"])
+        yield item.key, answer
+
+
+def _checked(sha256: str, data: bytes) -> bytes:
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise _corrupt(sha256, found)
+    return data
 
 
 def _corrupt(sha256: str, found: str) -> CorruptObject:

@@ -1,36 +1,53 @@
-"""The first look at the uploads: every file that belongs to a dataset is read once, hashed and kept."""
+"""The first look at the uploads: every file that belongs to a dataset is read once, hashed and kept.
 
-from collections.abc import Callable, Iterator
+A file that is listed as it was when an earlier version read it is not read again.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
+from cv_assets.domain.digests import record_digest
 from cv_assets.domain.formats import SNIFF_BYTES, sniff
 from cv_assets.domain.manifest import image_files
 from cv_assets.domain.snapshot import RoleOf, content_reason, size_reason
-from resources.content_store import ContentStore
-from resources.engine import Engine
+from resources.content_store import REMOTE_THREADS, ContentStore, contents_of
+from resources.engine import Engine, Item
 from resources.object_store import ObjectStore
 from resources.parallel import bounded_map
 from resources.probes import ProbeStore
 from resources.progress import track
-from resources.source import NotRead, Source, SourceFile, open_source
+from resources.segments import SEGMENT_ROWS, Segments
+from resources.source import LocalSource, NotRead, Source, SourceFile, open_source
 from schemas.codes import PASSING_REASONS, FileRole
 from schemas.datasets import DatasetConfig
 from schemas.errors import SourceError
-from schemas.tables import to_frame
+from schemas.tables import polars_schema, to_frame
 
 Row = dict[str, object]
+Entry = tuple[SourceFile, FileRole]
 NAMES_TOLD: Final = 20
+# raise it when the same bytes would give another row of raw_images
+SIGHTING_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What a source holds for one dataset: files with their role, and the paths that no pattern names."""
 
-    files: list[tuple[SourceFile, FileRole]]
+    files: list[Entry]
     not_included: list[str]
+
+
+class Taken(NamedTuple):
+    """One file of a snapshot: its row of raw_images, its stamp in the source, and its bytes if they are still at hand."""
+
+    row: Row
+    stamp: str | None
+    data: bytes | None
 
 
 def list_source(source: Source, config: DatasetConfig) -> Listing:
@@ -52,74 +69,105 @@ def list_source(source: Source, config: DatasetConfig) -> Listing:
 
 
 def ingest(
-    listing: Listing, source: Source, content: ContentStore, config: DatasetConfig, *, threads: int
-) -> Iterator[Row]:
-    """One row of `raw_images` a file, in the order of the listing; bytes go to the content store as they are read."""
+    entries: Iterable[Entry], source: Source, content: ContentStore, config: DatasetConfig, *, threads: int
+) -> Iterator[Taken]:
+    """What is found in each file, in the order given; bytes go to the content store as they are read."""
 
-    def take(entry: tuple[SourceFile, FileRole]) -> Row:
+    def take(entry: Entry) -> Taken:
         return _take(entry[0], entry[1], source, content, config)
 
-    yield from bounded_map(take, listing.files, threads=threads)
+    yield from bounded_map(take, entries, threads=threads)
 
 
 class Snapshot:
     """The first pass over the uploads of a dataset: bytes are read, hashed, kept and decoded as they come."""
 
     def __init__(self, store: ObjectStore, config: DatasetConfig, engine: Engine, log: Callable[[str], None]) -> None:
+        self._store, self._config, self._engine, self._log = store, config, engine, log
         self._content, self._probes = ContentStore(store), ProbeStore(store, config)
-        self._config, self._engine, self._log = config, engine, log
+        place = {"url": config.source.url, "mode": config.source.mode, "sighting": SIGHTING_VERSION}
+        prefix = f"datasets/{config.name}/sightings/{record_digest(place)[:16]}"
+        self._sightings = Segments(store, prefix, "sightings", ("path", "role"))
         self.not_included: list[str] = []
+        self.files_read = 0
 
     def take(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """A RawImages and a Probes table of what the source holds now. Raises SourceError, StoreError, EngineError."""
+        began_ns = time.time_ns()
         source = open_source(self._config.source.url)
         listing = list_source(source, self._config)
         self.not_included = listing.not_included[:NAMES_TOLD]
-        rows: list[Row] = []
+        seen = self._seen_before(listing)
+        fresh = [entry for entry in listing.files if entry[0].path not in seen]
+        rows: list[Row] = list(seen.values())
+        self.files_read = len(fresh)
 
-        def images() -> Iterator[str]:
-            ingested = ingest(listing, source, self._content, self._config, threads=self._engine.threads)
-            for row in track(ingested, len(listing.files), label="files", log=self._log):
+        def images() -> Iterator[Item]:
+            taken = ingest(fresh, source, self._content, self._config, threads=self._threads(source))
+            recent: list[Row] = []
+            for row, stamp, data in track(taken, len(fresh), label="files", log=self._log):
                 rows.append(row)
+                if row["sha256"] is not None and source.is_settled(stamp, began_ns):
+                    recent.append({**row, "stamp": stamp})
                 if row["role"] == "image" and row["reason"] is None:
-                    yield str(row["sha256"])
+                    yield self._as_item(str(row["sha256"]), data)
+                if len(recent) == SEGMENT_ROWS:
+                    self._sightings.append(to_frame("sightings", recent))
+                    recent.clear()
+            self._sightings.append(to_frame("sightings", recent))
 
-        fresh = to_frame("probes", list(self._probes.probe(images(), self._engine)))
+        probes = to_frame("probes", list(self._probes.probe(images(), self._engine)))
         snapshot = to_frame("raw_images", rows)
-        return snapshot, self._of(snapshot, fresh)
+        return snapshot, self.probe_again(snapshot, probes)
 
     def probe_again(self, snapshot: pl.DataFrame, probes: pl.DataFrame | None) -> pl.DataFrame:
-        """The Probes table of a snapshot; images whose decoder gave up are tried again, the others are as they were."""
-        settled = to_frame("probes", []) if probes is None else probes
-        settled = settled.filter(pl.col("reason").is_null() | ~pl.col("reason").is_in(PASSING_REASONS))
+        """The Probes table of a snapshot; images whose decoder gave up before are tried again."""
+        every = [self._probes.known()] if probes is None else [probes, self._probes.known()]
+        settled = pl.concat(every).filter(pl.col("reason").is_null() | ~pl.col("reason").is_in(PASSING_REASONS))
         ids = image_files(snapshot)["sha256"].unique().sort()
         missing = ids.filter(~ids.is_in(settled["image_id"].implode()))
-        again = track(self._probes.probe(missing, self._engine), len(missing), label="images", log=self._log)
-        return self._of(snapshot, pl.concat([settled, to_frame("probes", list(again))]))
+        content = contents_of(self._store, self._config, snapshot)
+        again = self._probes.probe(map(content.item, missing), self._engine)
+        done = to_frame("probes", list(track(again, len(missing), label="images", log=self._log)))
+        found = pl.concat([settled, done]).unique("image_id", keep="first", maintain_order=True)
+        return found.join(image_files(snapshot), left_on="image_id", right_on="sha256", how="semi").sort("image_id")
 
-    def _of(self, snapshot: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
-        """Those of `probes` and of earlier versions that are of images of the snapshot, sorted."""
-        every = pl.concat([probes, self._probes.known()]).unique("image_id", keep="first", maintain_order=True)
-        return every.join(image_files(snapshot), left_on="image_id", right_on="sha256", how="semi").sort("image_id")
+    def _seen_before(self, listing: Listing) -> dict[str, Row]:
+        """Path → row of each file that is listed as it was when it was last read, and whose bytes are at hand."""
+        listed = pl.DataFrame(
+            [(file.path, role, file.size_bytes, file.stamp) for file, role in listing.files if file.reason is None],
+            schema={"path": pl.String, "role": pl.String, "size_bytes": pl.Int64, "stamp": pl.String},
+            orient="row",
+        )
+        same = listed.join(self._sightings.load(), on=listed.columns, how="inner", maintain_order="left")
+        if self._config.source.mode == "copy":
+            sizes = dict(same.select("sha256", "size_bytes").iter_rows())
+            same = same.filter(pl.col("sha256").is_in(list(self._content.present(sizes))))
+        rows = same.select(list(polars_schema("raw_images"))).iter_rows(named=True)
+        return {row["path"]: row for row in rows}
+
+    def _as_item(self, sha256: str, data: bytes | None) -> Item:
+        return self._content.item(sha256) if data is None else Item(sha256, lambda: data)
+
+    def _threads(self, source: Source) -> int:
+        near = self._store.is_local and isinstance(source, LocalSource)
+        return self._engine.threads if near else max(REMOTE_THREADS, self._engine.threads)
 
 
-def _take(file: SourceFile, role: FileRole, source: Source, content: ContentStore, config: DatasetConfig) -> Row:
-    row: Row = {
-        "path": file.path,
-        "role": role,
-        "size_bytes": file.size_bytes,
-        "sha256": None,
-        "format": None,
-    }
+def _take(file: SourceFile, role: FileRole, source: Source, content: ContentStore, config: DatasetConfig) -> Taken:
+    row: Row = {**dict.fromkeys(polars_schema("raw_images")), "path": file.path, "role": role}
+    row["size_bytes"] = file.size_bytes
     found = (file.reason, file.detail) if file.reason else size_reason(file.size_bytes, role, config)
+    data = None
     if found is None:
         try:
-            data = source.read(file)
+            data, pin = source.read(file)
         except NotRead as error:
             found = (error.reason, str(error))
         else:
             found = content_reason(data, role)
-            row |= {"size_bytes": len(data), "sha256": content.add(data)}
+            row |= content.keep(data, pin, mode=config.source.mode)
             row["format"] = sniff(data[:SNIFF_BYTES]) if role == "image" else None
-    reason, detail = found or (None, None)
-    return {**row, "reason": reason, "detail": detail}
+    row["reason"], row["detail"] = found or (None, None)
+    at_hand = data if config.source.mode == "reference" or not content.is_local else None
+    return Taken(row, file.stamp, at_hand)

@@ -1,46 +1,91 @@
 """Named bytes: one small interface over local disk, S3 and memory. Keys come from us, never from an upload."""
 
 import hashlib
-from collections.abc import Iterator
-from functools import cache
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
-from urllib.parse import unquote, urlsplit
+from typing import Final, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, MemoryStore, from_url
 
-from schemas.errors import ConfigurationError, StoreError, VersionConflict
+from resources.backends import is_remote, local_backend, local_root, remote_backend
+from resources.local_disk import create_durably, flush, is_leftover, read_file, replace
+from resources.retrying import in_words, is_passing, is_refusal, persist, seconds_from
+from schemas.errors import (
+    CommitStateUnknown,
+    ConfigurationError,
+    CorruptObject,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+    VersionConflict,
+)
 
-REMOTE_SCHEMES: Final = frozenset({"s3", "s3a", "gs", "az", "memory"})
+DEADLINE_SECONDS: Final = 120.0
+_FAILURES: Final = (BaseError, OSError, ValueError)
+_ABSENT: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+_proven: set[str] = set()  # URLs of stores that were seen to honour create-only writes
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a store says of an object: size in bytes, and when it was written, by the store's own clock."""
+
+    key: str
+    size_bytes: int
+    modified: datetime
+    etag: str | None
 
 
 class ObjectStore:
-    """Put, get and list objects below one root. A put is atomic: a reader sees the whole object or none."""
+    """Put, get and list objects below one root. A put is atomic: a reader sees the whole object or none.
+
+    Requests to a remote store are tried again until a deadline; what the store refuses is raised at once. Every method
+    raises StoreRefused, StoreUnavailable, or StoreError for what this machine's disk does not do.
+    """
 
     def __init__(self, url: str, backend: obstore.store.ObjectStore, root: Path | None) -> None:
         self.url = url
         self._backend, self._root = backend, root
+        self._deadline_seconds = seconds_from("CV_ASSETS_STORE_DEADLINE", DEADLINE_SECONDS)
+
+    @property
+    def is_local(self) -> bool:
+        """Is it a folder of this machine?"""
+        return self._root is not None
 
     def put(self, key: str, data: bytes) -> None:
-        """Write an object, replacing what is there. Raises StoreError."""
-        self._put(key, data, "overwrite")
+        """Write an object, replacing what is there. On local disk it is durable after `flush`."""
+        local = self.local_path(key)
+        what = f"write {key} ({len(data)} bytes) to"
+        if local is not None:
+            self._ask(what, lambda: replace(local, data))
+        else:
+            # one request, so that the object appears at once and nothing is left of half an upload
+            self._ask(what, lambda: obstore.put(self._backend, key, data, mode="overwrite", use_multipart=False))
 
     def put_new(self, key: str, data: bytes) -> None:
-        """Write an object that must not exist yet, or exists with the same bytes.
+        """Write an object that must not exist yet, or exists with the same bytes; on local disk it is durable at once.
 
-        Raises VersionConflict if it holds other bytes; of several writers at once exactly one wins.
+        Raises VersionConflict if it holds other bytes: of several writers at once exactly one wins. Raises
+        CommitStateUnknown if no answer came and none can be had.
         """
         try:
-            self._put(key, data, "create")
-        except AlreadyExistsError:
-            found = self.get(key)
-            if found != data:
-                raise VersionConflict(
-                    f"expected {key} to be new, or to hold the same content (sha256 {_sha256(data)}); "
-                    f"found other content there (sha256 {_sha256(found)}). It is never overwritten: use a new version name"
-                ) from None
+            self._create(key, data)
+        except (AlreadyExistsError, FileExistsError):
+            self._compare(key, data, self.get(key))
+            self.flush([key])  # the writer that came first may not have got so far
+        except StoreUnavailable as error:
+            self._resolve(key, data, error)
 
     def get(self, key: str) -> bytes:
         """Bytes of an object. Raises StoreError if it is missing or cannot be read."""
@@ -54,52 +99,183 @@ class ObjectStore:
         local = self.local_path(key)
         try:
             # an object appears whole, so a file can be read directly; through obstore it costs four times as much
-            return local.read_bytes() if local else obstore.get(self._backend, key).bytes().to_bytes()
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return self._ask(
+                f"read {key} in", lambda: read_file(local) if local else self._fetch(key), may_be_absent=True
+            )
+        except _ABSENT:
             return None
-        except (BaseError, OSError) as error:
-            raise StoreError(f"cannot read {key} in {self.url}: {_first_line(error)}") from error
+
+    def read(self, key: str, parse: Callable[[bytes], Result]) -> Result | None:
+        """What `parse` makes of an object, or None if there is none.
+
+        Bytes that came over a network and that `parse` calls a CorruptObject are read once more: the transfer may be at
+        fault.
+        """
+        found = self.find(key)
+        if found is None:
+            return None
+        try:
+            return parse(found)
+        except CorruptObject:
+            if self.is_local:
+                raise
+            return parse(self.get(key))
+
+    def look(self, key: str) -> Stored | None:
+        """Size and time of an object without reading it, or None if there is none."""
+        local = self.local_path(key)
+        try:
+            if local is not None:
+                status = self._ask(f"look up {key} in", local.stat, may_be_absent=True)
+                if not stat.S_ISREG(status.st_mode):
+                    return None
+                return Stored(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC), None)
+            found = self._ask(f"look up {key} in", lambda: obstore.head(self._backend, key), may_be_absent=True)
+        except _ABSENT:
+            return None
+        return Stored(key, found["size"], found["last_modified"], found["e_tag"])
 
     def size(self, key: str) -> int | None:
         """Size of an object in bytes, or None if there is none."""
-        try:
-            return obstore.head(self._backend, key)["size"]
-        except FileNotFoundError:
-            return None
-        except (BaseError, OSError) as error:
-            raise StoreError(f"cannot look up {key} in {self.url}: {_first_line(error)}") from error
+        found = self.look(key)
+        return None if found is None else found.size_bytes
 
     def delete(self, key: str) -> None:
-        """Remove an object that no commit record names. Raises StoreError."""
+        """Remove an object that no commit record names; one that is not there is no error."""
+        _require_key(key)
         try:
-            obstore.delete(self._backend, key)
-        except (BaseError, OSError) as error:
-            raise StoreError(f"cannot delete {key} in {self.url}: {_first_line(error)}") from error
+            self._ask(f"delete {key} in", lambda: obstore.delete(self._backend, key), may_be_absent=True)
+        except _ABSENT:
+            return
+
+    def entries(self, prefix: str) -> Iterator[Stored]:
+        """Objects below a prefix (whole folder names), sorted by key."""
+        listed = self._ask(f"list {prefix} in", lambda: list(obstore.list(self._backend, prefix)))
+        found = (
+            Stored(entry["path"], entry["size"], entry["last_modified"], entry["e_tag"])
+            for page in listed
+            for entry in page
+            if not is_leftover(entry["path"].rsplit("/", 1)[-1])
+        )
+        yield from sorted(found, key=lambda entry: entry.key)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Keys below a prefix (whole folder names), sorted."""
-        pages = obstore.list(self._backend, prefix)
-        yield from sorted(entry["path"] for page in pages for entry in page)
+        yield from (entry.key for entry in self.entries(prefix))
 
     def folders(self, prefix: str) -> list[str]:
         """Names of the folders right below a prefix, sorted."""
-        found = obstore.list_with_delimiter(self._backend, prefix)["common_prefixes"]
-        return sorted(folder.rstrip("/").rsplit("/", 1)[-1] for folder in found)
+        found = self._ask(f"list {prefix} in", lambda: obstore.list_with_delimiter(self._backend, prefix))
+        return sorted(folder.rstrip("/").rsplit("/", 1)[-1] for folder in found["common_prefixes"])
 
     def local_path(self, key: str) -> Path | None:
         """Where an object lies on this machine's disk, or None if the store is elsewhere. Raises StoreError for an odd key."""
-        if not {"", ".", ".."}.isdisjoint(key.split("/")):
-            raise StoreError(f"expected a key of folders and a name below the store's root, found {key!r}")
+        _require_key(key)
         return None if self._root is None else self._root / key
 
-    def _put(self, key: str, data: bytes, mode: str) -> None:
+    def flush(self, keys: Iterable[str]) -> None:
+        """Make objects durable that were put before: on local disk they and their names survive a power cut from here on."""
+        if self._root is None:
+            return  # a remote store acknowledges what it has made durable
+        paths = [self._root / key for key in keys]
+        self._ask("flush", lambda: flush(paths, root=self._root or Path()))
+
+    def now(self) -> datetime:
+        """The time by the store's own clock, which dates its objects; this machine's clock may be off by hours."""
+        if self.is_local:
+            return datetime.now(UTC)
+        key = f"clock/{secrets.token_hex(8)}"
+        self.put(key, b"")
+        found = self.look(key)
+        self.delete(key)
+        if found is None:
+            raise StoreError(f"expected {key} in {self.url} right after it was written, found nothing")
+        return found.modified
+
+    def require_create_only(self) -> None:
+        """Prove once that the store refuses a second create-only write of a key; versions rest on it.
+
+        Raises StoreRefused, which says what to do, also if the store cannot be written at all.
+        """
+        if self.url in _proven:
+            return
+        key = f"probes/create-only-{secrets.token_hex(8)}"
+        self.put_new(key, b"first")
         try:
-            # one request, so that the object appears at once and create-only holds; objects here are at most one shard
-            obstore.put(self._backend, key, data, mode=mode, use_multipart=False)  # type: ignore[arg-type]
-        except AlreadyExistsError:
+            self.put_new(key, b"second")
+        except VersionConflict:
+            _proven.add(self.url)
+        else:
+            raise StoreRefused(
+                f"expected the store {self.url} to refuse a second create-only write of {key}, found it accepted: it "
+                "ignores If-None-Match, so two runs could overwrite one version. Use a server that honours it (AWS S3, "
+                "Ceph, MinIO, SeaweedFS; an old release or a proxy between may drop the header)"
+            )
+        finally:
+            with suppress(StoreError):  # what the writes met with is what matters
+                self.delete(key)
+
+    def _fetch(self, key: str) -> bytes:
+        answer = obstore.get(self._backend, key)
+        data = answer.bytes().to_bytes()
+        if len(data) != answer.meta["size"]:
+            raise ConnectionError(f"{answer.meta['size']} bytes announced, {len(data)} received")
+        return data
+
+    def _create(self, key: str, data: bytes) -> None:
+        local = self.local_path(key)
+        what = f"write {key} ({len(data)} bytes) to"
+        if local is not None and self._root is not None:
+            root = self._root
+            self._ask(what, lambda: create_durably(local, data, root=root))
+        else:
+            self._ask(what, lambda: obstore.put(self._backend, key, data, mode="create", use_multipart=False))
+
+    def _compare(self, key: str, data: bytes, found: bytes) -> None:
+        if found != data:
+            raise VersionConflict(
+                f"expected {key} to be new, or to hold the same content (sha256 {_sha256(data)}); "
+                f"found other content there (sha256 {_sha256(found)}). It is never overwritten: use a new version name"
+            )
+
+    def _resolve(self, key: str, data: bytes, error: StoreUnavailable) -> None:
+        """A create-only write got no answer: it landed if the object is there with the same bytes."""
+        try:
+            found = self.find(key)
+        except StoreError:
+            found = None
+        if found is None:
+            raise CommitStateUnknown(
+                f"{error}. Whether {key} was written is not known, and nothing was deleted; run again once the store answers"
+            ) from error
+        self._compare(key, data, found)
+
+    def _ask(self, what: str, call: Callable[[], Result], *, may_be_absent: bool = False) -> Result:
+        """The result of one request, tried again while that helps. Existence stays the error it is, and absence if asked."""
+        try:
+            return call() if self.is_local else persist(call, deadline_seconds=self._deadline_seconds)
+        except (AlreadyExistsError, FileExistsError):
             raise
-        except (BaseError, OSError, ValueError) as error:
-            raise StoreError(f"cannot write {key} ({len(data)} bytes) to {self.url}: {_first_line(error)}") from error
+        except _FAILURES as error:
+            if may_be_absent and isinstance(error, _ABSENT) and not is_refusal(error):
+                raise
+            raise self._explain(what, error) from error
+
+    def _explain(self, what: str, error: Exception) -> StoreError:
+        message = f"cannot {what} {self.url}: {in_words(error)}"
+        if is_refusal(error) and not self.is_local:
+            return StoreRefused(message)
+        if not self.is_local and is_passing(error):
+            return StoreUnavailable(
+                f"{message}; tried for {self._deadline_seconds:g} s. Run again when the store answers: what was done stays"
+            )
+        return StoreError(message + self._room(message))
+
+    def _room(self, message: str) -> str:
+        """How much room is left, where it was room that was lacking."""
+        if self._root is None or "No space left" not in message:
+            return ""
+        return f"; {shutil.disk_usage(self._root).free} bytes are free there. Free some, then run again"
 
 
 def open_store(url: str) -> ObjectStore:
@@ -107,36 +283,23 @@ def open_store(url: str) -> ObjectStore:
 
     A local folder is made. Raises ConfigurationError for anything else.
     """
-    parts = urlsplit(url)
-    if parts.scheme in REMOTE_SCHEMES:
-        try:
-            return ObjectStore(url, _memory(url) if parts.scheme == "memory" else from_url(url), None)
-        except (BaseError, ValueError) as error:
-            raise ConfigurationError(
-                f"cannot use the store {url!r}: {_first_line(error)}; correct CV_ASSETS_STORE"
-            ) from error
-    if parts.scheme not in {"", "file"}:
-        raise ConfigurationError(f"expected a store URL with file:// or s3://, or a local path; found {url!r}")
-    root = Path(unquote(parts.path) if parts.scheme == "file" else url).expanduser().absolute()
+    if is_remote(url):
+        return ObjectStore(url, remote_backend(url, setting="CV_ASSETS_STORE"), None)
+    root = local_root(url, setting="CV_ASSETS_STORE")
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot make the store's folder {root}: {error.strerror}; set CV_ASSETS_STORE"
+            f"cannot make the store's folder {root}: {os.strerror(error.errno or 0)}; set CV_ASSETS_STORE"
         ) from error
-    return ObjectStore(str(root), LocalStore(prefix=root), root)
+    return ObjectStore(str(root), local_backend(root), root)
 
 
-@cache
-def _memory(url: str) -> MemoryStore:
-    """One store a URL, so that what is put there can be found again."""
-    return MemoryStore()
+def _require_key(key: str) -> None:
+    parts = key.split("/")
+    if not {"", ".", ".."}.isdisjoint(parts) or "\0" in key or is_leftover(parts[-1]):
+        raise StoreError(f"expected a key of folders and a name below the store's root, found {key!r}")
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    # obstore appends its debug view of the error, which repeats it at length
-    return str(error).split("\n", 1)[0]

@@ -13,24 +13,31 @@ from resources.parallel import bounded_map
 from resources.versions import VersionStore
 from schemas.errors import StoreError
 from schemas.images import Limits
-from schemas.releases import ShardEntry, ShardIndex
+from schemas.releases import ObjectEntry, ShardEntry, ShardIndex
 
 INDEX = "index.json"
 
 
 class Packer:
-    """Packs the shards of one version."""
+    """Packs the shards of one version, each kind of packing in a folder of its own."""
 
     def __init__(self, version: VersionStore, content: ContentStore, engine: Engine, limits: Limits) -> None:
         self._version, self._content, self._engine, self._limits = version, content, engine, asdict(limits)
 
-    def pack(self, shard_format: str, planned: Sequence[PlannedShard]) -> Iterator[ShardEntry]:
-        """Write every planned shard in one format; one shard a thread is in memory. Raises StoreError, CorruptObject."""
-        threads = self._engine.threads
-        yield from bounded_map(lambda plan: self._pack_one(shard_format, plan), planned, threads=threads, ahead=threads)
+    def pack(self, build: str, shard_format: str, planned: Sequence[PlannedShard]) -> Iterator[ShardEntry]:
+        """Write every planned shard in one format; one shard a thread is in memory. Raises StoreError, CorruptObject.
 
-    def write_index(self, shard_format: str, classes: list[str], entries: Sequence[ShardEntry]) -> None:
-        """Write `index.json` of one format, and leave nothing beside it and its shards."""
+        A shard that an earlier run has finished is not written again.
+        """
+        threads = self._engine.threads
+        yield from bounded_map(
+            lambda plan: self._pack_one(build, shard_format, plan), planned, threads=threads, ahead=threads
+        )
+
+    def write_index(
+        self, build: str, shard_format: str, classes: list[str], entries: Sequence[ShardEntry]
+    ) -> ObjectEntry:
+        """Write `index.json` of one format, and return what it is as an object."""
         splits: dict[str, int] = {}
         for entry in entries:
             splits[entry.split] = splits.get(entry.split, 0) + entry.samples
@@ -41,24 +48,29 @@ class Packer:
             splits=splits,
             shards=list(entries),
         )
-        self._version.put_shard(shard_format, INDEX, index.to_bytes())
-        self._version.remove_shards_but(shard_format, {INDEX, *(entry.key.rsplit("/", 1)[-1] for entry in entries)})
+        data = index.to_bytes()
+        key = self._version.put_shard(build, INDEX, data)
+        return ObjectEntry(key=key, size_bytes=len(data), sha256=bytes_digest(data), role="index")
 
-    def _pack_one(self, shard_format: str, plan: PlannedShard) -> ShardEntry:
+    def _pack_one(self, build: str, shard_format: str, plan: PlannedShard) -> ShardEntry:
         form = FORMATS[shard_format]
+        name = f"{plan.split}-{plan.number:06d}.{form.extension}"
+        if (done := self._version.find_packed(build, name)) is not None:
+            return done
         turned = self._turn_upright([sample for sample in plan.samples if sample.needs_turning])
         data = form.pack(
             plan.samples, lambda sample: turned.get(sample.image_id) or self._content.read(sample.image_id)
         )
-        key = self._version.put_shard(shard_format, f"{plan.split}-{plan.number:06d}.{form.extension}", data)
-        return ShardEntry(
+        entry = ShardEntry(
             format=shard_format,
             split=plan.split,
-            key=key,
+            key=self._version.put_shard(build, name, data),
             samples=len(plan.samples),
             bytes=len(data),
             sha256=bytes_digest(data),
         )
+        self._version.save_packed(build, name, entry)
+        return entry
 
     def _turn_upright(self, samples: Sequence[Sample]) -> dict[str, bytes]:
         """Image id → upright bytes, from decoding workers."""

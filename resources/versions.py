@@ -1,29 +1,30 @@
-"""What a version keeps in the store, and under which keys: tables, verdicts, shards, the commit record."""
+"""What a version keeps in the store, and under which keys: tables, verdicts, shards, the commit record.
 
-import hashlib
-import io
-import re
-from typing import Final, Literal, TypeVar
+Tables and shards lie under keys that tell their content, so that of several runs of one version none can change what
+another one has committed; which table is the version's is said by a small record, and from the commit on by that.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pydantic import ValidationError
 
-from cv_assets.domain.digests import bytes_digest
+from cv_assets.domain.digests import bytes_digest, table_digest
 from cv_assets.domain.versions import check_version
 from resources.object_store import ObjectStore
+from resources.records import AnyRecord, commit_key, find_record, tombstone_key, versions_prefix
+from resources.tables import read_table, table_bytes
 from schemas.errors import CorruptObject, StoreError, VersionConflict
-from schemas.releases import AssetVerdicts, CommitRecord, Making, ObjectEntry, Record
-
-COMMIT: Final = "COMMIT.json"
-_NAME: Final = "cv_assets.table"
-_HASH: Final = "cv_assets.sha256"
-_UNSET: Final = b"0" * 64
-# in the footer, key and value stand next to each other, with the value's length between them
-_HASH_PLACE: Final = re.compile(rb"\A(.*cv_assets\.sha256[^0-9a-f]{1,4}?)([0-9a-f]{64})", re.DOTALL)  # the last one
-
-AnyRecord = TypeVar("AnyRecord", bound=Record)
+from schemas.releases import (
+    AssetVerdicts,
+    BuildRecord,
+    CommitRecord,
+    Making,
+    ObjectEntry,
+    ShardEntry,
+    TablePlace,
+    Tombstone,
+)
 
 
 class VersionStore:
@@ -33,32 +34,62 @@ class VersionStore:
         self._store = store
         self.dataset, self.version = dataset, check_version(version)
         self._prefix = f"{versions_prefix(dataset)}/{version}"
+        self._committed: CommitRecord | None = None
 
-    def table_key(self, name: str) -> str:
-        """Key of a table."""
-        return f"{self._prefix}/tables/{name}.parquet"
-
-    def shard_key(self, shard_format: str, file_name: str) -> str:
-        """Key of a shard file or its index."""
-        return f"{self._prefix}/shards/{shard_format}/{file_name}"
+    @property
+    def store(self) -> ObjectStore:
+        """The store that holds the version."""
+        return self._store
 
     @property
     def commit_key(self) -> str:
         """Key of the commit record."""
-        return f"{self._prefix}/{COMMIT}"
+        return commit_key(self.dataset, self.version)
+
+    def shard_key(self, build: str, file_name: str) -> str:
+        """Key of a shard file or its index; a build is one way of packing the version, in one format."""
+        return f"{self._prefix}/shards/{build}/{file_name}"
+
+    def find_table_key(self, name: str) -> str | None:
+        """Key of a table as it is now: as the commit record names it, else as it was last written."""
+        record = self.commit()
+        for entry in record.objects if record else ():
+            if entry.role == "table" and entry.key.rsplit("/", 1)[-1].rsplit("-", 1)[0] == name:
+                return entry.key
+        place = self._read(TablePlace, self._place_key(name))
+        return None if place is None else f"{self._prefix}/tables/{place.file}"
 
     def save_table(self, name: str, frame: pl.DataFrame, *, write_once: bool = False) -> None:
         """Write a table as one Parquet object, all of it or nothing.
 
         Raises VersionConflict if it would change a table that is written once or that the commit record names.
         """
-        if write_once or self.commit() is not None:
-            found = self.find_table(name)
-            # by content, not by bytes: another release of the encoder may spell the same table differently
-            if found is None or not found.equals(frame):
-                self._store.put_new(self.table_key(name), table_bytes(frame, name))
-        else:
-            self._store.put(self.table_key(name), table_bytes(frame, name))
+        fixed = write_once or self.commit() is not None
+        if fixed and self._has_table(name, frame):
+            return
+        data = table_bytes(frame, name)
+        file = f"{name}-{bytes_digest(data)[:16]}.parquet"
+        self._store.put(f"{self._prefix}/tables/{file}", data)
+        place = TablePlace(table=name, file=file).to_bytes()
+        if not fixed:
+            self._store.put(self._place_key(name), place)
+            return
+        try:
+            self._store.put_new(self._place_key(name), place)
+        except VersionConflict:
+            # a run at the same moment was first; another release of the encoder may spell the same table differently
+            self._has_table(name, frame)
+
+    def _has_table(self, name: str, frame: pl.DataFrame) -> bool:
+        """Is this table there already? Raises VersionConflict if another one is."""
+        found = self.find_table(name)
+        if found is not None and not found.equals(frame):
+            raise VersionConflict(
+                f"expected table {name} of {self.dataset}@{self.version} to stay as it was written "
+                f"(digest {table_digest(found)}), found other content (digest {table_digest(frame)}). "
+                "It is never overwritten: use a new version name"
+            )
+        return found is not None
 
     def load_table(self, name: str) -> pl.DataFrame:
         """A table. Raises StoreError if it was never written, CorruptObject if its bytes are damaged."""
@@ -70,14 +101,17 @@ class VersionStore:
         return found
 
     def find_table(self, name: str) -> pl.DataFrame | None:
-        """A table, or None if it was never written. Raises CorruptObject."""
-        data = self._store.find(self.table_key(name))
-        if data is None:
+        """A table, or None if it was never written. Raises CorruptObject, StoreError if its object is gone."""
+        key = self.find_table_key(name)
+        if key is None:
             return None
         try:
-            return read_table(data, name)
+            found = self._store.read(key, lambda data: read_table(data, name))
         except CorruptObject as error:
-            raise CorruptObject(f"{self.table_key(name)} is damaged: {error}; materialize it again") from error
+            raise CorruptObject(f"{key} is damaged: {error}; materialize it again, or repair the version") from error
+        if found is None:
+            raise StoreError(f"expected an object at {key}, found none; materialize it again, or repair the version")
+        return found
 
     def save_verdicts(self, verdicts: AssetVerdicts) -> None:
         """Keep what the checks of one asset found; refuses to change what a commit record was written upon."""
@@ -93,8 +127,7 @@ class VersionStore:
 
     def find_verdicts(self, asset: str) -> AssetVerdicts | None:
         """What the checks of an asset found, or None if they never ran."""
-        data = self._store.find(self._verdicts_key(asset))
-        return None if data is None else _parse(AssetVerdicts, data, self._verdicts_key(asset))
+        return self._read(AssetVerdicts, self._verdicts_key(asset))
 
     def save_making(self, making: Making) -> None:
         """Keep what a table was made from; that of a committed version stays as it is."""
@@ -103,23 +136,27 @@ class VersionStore:
 
     def find_making(self, asset: str) -> Making | None:
         """What a table was made from, or None if it never was."""
-        data = self._store.find(self._making_key(asset))
-        return None if data is None else _parse(Making, data, self._making_key(asset))
+        return self._read(Making, self._making_key(asset))
 
-    def remove_shards_but(self, shard_format: str, file_names: set[str]) -> None:
-        """Remove what an earlier packing left in the folder of a format; a reader may glob it. Only while open."""
-        for key in self._store.keys(f"{self._prefix}/shards/{shard_format}"):
-            if key.rsplit("/", 1)[-1] not in file_names and self.commit() is None:
-                self._store.delete(key)
-
-    def put_shard(self, shard_format: str, file_name: str, data: bytes) -> str:
+    def put_shard(self, build: str, file_name: str, data: bytes) -> str:
         """Write a shard or an index and return its key; one that a commit record names is never changed."""
-        key = self.shard_key(shard_format, file_name)
-        if self.commit() is None:
-            self._store.put(key, data)
-        else:
+        key = self.shard_key(build, file_name)
+        record = self.commit()
+        if record is not None and any(entry.key == key for entry in record.objects):
             self._store.put_new(key, data)
+        else:
+            self._store.put(key, data)
         return key
+
+    def save_packed(self, build: str, file_name: str, entry: ShardEntry) -> None:
+        """Keep that a shard of an open version is written, so that a run which goes on need not write it again."""
+        self._store.put(f"{self._prefix}/packed/{build}/{file_name}.json", entry.to_bytes())
+
+    def find_packed(self, build: str, file_name: str) -> ShardEntry | None:
+        """The shard that an earlier run wrote, if its object is still what was written."""
+        entry = self._read(ShardEntry, f"{self._prefix}/packed/{build}/{file_name}.json")
+        data = None if entry is None else self._store.find(entry.key)
+        return entry if entry is not None and data is not None and bytes_digest(data) == entry.sha256 else None
 
     def describe_object(self, key: str, role: Literal["table", "shard", "index"]) -> ObjectEntry:
         """Size and hash of an object as it is stored. Raises StoreError if it is missing."""
@@ -136,19 +173,55 @@ class VersionStore:
             )
         return entry
 
-    def publish(self, record: CommitRecord) -> None:
-        """Write the commit record, last and once; a record of the same content is left as it is.
+    def publish(self, record: CommitRecord, blob_keys: Iterable[str] = ()) -> None:
+        """Make everything durable that the version consists of, then write the commit record, last and once.
 
-        Raises VersionConflict if the version is committed with other content.
+        A record of the same content is left as it is. Raises VersionConflict if the version is committed with other
+        content.
         """
+        if not self._is_committed_as(record):
+            self._require_not_removed()
+            self._store.require_create_only()
+            self._store.flush([*(entry.key for entry in record.objects), *blob_keys])
+            try:
+                self._store.put_new(self.commit_key, record.to_bytes())
+            except VersionConflict:
+                # a run at the same moment was first; equal content may be described differently
+                self._is_committed_as(record)
+
+    def _require_not_removed(self) -> None:
+        """An object that was deleted can be created anew: only the tombstone keeps the name from a second life."""
+        if self._read(Tombstone, tombstone_key(self.dataset, self.version)) is not None:
+            raise VersionConflict(
+                f"{self.dataset}@{self.version} was removed, and its name is not used again; use a new version name"
+            )
+
+    def _is_committed_as(self, record: CommitRecord) -> bool:
         found = self.commit()
-        if found is None or found.digest != record.digest:
-            self._store.put_new(self.commit_key, record.to_bytes())
+        if found is not None and found.digest != record.digest:
+            raise VersionConflict(
+                f"expected {self.dataset}@{self.version} to be open, or committed with digest {record.digest}; "
+                f"found it committed with digest {found.digest}. It is never changed: use a new version name"
+            )
+        return found is not None
 
     def commit(self) -> CommitRecord | None:
         """The commit record, or None while the version is open. Raises CorruptObject."""
-        data = self._store.find(self.commit_key)
-        return None if data is None else _parse(CommitRecord, data, self.commit_key)
+        if self._committed is None:
+            self._committed = self._read(CommitRecord, self.commit_key)
+        return self._committed
+
+    def save_build(self, build: BuildRecord) -> None:
+        """Record another packing of a committed version, once."""
+        self._store.put_new(f"{self._prefix}/builds/{build.build}.json", build.to_bytes())
+
+    def builds(self) -> list[BuildRecord]:
+        """The packings that were made after the commit, sorted by name."""
+        found = (self._read(BuildRecord, key) for key in self._store.keys(f"{self._prefix}/builds"))
+        return [build for build in found if build is not None]
+
+    def _place_key(self, name: str) -> str:
+        return f"{self._prefix}/tables/{name}.json"
 
     def _making_key(self, asset: str) -> str:
         return f"{self._prefix}/made/{asset}.json"
@@ -156,52 +229,5 @@ class VersionStore:
     def _verdicts_key(self, asset: str) -> str:
         return f"{self._prefix}/verdicts/{asset}.json"
 
-
-def _parse(kind: type[AnyRecord], data: bytes, key: str) -> AnyRecord:
-    try:
-        return kind.from_bytes(data)
-    except ValidationError as error:
-        raise CorruptObject(
-            f"{key} is not a {kind.__name__} that this release can read ({error.error_count()} errors); "
-            "restore it from a copy of the store, or, while the version is open, materialize what it is about again"
-        ) from error
-
-
-def versions_prefix(dataset: str) -> str:
-    """Folder that holds every version of a dataset."""
-    return f"datasets/{dataset}/versions"
-
-
-def table_bytes(frame: pl.DataFrame, name: str = "") -> bytes:
-    """A frame as Parquet: zstd, a checksum a page, and in the footer the table's name and a SHA-256 of the whole file.
-
-    Page checksums leave the footer open: a flipped bit there reads as fewer rows, or ends the process.
-    """
-    marked = frame.to_arrow().replace_schema_metadata({_NAME: name, _HASH: _UNSET})
-    out = io.BytesIO()
-    pq.write_table(marked, out, compression="zstd", write_page_checksum=True)
-    data = out.getvalue()
-    return _set_hash(data, hashlib.sha256(data).hexdigest().encode())
-
-
-def read_table(data: bytes, name: str = "") -> pl.DataFrame:
-    """Inverse of `table_bytes`. Raises CorruptObject if a bit differs, or if it is the table of another name."""
-    said = _HASH_PLACE.search(data)
-    if said is None or hashlib.sha256(_set_hash(data, _UNSET)).hexdigest().encode() != said[2]:
-        raise CorruptObject("its bytes are not the bytes that were written")
-    table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    found = (table.schema.metadata or {}).get(_NAME.encode(), b"").decode()
-    if found != name:
-        raise CorruptObject(f"it holds the table {found!r}, not {name!r}")
-    frame = pl.from_arrow(table.replace_schema_metadata(None))
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
-def _set_hash(data: bytes, value: bytes) -> bytes:
-    return _HASH_PLACE.sub(lambda found: found[1] + value, data, count=1)
-
-
-def list_versions(store: ObjectStore, dataset: str) -> list[str]:
-    """Names of all versions that keep anything in the store, committed or open."""
-    return store.folders(versions_prefix(dataset))
+    def _read(self, kind: type[AnyRecord], key: str) -> AnyRecord | None:
+        return find_record(self._store, kind, key)

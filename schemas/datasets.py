@@ -14,8 +14,10 @@ from pydantic import (
     model_validator,
 )
 
+from schemas.automation import Freshness, ScheduleConfig, UploadsConfig
 from schemas.codes import Frame
 from schemas.images import Limits
+from schemas.strict import Strict
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
@@ -56,18 +58,16 @@ Quantity = Annotated[int, BeforeValidator(parse_quantity), Field(gt=0)]
 Glob = Annotated[str, Field(min_length=1)]
 
 
-class Strict(BaseModel):
-    """A closed, frozen record: an unknown key is a mistake."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class SourceConfig(Strict):
     """Where uploads land: a local path, `file://` or `s3://`, and which of its files are images."""
 
     url: str = Field(
         min_length=1,
         description="local path, file:// or s3:// URL; ${VAR} and ${VAR:-default} are read from the environment",
+    )
+    mode: Literal["copy", "reference"] = Field(
+        default="copy",
+        description="copy: bytes are kept in the store; reference: they stay in the source, pinned, and must not change",
     )
     include: tuple[Glob, ...] = Field(default=("**/*",), min_length=1)
     exclude: tuple[Glob, ...] = ()
@@ -205,6 +205,9 @@ class DatasetConfig(Strict):
     split: SplitConfig = Field(default_factory=lambda: SplitConfig.model_validate({}))
     shards: ShardsConfig = ShardsConfig()
     limits: LimitsConfig = LimitsConfig()
+    uploads: UploadsConfig | None = Field(default=None, description="watch the uploads; left out, nobody does")
+    schedule: ScheduleConfig | None = Field(default=None, description="what happens by the clock; left out, nothing")
+    freshness: Freshness | None = Field(default=None, description="a release that is older than this is reported")
 
     @field_validator("owners")
     @classmethod

@@ -1,13 +1,20 @@
 """The records that a version keeps beside its tables: verdicts, shard indexes, the commit record. JSON, no clock."""
 
+import hashlib
 import json
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict
 
 from schemas.codes import Severity
 
 SCHEMA_VERSION = 1
+_HASH: Final = "record_sha256"
+
+
+def _spell(body: Any) -> bytes:
+    text = json.dumps(body, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
 
 
 class Record(BaseModel):
@@ -16,14 +23,22 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def to_bytes(self) -> bytes:
-        """Sorted keys, two spaces, UTF-8, newline at the end."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
-        return (text + "\n").encode()
+        """Sorted keys, two spaces, UTF-8, newline at the end; `record_sha256` is the hash of the same without that key."""
+        body = self.model_dump(mode="json")
+        return _spell({**body, _HASH: hashlib.sha256(_spell(body)).hexdigest()})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Inverse of `to_bytes`. Raises pydantic.ValidationError for anything else."""
-        return cls.model_validate_json(data)
+        """Inverse of `to_bytes`. Raises ValueError if a bit differs, or if it is a record of another kind."""
+        try:
+            read: Any = json.loads(data)
+        except RecursionError as error:
+            raise ValueError("it is nested deeper than any record") from error
+        body = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
+        said = body.pop(_HASH, None)
+        if said != hashlib.sha256(_spell(body)).hexdigest():
+            raise ValueError("its bytes are not the bytes that were written")
+        return cls.model_validate(body)
 
 
 class Verdict(Record):
@@ -54,6 +69,13 @@ class Making(Record):
     table_digest: str
     inputs: dict[str, str]
     configuration: str
+
+
+class TablePlace(Record):
+    """Which file holds a table of an open version now; the commit record names it from then on."""
+
+    table: str
+    file: str
 
 
 class ObjectEntry(Record):
@@ -119,3 +141,119 @@ class CommitRecord(Record):
     checks: list[Verdict]
     shards: list[ShardEntry]
     objects: list[ObjectEntry]
+
+
+class BuildRecord(Record):
+    """Another packing of a version that was committed before: made from its tables, recorded beside its own shards."""
+
+    schema_version: int = SCHEMA_VERSION
+    build: str
+    digest: str
+    configuration: dict[str, Any]
+    shards: list[ShardEntry]
+    objects: list[ObjectEntry]
+
+
+class LatestEntry(Record):
+    """One move of `latest`: entries are numbered from 1 without a gap, and the highest number says what it names now."""
+
+    number: int
+    version: str
+    reason: str
+
+
+class Tag(Record):
+    """A name that people give to a version, and may move to another."""
+
+    name: str
+    version: str
+
+
+class Pin(Record):
+    """A version that is kept, whatever its age, and why."""
+
+    version: str
+    reason: str
+
+
+class Tombstone(Record):
+    """A version that was removed: its name is never used again."""
+
+    dataset: str
+    version: str
+    digest: str
+    reason: str
+
+
+class LeaseRecord(Record):
+    """Work that is under way, and which process does it; the store's clock dates the object."""
+
+    purpose: str
+    holder: str
+
+
+class Problem(Record):
+    """One object of a version that is not what it should be: what was expected, what was found, what to do.
+
+    `sha256` is the hash that the version names it by, where it does.
+    """
+
+    key: str
+    sha256: str | None
+    role: Literal["record", "table", "shard", "index", "blob", "source"]
+    problem: Literal["missing", "short", "long", "altered", "misplaced", "unreadable"]
+    expected: str
+    found: str
+    cure: str
+
+
+class VerifyReport(Record):
+    """What a look at every object of a version found. `objects` were looked at, `read` of them whole.
+
+    `read_again` counts those that were sound only when they were read a second time.
+    """
+
+    dataset: str
+    version: str
+    read_data: bool
+    sample: float | None
+    seed: int
+    objects: int
+    read: int
+    read_bytes: int
+    read_again: int
+    problems: list[Problem]
+
+    @property
+    def passed(self) -> bool:
+        """Is every object that was looked at what it should be?"""
+        return not self.problems
+
+
+class CheckoutRecord(Record):
+    """What lies in a folder that a version was checked out into; `complete` once every file is there."""
+
+    dataset: str
+    version: str
+    digest: str
+    layout: Literal["source", "classes"]
+    splits: list[str]
+    quarantined: bool
+    complete: bool
+
+
+class Repaired(Record):
+    """An object that was brought back: from where, and under which key the bytes lie that it replaced, if there were any."""
+
+    key: str
+    origin: str
+    kept_as: str | None
+
+
+class RepairReport(Record):
+    """What a repair brought back, and what is still wrong."""
+
+    dataset: str
+    version: str
+    repaired: list[Repaired]
+    remaining: list[Problem]

@@ -35,6 +35,9 @@ class RawImages(_Table):
     sha256: str = pa.Field(
         nullable=True, str_matches=SHA256, description="hash of its bytes; none if they were not read"
     )
+    pin: str = pa.Field(
+        nullable=True, description="object version, ETag or file state of bytes that stay in the source; none if copied"
+    )
     format: str = pa.Field(nullable=True, isin=IMAGE_FORMATS, description="image format by content, not by extension")
     reason: str = pa.Field(
         nullable=True, isin=SNAPSHOT_REASONS, description="why the file was rejected; none if accepted"
@@ -44,6 +47,20 @@ class RawImages(_Table):
     @pa.dataframe_check(name="rejected or hashed")  # pyright: ignore[reportUnknownMemberType] - untyped
     def _rejected_or_hashed(cls, data: PolarsData) -> pl.LazyFrame:
         return data.lazyframe.select(pl.col("reason").is_not_null() | pl.col("sha256").is_not_null())
+
+
+class Sightings(_Table):
+    """What was found in files of a source when they were read: a file that is listed alike need not be read again."""
+
+    path: str = pa.Field()
+    role: str = pa.Field(isin=FILE_ROLES)
+    size_bytes: int = pa.Field(ge=0)
+    stamp: str = pa.Field(description="ETag, or modification time and inode")
+    sha256: str = pa.Field(str_matches=SHA256)
+    pin: str = pa.Field(nullable=True)
+    format: str = pa.Field(nullable=True, isin=IMAGE_FORMATS)
+    reason: str = pa.Field(nullable=True, isin=SNAPSHOT_REASONS)
+    detail: str = pa.Field(nullable=True)
 
 
 class Annotations(_Table):
@@ -167,9 +184,10 @@ TABLES: Final[dict[str, type[pa.DataFrameModel]]] = {
     "splits": Splits,
     "shards": Shards,
     "release": Release,
+    "sightings": Sightings,
     "probes": Probes,
 }
-TABLE_VERSIONS: Final = dict.fromkeys(TABLES, 1)
+TABLE_VERSIONS: Final = {**dict.fromkeys(TABLES, 1), "raw_images": 2}
 
 
 def polars_schema(table: str) -> dict[str, pl.DataType]:

@@ -7,7 +7,7 @@ from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.annotations.records import StoredSize
 from cv_assets.domain.annotations.table import build_annotations
 from resources.configured import ObjectStoreResource
-from resources.content_store import ContentStore
+from resources.content_store import contents_of
 
 
 def build_annotations_asset(line: Line) -> dg.AssetsDefinition:
@@ -30,7 +30,7 @@ def build_annotations_asset(line: Line) -> dg.AssetsDefinition:
         accepted = probes.filter(pl.col("reason").is_null())
         sizes = accepted.select("image_id", "width_px", "height_px", "exif_orientation").iter_rows()
         sizes_of = {image_id: StoredSize(*size) for image_id, *size in sizes}
-        frame = build_annotations(line.config, raw_images, ContentStore(store).read, sizes_of)
+        frame = build_annotations(line.config, raw_images, contents_of(store, line.config, raw_images).read, sizes_of)
         reasons = frame.group_by("reason").len().drop_nulls().sort("reason")
         return result(frame, labels=frame["label"].n_unique(), reasons=dict(reasons.iter_rows()))
 

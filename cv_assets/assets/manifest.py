@@ -10,9 +10,8 @@ from cv_assets.assets.line import Line, as_asset, picture, result
 from cv_assets.domain.manifest import build_manifest
 from cv_assets.domain.pictures import THUMBNAIL_PX, contact_sheet, sheet_plan
 from resources.configured import EngineResource, ObjectStoreResource
-from resources.content_store import ContentStore
+from resources.content_store import ContentStore, contents_of
 from resources.engine import Engine
-from resources.object_store import ObjectStore
 from schemas.datasets import DatasetConfig
 
 
@@ -37,17 +36,19 @@ def build_manifest_asset(line: Line) -> dg.AssetsDefinition:
         store = object_store.open()
         probes = line.version(context, store).load_table("probes")
         frame = build_manifest(raw_images, probes, annotations)
-        sheet = picture(_draw_sheet(frame, store, engine.open(), line.config), "classes")
+        sheet = picture(
+            _draw_sheet(frame, contents_of(store, line.config, raw_images), engine.open(), line.config), "classes"
+        )
         return result(frame, contact_sheet=sheet, size_bytes=int(frame["size_bytes"].sum()))
 
     return manifest
 
 
-def _draw_sheet(manifest: pl.DataFrame, store: ObjectStore, engine: Engine, config: DatasetConfig) -> bytes:
+def _draw_sheet(manifest: pl.DataFrame, content: ContentStore, engine: Engine, config: DatasetConfig) -> bytes:
     plan = sheet_plan(manifest)
     shown = sorted({image_id for ids in plan.values() for image_id in ids})
     arguments = {"limits": asdict(config.limits.to_limits()), "side_px": THUMBNAIL_PX}
-    answers = ContentStore(store).decode(engine, "thumbnail", arguments, shown)
+    answers = content.decode(engine, "thumbnail", arguments, shown)
     return contact_sheet(
         plan, {image_id: b64decode(answer["bytes"]) for image_id, answer in answers if "bytes" in answer}
     )

@@ -2,14 +2,19 @@
 
 import dagster as dg
 import polars as pl
+from resources.refs import Refs
 
 from cv_assets.assets.gating import BEFORE_RELEASE, require_gates
 from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.releasing import build_commit
 from resources.configured import ObjectStoreResource
+from resources.content_store import ContentStore, blob_key
+from resources.object_store import ObjectStore
 from resources.packing import INDEX
 from resources.versions import VersionStore
-from schemas.releases import ObjectEntry
+from schemas.datasets import DatasetConfig
+from schemas.errors import StoreError
+from schemas.releases import CommitRecord, ObjectEntry
 from schemas.tables import to_frame
 
 
@@ -27,26 +32,47 @@ def build_release(line: Line) -> dg.AssetsDefinition:
     def release(
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource
     ) -> dg.MaterializeResult[pl.DataFrame]:
-        version = line.version(context, object_store.open())
-        checks = [
-            verdict
-            for found in require_gates(version, BEFORE_RELEASE, line.config, before="release")
-            for verdict in found.verdicts
-        ]
-        tables = {name: version.load_table(name) for name in BEFORE_RELEASE}
-        objects = list_objects(version, tables["shards"], line.config.shards.formats)
-        record = build_commit(line.config, version.version, tables, checks=checks, objects=objects)
-        version.publish(record)
-        frame = to_frame("release", [entry.model_dump() for entry in objects])
+        store = object_store.open()
+        version = line.version(context, store)
+        record = version.commit() or _publish(version, line.config)
+        # also for a version that was committed before: the run that did so may have ended between the two
+        Refs(store, version.dataset).advance(version.version)
+        frame = to_frame("release", [entry.model_dump() for entry in record.objects])
         return result(frame, version_digest=record.digest, counts=record.counts.model_dump(), splits=record.splits)
 
     return release
 
 
-def list_objects(version: VersionStore, shards: pl.DataFrame, formats: tuple[str, ...]) -> list[ObjectEntry]:
+def _publish(version: VersionStore, config: DatasetConfig) -> CommitRecord:
+    verdicts = require_gates(version, BEFORE_RELEASE, config, before="release")
+    checks = [verdict for found in verdicts for verdict in found.verdicts]
+    tables = {name: version.load_table(name) for name in BEFORE_RELEASE}
+    blobs = require_blobs(version.store, tables["raw_images"])
+    objects = list_objects(version, tables["shards"])
+    record = build_commit(config, version.version, tables, checks=checks, objects=objects)
+    version.publish(record, blobs)
+    return record
+
+
+def require_blobs(store: ObjectStore, snapshot: pl.DataFrame) -> list[str]:
+    """Keys of the blobs of a RawImages table. Raises StoreError unless every one is there with its size."""
+    copied = snapshot.filter(pl.col("sha256").is_not_null() & pl.col("pin").is_null())
+    sizes: dict[str, int] = dict(copied.select("sha256", "size_bytes").iter_rows())
+    missing = sorted(sizes.keys() - ContentStore(store).present(sizes))
+    if missing:
+        raise StoreError(
+            f"expected every blob of the snapshot in {store.url}; {len(missing)} are missing or short, such as "
+            f"{blob_key(missing[0])}. Restore them from a copy, or begin a new version, which takes them from the source"
+        )
+    return [blob_key(sha256) for sha256 in sizes]
+
+
+def list_objects(version: VersionStore, shards: pl.DataFrame) -> list[ObjectEntry]:
     """Every object of the version but its blobs, which the table raw_images names by hash and size."""
-    tables = [version.describe_object(version.table_key(name), "table") for name in ("probes", *BEFORE_RELEASE)]
-    indexes = [version.describe_object(version.shard_key(name, INDEX), "index") for name in formats]
+    keys = [version.find_table_key(name) for name in ("probes", *BEFORE_RELEASE)]
+    tables = [version.describe_object(key, "table") for key in keys if key is not None]
+    folders = shards["key"].str.replace("[^/]+$", "").unique().sort()
+    indexes = [version.describe_object(f"{folder}{INDEX}", "index") for folder in folders]
     packed = [
         version.require_shard(ObjectEntry(key=key, size_bytes=size_bytes, sha256=sha256, role="shard"))
         for key, size_bytes, sha256 in shards.select("key", "bytes", "sha256").iter_rows()

@@ -29,6 +29,7 @@ from resources.versions import VersionStore
 from schemas.codes import PROBE_REASONS
 from schemas.errors import CorruptObject
 from schemas.images import Limits, Probe
+from schemas.tables import to_frame
 
 PRODUCT = [path for room in ("cv_assets", "resources", "schemas") for path in (PROJECT_ROOT / room).rglob("*.py")]
 MUTANTS = 4_000
@@ -126,10 +127,11 @@ def test_a_pickle_in_the_place_of_a_table_is_damage_and_is_not_run(tmp_path):
     data = pickle.dumps(_Canary(canary))
     store = open_store(str(tmp_path / "store"))
     version = VersionStore(store, "shapes", "v1")
-    for key in (version.table_key("splits"), version.commit_key):
-        store.put(key, data)
+    version.save_table("splits", to_frame("splits", []))
+    store.put(version.find_table_key("splits"), data)
     with pytest.raises(CorruptObject):
         version.load_table("splits")
+    store.put(version.commit_key, data)
     with pytest.raises(CorruptObject):
         version.commit()
     assert not canary.exists()

@@ -214,9 +214,9 @@ def test_a_blocking_check_that_fails_stops_the_line_and_is_said_with_exit_code_1
         assert (said["success"], said["version"]) == (False, "v7")
         assert any("raw_images_match_their_schema" in line for line in said["failures"])
         stored = set(place.objects("datasets/shapes/versions/v7/"))
-        assert {key for key in stored if key.startswith("tables/")} <= {
-            "tables/raw_images.parquet",
-            "tables/probes.parquet",
+        assert {key for key in stored if key.startswith("tables/") and key.endswith(".json")} == {
+            "tables/raw_images.json",
+            "tables/probes.json",
         }
         assert {key for key in stored if key.startswith("verdicts/")} == {"verdicts/raw_images.json"}
         assert not any(key.startswith(("shards/", "COMMIT")) for key in stored)

@@ -15,6 +15,7 @@ from resources.packing import Packer
 from resources.versions import VersionStore
 from schemas.errors import CorruptObject
 from schemas.images import Limits
+from schemas.releases import ShardIndex
 
 STRAIGHT = encode(noise((60, 40)), "JPEG")
 TURNED = oriented(noise((60, 40), 1), 6, quality=95)
@@ -35,8 +36,8 @@ def planned(store):
 
 def pack(store, planned, version="v1"):
     packer = Packer(VersionStore(store, "shapes", version), ContentStore(store), Engine(workers=1), Limits())
-    entries = list(packer.pack("webdataset", [planned]))
-    packer.write_index("webdataset", ["ant"], entries)
+    entries = list(packer.pack("webdataset-1", "webdataset", [planned]))
+    packer.write_index("webdataset-1", "webdataset", ["ant"], entries)
     return entries
 
 
@@ -56,12 +57,15 @@ def test_an_image_is_packed_byte_for_byte_unless_it_is_turned(store, planned):
     turned, straight = turned_and_straight(planned)
     assert found[f"{straight}.jpg"] == STRAIGHT
     assert decoded(found[f"{turned}.jpg"]).size == (40, 60)
-    assert (entry.key, entry.samples) == ("datasets/shapes/versions/v1/shards/webdataset/train-000000.tar", 2)
+    assert (entry.key, entry.samples) == ("datasets/shapes/versions/v1/shards/webdataset-1/train-000000.tar", 2)
 
 
 def test_the_index_names_every_shard_with_its_hash(store, planned):
     (entry,) = pack(store, planned)
-    index = json.loads(store.get("datasets/shapes/versions/v1/shards/webdataset/index.json"))
+    data = store.get("datasets/shapes/versions/v1/shards/webdataset-1/index.json")
+    assert ShardIndex.from_bytes(data).shards == [entry]
+    index = json.loads(data)
+    del index["record_sha256"]
     assert index == {
         "schema_version": 1,
         "format": "webdataset",
@@ -70,6 +74,16 @@ def test_the_index_names_every_shard_with_its_hash(store, planned):
         "splits": {"train": 2},
         "shards": [entry.model_dump()],
     }
+
+
+def test_a_shard_that_is_finished_is_not_written_again(store, planned):
+    (entry,) = pack(store, planned)
+    before = store.look(entry.key)
+    assert pack(store, planned) == [entry]
+    assert store.look(entry.key) == before
+    store.put(entry.key, b"damaged")
+    assert pack(store, planned) == [entry]
+    assert store.size(entry.key) == entry.bytes
 
 
 def test_the_same_plan_makes_the_same_bytes(store, planned):

@@ -48,7 +48,7 @@ def images(store):
 def probe(store, ids, engine=None, dataset=CONFIG):
     engine = engine or CountingEngine()
     probes = ProbeStore(store, dataset)
-    fresh = to_frame("probes", list(probes.probe(sorted(set(ids)), engine)))
+    fresh = to_frame("probes", list(probes.probe(map(ContentStore(store).item, sorted(set(ids))), engine)))
     every = pl.concat([probes.known().filter(~pl.col("image_id").is_in(fresh["image_id"].implode())), fresh])
     frame = every.filter(pl.col("image_id").is_in(ids)).sort("image_id")
     return TABLES["probes"].validate(frame, lazy=True), engine.asked

@@ -6,12 +6,15 @@ import os
 import polars as pl
 import pytest
 
+from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.releasing import build_commit
 from cv_assets_tests.domain.tables import config, file_row, sound_tables
 from resources.object_store import open_store
-from resources.versions import VersionStore, list_versions, read_table, table_bytes
+from resources.records import list_versions
+from resources.tables import read_table, table_bytes
+from resources.versions import VersionStore
 from schemas.errors import CorruptObject, StoreError, VersionConflict
-from schemas.releases import AssetVerdicts
+from schemas.releases import AssetVerdicts, ShardEntry
 from schemas.tables import TABLES, to_frame
 
 FRAMES = {**sound_tables(), "shards": to_frame("shards", []), "release": to_frame("release", [])}
@@ -63,12 +66,14 @@ def flips_of(data, number):
 @pytest.mark.parametrize("name", ["splits", "manifest"])
 def test_a_flipped_bit_is_an_error_or_changes_nothing(store, version, name):
     frame = FRAMES[name]
-    data = table_bytes(frame, name)
+    version.save_table(name, frame)
+    key = version.find_table_key(name)
+    data = store.get(key)
     silent, odd = [], []
     for at, bit in flips_of(data, 400):
         damaged = bytearray(data)
         damaged[at] ^= 1 << bit
-        store.put(version.table_key(name), bytes(damaged))
+        store.put(key, bytes(damaged))
         try:
             found = version.load_table(name)
         except CorruptObject:
@@ -102,13 +107,15 @@ def test_a_flipped_bit_in_the_number_of_rows_is_an_error(store, version):
 
 @pytest.mark.parametrize("kept", [0, 1, 4, 100, -1, -4, -8])
 def test_a_table_that_was_cut_off_is_an_error(store, version, kept):
-    store.put(version.table_key("splits"), table_bytes(SPLITS, "splits")[:kept])
+    version.save_table("splits", SPLITS)
+    store.put(version.find_table_key("splits"), table_bytes(SPLITS, "splits")[:kept])
     with pytest.raises(CorruptObject, match="materialize it again"):
         version.load_table("splits")
 
 
 def test_the_table_of_another_asset_in_its_place_is_an_error(store, version):
-    store.put(version.table_key("splits"), table_bytes(FRAMES["manifest"], "manifest"))
+    version.save_table("splits", SPLITS)
+    store.put(version.find_table_key("splits"), table_bytes(FRAMES["manifest"], "manifest"))
     with pytest.raises(CorruptObject):
         version.load_table("splits")
 
@@ -135,26 +142,66 @@ def test_a_table_that_is_written_once_may_be_written_again_with_the_same_rows_on
     assert version.load_table("raw_images").equals(FRAMES["raw_images"])
 
 
-def test_nothing_that_a_commit_record_names_may_change(store, version):
+def test_a_table_whose_object_is_gone_is_an_error_and_not_a_table_never_written(store, version):
+    version.save_table("splits", SPLITS)
+    store.delete(version.find_table_key("splits"))
+    with pytest.raises(StoreError, match="found none; materialize it again"):
+        version.find_table("splits")
+
+
+def committed(version):
+    """Every table and a shard, and the commit record that names them."""
     for name, frame in FRAMES.items():
         version.save_table(name, frame)
-    version.put_shard("webdataset", "train-000000.tar", b"one")
+    keys = [version.find_table_key(name) for name in FRAMES]
+    objects = [version.describe_object(key, "table") for key in keys]
+    shard = version.put_shard("webdataset-1", "train-000000.tar", b"one")
+    objects.append(version.describe_object(shard, "shard"))
+    version.publish(build_commit(config(), version.version, FRAMES, checks=[], objects=objects))
+
+
+def test_nothing_that_a_commit_record_names_may_change(store, version):
     verdicts = AssetVerdicts(asset="splits", table_digests={}, verdicts=[])
     version.save_verdicts(verdicts)
-    publish(version)
+    committed(version)
     before = {key: store.get(key) for key in store.keys("datasets")}
 
     for name, frame in FRAMES.items():
         version.save_table(name, frame)  # the same again is no change
         with pytest.raises(VersionConflict):
             version.save_table(name, frame.with_columns(pl.all().shift(1)) if frame.height else FRAMES["manifest"])
-    version.put_shard("webdataset", "train-000000.tar", b"one")
+    version.put_shard("webdataset-1", "train-000000.tar", b"one")
     with pytest.raises(VersionConflict):
-        version.put_shard("webdataset", "train-000000.tar", b"two")
+        version.put_shard("webdataset-1", "train-000000.tar", b"two")
     version.save_verdicts(verdicts)
     with pytest.raises(VersionConflict, match="its verdicts stay as they were"):
         version.save_verdicts(verdicts.model_copy(update={"table_digests": {"splits": "0"}}))
     assert {key: store.get(key) for key in store.keys("datasets")} == before
+
+
+def test_a_late_run_of_an_open_version_cannot_change_what_another_one_has_committed_meanwhile(store):
+    late, early = VersionStore(store, "shapes", "v1"), VersionStore(store, "shapes", "v1")
+    assert late.commit() is None  # it has looked, and is slow from here on
+    committed(early)
+    late.commit = lambda: None
+    late.save_table("splits", OTHER)
+    late.put_shard("webdataset-2", "train-000000.tar", b"two")
+    reader = VersionStore(store, "shapes", "v1")
+    assert reader.load_table("splits").equals(SPLITS)
+    for entry in reader.commit().objects:
+        assert reader.describe_object(entry.key, entry.role) == entry
+
+
+def test_a_shard_is_known_to_be_finished_only_while_its_bytes_are_what_was_written(store, version):
+    key = version.put_shard("webdataset-1", "train-000000.tar", b"one")
+    entry = ShardEntry(format="webdataset", split="train", key=key, samples=1, bytes=3, sha256=bytes_digest(b"one"))
+    assert version.find_packed("webdataset-1", "train-000000.tar") is None
+    version.save_packed("webdataset-1", "train-000000.tar", entry)
+    assert version.find_packed("webdataset-1", "train-000000.tar") == entry
+    store.put(key, b"0ne")
+    assert version.find_packed("webdataset-1", "train-000000.tar") is None
+    store.delete(key)
+    assert version.find_packed("webdataset-1", "train-000000.tar") is None
 
 
 def test_a_commit_record_is_written_once_and_again_with_the_same_content(version):
@@ -194,6 +241,17 @@ def test_verdicts_that_cannot_be_read_are_an_error_of_the_store(store, version, 
     store.put(key, data)
     with pytest.raises(StoreError):
         version.find_verdicts("splits")
+
+
+def test_a_flipped_bit_of_a_commit_record_is_an_error(store, version):
+    publish(version)
+    data = store.get(version.commit_key)
+    for at, bit in flips_of(data, 300):
+        damaged = bytearray(data)
+        damaged[at] ^= 1 << bit
+        store.put(version.commit_key, bytes(damaged))
+        with pytest.raises(CorruptObject, match="restore it from a copy"):
+            VersionStore(store, "shapes", "v1").commit()
 
 
 def test_a_field_that_this_release_does_not_know_is_no_commit_record(store, version):

@@ -1,13 +1,18 @@
 """Which image goes into which shard, decided once for every format."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import PIL
 import polars as pl
 
 from cv_assets.domain.formats import EXTENSIONS
+
+# raise it when the same plan would be packed into other bytes
+PACKING_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,18 @@ def plan_shards(
         for number, part in enumerate(_cut(samples, max_bytes)):
             planned.append(PlannedShard(str(split), number, tuple(part)))
     return planned
+
+
+def build_name(shard_format: str, planned: Sequence[PlannedShard], classes: Sequence[str]) -> str:
+    """Name of one packing: its format, and a digest of all that decides its bytes. Equal plans share a folder."""
+    digest = hashlib.sha256(f"{PACKING_VERSION} {PIL.__version__} {list(classes)}".encode())
+    for shard in planned:
+        digest.update(f"{shard.split} {shard.number} {len(shard.samples)}\n".encode())
+        for sample in shard.samples:
+            digest.update(
+                f"{sample.image_id} {sample.needs_turning} {len(sample.metadata)} ".encode() + sample.metadata
+            )
+    return f"{shard_format}-{digest.hexdigest()[:16]}"
 
 
 def _objects_by_image(annotations: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:

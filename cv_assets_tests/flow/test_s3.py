@@ -1,0 +1,116 @@
+"""The whole line over a real S3 server: uploads in a bucket, versions in a bucket, and no secret anywhere."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cv_assets.domain.drawing import draw_uploads
+from cv_assets_tests.conftest import Place
+from cv_assets_tests.servers.s3 import Bucket, Endpoint, bucket, s3
+from resources.object_store import open_store
+from resources.settings import PROJECT_ROOT
+
+__all__ = ["bucket", "s3"]  # fixtures, found here by pytest
+
+COMMAND = [sys.executable, "-c", "from cv_assets.cli import main; main()"]
+
+
+def write_dataset(place: Place, **source: str) -> None:
+    folder = place.folder / "datasets"
+    folder.mkdir(exist_ok=True)
+    (folder / "shapes.yaml").write_text(json.dumps({"name": "shapes", "source": source}))
+
+
+def run(place: Place, endpoint: Endpoint, *arguments: str, store: str) -> subprocess.CompletedProcess[str]:
+    """A command with the environment of an AWS tool; it lasts as long as a first run over the network may."""
+    environment = {**os.environ, **endpoint.environment, "CV_ASSETS_STORE": store}
+    environment["CV_ASSETS_DATASETS"] = str(place.folder / "datasets")
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=PROJECT_ROOT,
+        timeout=300,
+        check=False,
+    )
+
+
+def upload(bucket: Bucket, prefix: str) -> None:
+    for path, data in draw_uploads(7):
+        bucket.put(f"{prefix}/{path}", data)
+
+
+@pytest.fixture
+def landed(bucket: Bucket) -> str:
+    """URL of the drawn uploads in a bucket."""
+    upload(bucket, "uploads")
+    return f"{bucket.url}/uploads"
+
+
+def test_a_version_made_in_a_bucket_from_a_bucket_is_the_version_made_on_disk(
+    drawn: Place, s3: Endpoint, bucket: Bucket, landed: str
+):
+    write_dataset(drawn, url=landed)
+    made = run(drawn, s3, "run", "shapes", "--json", store=f"{bucket.url}/store")
+    assert made.returncode == 0, made.stderr
+    there = json.loads(made.stdout)
+    assert drawn.run(drawn.config(), version="local").success
+    here = drawn.summary(drawn.config(), "local")
+    for said in ("digest", "files", "images", "quarantined", "splits", "duplicate_groups"):
+        assert there[said] == here[said]
+    assert [shard["sha256"] for shard in there["shards"]] == [shard["sha256"] for shard in here["shards"]]
+
+    bucket.put("uploads/circle/late.png", dict(draw_uploads(8))["circle/camera01_5.png"])
+    again = run(drawn, s3, "run", "shapes", "--json", store=f"{bucket.url}/store")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["version"] == "v2"
+    assert json.loads(again.stdout)["files"] == there["files"] + 1
+    shown = run(drawn, s3, "show", "shapes@v1", "--json", store=f"{bucket.url}/store")
+    assert json.loads(shown.stdout)["digest"] == there["digest"]
+
+
+def test_what_is_referred_to_stays_in_its_bucket_and_makes_the_same_shards(
+    drawn: Place, s3: Endpoint, bucket: Bucket, landed: str
+):
+    write_dataset(drawn, url=landed, mode="reference")
+    folder = str(drawn.folder / "referring")
+    made = run(drawn, s3, "run", "shapes", "--json", store=folder)
+    assert made.returncode == 0, made.stderr
+    store = open_store(folder)
+    assert list(store.keys("blobs")) == []
+    assert drawn.run(drawn.config(), version="local").success
+    copied = drawn.summary(drawn.config(), "local")["shards"]
+    assert [shard["sha256"] for shard in json.loads(made.stdout)["shards"]] == [shard["sha256"] for shard in copied]
+
+    bucket.put("uploads/circle/camera01_5.png", b"replaced")
+    for key in list(store.keys("datasets/shapes/versions/v1")):
+        if "/shards/" in key or "/packed/" in key:
+            store.delete(key)
+    failed = run(drawn, s3, "run", "shapes", "--version", "v1", "--select", "shards", store=folder)
+    assert failed.returncode == 1
+    assert "SourceChanged: expected circle/camera01_5.png" in failed.stderr
+
+
+def test_no_secret_is_written_down_or_said(drawn: Place, s3: Endpoint, bucket: Bucket, landed: str):
+    secret = s3.environment["AWS_SECRET_ACCESS_KEY"].encode()
+    write_dataset(drawn, url=landed)
+    store = f"{bucket.url}/store"
+    done = run(drawn, s3, "run", "shapes", "--json", store=store)
+    assert done.returncode == 0, done.stderr
+    refused = Endpoint(s3.kind, s3.url, {**s3.environment, "AWS_ACCESS_KEY_ID": "WRONGKEY000000000000"})
+    failed = run(drawn, refused, "run", "shapes", "--json", store=store)
+    if not s3.is_mock:  # moto accepts any key
+        assert failed.returncode in {1, 2}
+        assert "AWS_ACCESS_KEY_ID or AWS_PROFILE" in failed.stderr
+    said = [done.stdout, done.stderr, failed.stdout, failed.stderr]
+    assert [text for text in said if secret.decode() in text] == []
+    files = [path for path in Path(os.environ["DAGSTER_HOME"]).rglob("*") if path.is_file()]
+    assert any(path.suffix == ".db" for path in files)
+    assert [path for path in files if secret in path.read_bytes()] == []
+    keys = bucket.keys()
+    assert [key for key in keys if secret in bucket.get(key)] == []

@@ -1,0 +1,219 @@
+"""The snapshot's pass: what is listed as before is not read again, what was begun is gone on with, what is pinned is held to."""
+
+import os
+import time
+from dataclasses import replace
+from typing import ClassVar
+
+import polars as pl
+import pytest
+
+from cv_assets_tests.domain.images import encode, noise
+from cv_assets_tests.domain.tables import config
+from resources import ingest
+from resources.content_store import blob_key, contents_of
+from resources.engine import Engine
+from resources.ingest import Snapshot
+from resources.object_store import open_store
+from resources.source import LocalSource
+from schemas.errors import SourceChanged
+from schemas.tables import TABLES
+
+LONG_AGO = time.time() - 3600
+
+
+class Reads(LocalSource):
+    """The local source, which writes down what was read."""
+
+    paths: ClassVar[list[str]] = []
+
+    def read(self, file):
+        self.paths.append(file.path)
+        return super().read(file)
+
+
+class Killed(BaseException):
+    """What ends a run from outside."""
+
+
+@pytest.fixture
+def landing(tmp_path):
+    folder = tmp_path / "landing"
+    folder.mkdir()
+    for number in range(6):
+        write(folder / f"{number}.png", number)
+    return folder
+
+
+def write(path, seed, *, at=LONG_AGO):
+    path.write_bytes(encode(noise((20, 20), seed), "PNG"))
+    os.utime(path, (at, at))
+
+
+@pytest.fixture
+def take(tmp_path, landing, monkeypatch):
+    """Take a snapshot: (raw_images, probes, paths that were read)."""
+    monkeypatch.setattr(ingest, "open_source", lambda _: Reads(landing))
+
+    def run(**source):
+        Reads.paths = []
+        dataset = config(source={"url": str(landing), **source})
+        taken = Snapshot(open_store(str(tmp_path / "store")), dataset, Engine(workers=1), lambda _: None)
+        snapshot, probes = taken.take()
+        TABLES["raw_images"].validate(snapshot, lazy=True)
+        assert taken.files_read == len(Reads.paths)
+        return snapshot, probes, sorted(Reads.paths)
+
+    return run
+
+
+def test_a_file_that_is_listed_as_before_is_not_read_again(take, landing):
+    first, probes, paths = take()
+    assert paths == [f"{number}.png" for number in range(6)]
+    write(landing / "new.png", 9)
+    second, more, paths = take()
+    assert paths == ["new.png"]
+    assert second.filter(pl.col("path") != "new.png").equals(first)
+    assert more.filter(pl.col("image_id").is_in(probes["image_id"].implode())).equals(probes)
+    assert more.height == 7
+
+
+def test_a_snapshot_is_the_same_whether_files_were_read_or_remembered(take, tmp_path):
+    take()
+    remembered = take()
+    for segment in (tmp_path / "store").rglob("sightings/*/*"):
+        segment.unlink()
+    read = take()
+    assert remembered[2] == []
+    assert len(read[2]) == 6
+    assert remembered[0].equals(read[0])
+    assert remembered[1].equals(read[1])
+
+
+def change_size(path):
+    write(path, 3)
+    with path.open("ab") as out:
+        out.write(b"\0")
+    os.utime(path, (LONG_AGO, LONG_AGO))
+
+
+def change_time(path):
+    os.utime(path, (LONG_AGO + 1, LONG_AGO + 1))
+
+
+def change_file(path):
+    data = path.read_bytes()
+    path.unlink()
+    path.with_name("other").write_bytes(b"")  # so that the inode is not taken again
+    path.write_bytes(data)
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    path.with_name("other").unlink()
+
+
+@pytest.mark.parametrize("change", [change_size, change_time, change_file])
+def test_a_file_that_is_listed_otherwise_is_read_again(take, landing, change):
+    take()
+    change(landing / "3.png")
+    assert take()[2] == ["3.png"]
+
+
+def test_a_file_that_was_just_written_is_read_again_for_its_time_may_not_tell_of_a_second_write(take, landing):
+    write(landing / "0.png", 0, at=time.time())
+    take()
+    assert take()[2] == ["0.png"]
+
+
+def test_a_file_whose_blob_is_gone_or_short_is_read_again(take, tmp_path):
+    snapshot, _, _ = take()
+    store = open_store(str(tmp_path / "store"))
+    store.delete(blob_key(snapshot["sha256"][1]))
+    store.put(blob_key(snapshot["sha256"][4]), b"short")
+    assert take()[2] == ["1.png", "4.png"]
+    assert store.size(blob_key(snapshot["sha256"][1])) == store.size(blob_key(snapshot["sha256"][4])) > 100
+
+
+def test_a_file_that_is_no_image_is_remembered_with_its_reason(take, landing):
+    (landing / "text.png").write_bytes(b"not an image at all")
+    os.utime(landing / "text.png", (LONG_AGO, LONG_AGO))
+    first, _, _ = take()
+    second, _, paths = take()
+    assert paths == []
+    assert second.equals(first)
+    assert second.filter(pl.col("path") == "text.png")["reason"].to_list() == ["format-not-allowed"]
+
+
+def test_damaged_memory_is_no_memory(take, tmp_path):
+    first, _, _ = take()
+    for segment in (tmp_path / "store").rglob("sightings/*/*"):
+        segment.write_bytes(segment.read_bytes()[:-9])
+    second, _, paths = take()
+    assert len(paths) == 6
+    assert second.equals(first)
+
+
+def test_a_snapshot_that_was_killed_goes_on_where_it_stopped(take, landing, monkeypatch):
+    monkeypatch.setattr(ingest, "SEGMENT_ROWS", 2)
+    read = Reads.read
+
+    def killed_at_the_fifth(self, file):
+        if file.path == "4.png":
+            raise Killed
+        return read(self, file)
+
+    monkeypatch.setattr(Reads, "read", killed_at_the_fifth)
+    with pytest.raises(Killed):
+        take()
+    monkeypatch.setattr(Reads, "read", read)
+    _, _, paths = take()
+    assert "4.png" in paths
+    assert paths in (["2.png", "3.png", "4.png", "5.png"], ["4.png", "5.png"])  # what was kept, by whole segments
+
+
+def test_bytes_that_are_referred_to_are_not_copied_and_read_from_where_they_are(take, tmp_path, landing):
+    copied, _, _ = take()
+    store = open_store(str(tmp_path / "store"))
+    for key in list(store.keys("blobs")):
+        store.delete(key)
+    snapshot, probes, paths = take(mode="reference")
+    assert len(paths) == 6
+    assert list(store.keys("blobs")) == []
+    assert snapshot.drop("pin").equals(copied.drop("pin"))
+    assert snapshot["pin"].null_count() == 0
+    assert probes["reason"].null_count() == 6
+    content = contents_of(store, config(source={"url": str(landing), "mode": "reference"}), snapshot)
+    for path, sha256 in snapshot.select("path", "sha256").iter_rows():
+        assert content.read(sha256) == (landing / path).read_bytes()
+    assert take(mode="reference")[2] == []
+
+
+@pytest.mark.parametrize("change", [change_size, change_time, lambda path: path.unlink()])
+def test_a_pinned_file_that_changed_is_an_error_that_names_it(take, tmp_path, landing, change):
+    snapshot, _, _ = take(mode="reference")
+    change(landing / "3.png")
+    dataset = config(source={"url": str(landing), "mode": "reference"})
+    content = contents_of(open_store(str(tmp_path / "store")), dataset, snapshot)
+    with pytest.raises(SourceChanged, match=r"3\.png .*pinned.*or begin a new version"):
+        content.read(snapshot["sha256"][3])
+
+
+def test_pinned_bytes_that_changed_behind_their_stamp_are_told_by_their_hash(take, tmp_path, landing):
+    snapshot, _, _ = take(mode="reference")
+    path = landing / "3.png"
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    with path.open("r+b") as opened:  # the same inode
+        opened.write(data)
+    os.utime(path, ns=(int(snapshot["pin"][3].split(":")[0]),) * 2)
+    dataset = config(source={"url": str(landing), "mode": "reference"})
+    content = contents_of(open_store(str(tmp_path / "store")), dataset, snapshot)
+    with pytest.raises(SourceChanged, match="found sha256"):
+        content.read(snapshot["sha256"][3])
+
+
+def test_a_stamp_is_trusted_only_once_its_time_is_past(landing):
+    source = LocalSource(landing)
+    (file, *_) = source.files()
+    written_ns = int(file.stamp.split(":")[0])
+    assert not source.is_settled(file.stamp, written_ns + 2_000_000_000)
+    assert source.is_settled(file.stamp, written_ns + 3_000_000_000)
+    assert not source.is_settled(replace(file, stamp=None).stamp, written_ns + 3_000_000_000)

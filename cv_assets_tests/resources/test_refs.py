@@ -1,0 +1,173 @@
+"""Names for versions: what they resolve to, who may move them, and that no move of several writers is lost."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from cv_assets_tests.resources.made import make_open, make_version
+from resources.object_store import open_store
+from resources.records import tombstone_key
+from resources.refs import Refs
+from schemas.errors import ConfigurationError, CorruptObject
+from schemas.releases import Tombstone
+
+
+@pytest.fixture
+def refs(any_store) -> Refs:
+    for number in (1, 2, 3):
+        make_version(any_store, f"v{number}", {f"circle/{number}.png": bytes([number])})
+    make_open(any_store, "v4", {"circle/4.png": b"4"})
+    return Refs(any_store, "shapes")
+
+
+def moves(refs):
+    return [(entry.number, entry.version) for entry in refs.history()]
+
+
+def test_latest_is_the_version_that_was_committed_last(refs):
+    assert refs.latest() == "v3"
+    assert refs.resolve(None) == refs.resolve("latest") == "v3"
+    assert moves(refs) == [(1, "v1"), (2, "v2"), (3, "v3")]
+
+
+def test_a_rerun_of_an_old_version_moves_nothing_and_neither_does_one_after_a_rollback(refs):
+    refs.advance("v1")
+    refs.move_latest("v2", "v3 has blurred images")
+    refs.advance("v3")
+    assert refs.latest() == "v2"
+    assert moves(refs)[3:] == [(4, "v2")]
+    assert refs.history()[-1].reason == "v3 has blurred images"
+
+
+def test_latest_may_be_moved_there_and_back(refs):
+    for version in ("v1", "v3", "v1"):
+        refs.move_latest(version, "again")
+    assert [version for _, version in moves(refs)] == ["v1", "v2", "v3", "v1", "v3", "v1"]
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2, 3, 4, 7, 8, 9, 31, 33])
+def test_the_newest_move_is_found_however_long_the_log_is(moved):
+    store = open_store(f"memory:///{os.urandom(8).hex()}")
+    make_version(store, "v1", {"circle/1.png": b"1"})
+    refs = Refs(store, "shapes")
+    for number in range(moved):
+        refs.move_latest("v1", f"move {number}")
+    assert [entry.number for entry in refs.history()] == list(range(1, moved + 2))
+    assert refs.history()[-1].reason == (f"move {moved - 1}" if moved else "committed")
+
+
+def test_eight_writers_at_once_make_one_history_without_a_loss(any_store):
+    refs = Refs(any_store, "shapes")
+    versions = [f"v{number}" for number in range(1, 9)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda version: Refs(any_store, "shapes").advance(version), versions))
+    assert sorted(version for _, version in moves(refs)) == versions
+    assert [number for number, _ in moves(refs)] == list(range(1, 9))
+    assert refs.latest() == refs.history()[-1].version
+
+
+def test_sixteen_publishers_of_one_version_move_latest_once(any_store):
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: Refs(any_store, "shapes").advance("v1"), range(16)))
+    assert moves(Refs(any_store, "shapes")) == [(1, "v1")]
+
+
+def test_a_tag_names_one_version_until_it_is_moved_on_purpose(refs):
+    refs.tag("production", "v1")
+    refs.tag("production", "v1")  # the same again is no change
+    with pytest.raises(
+        ConfigurationError, match=r"it is a tag of shapes@v1\. Take another name, or move it with --move"
+    ):
+        refs.tag("production", "v2")
+    assert refs.resolve("production") == "v1"
+    refs.tag("production", "v2", move=True)
+    assert refs.tags() == {"production": "v2"}
+    assert refs.names_of("v2") == ["production"]
+    assert refs.names_of("v3") == ["latest"]
+    refs.untag("production")
+    assert refs.tags() == {}
+
+
+# what a tag may not be, or may not name
+REFUSED_TAGS = {
+    "latest": ("latest", "v1", "cv-assets rollback"),
+    "a version": ("v1", "v1", "cannot be taken for a version"),
+    "a version to come": ("v99", "v1", "cannot be taken for a version"),
+    "a path": ("../up", "v1", "expected a version name"),
+    "too long": ("a" * 300, "v1", "expected a version name"),
+    "of no version": ("good", "v9", "found 'v9'"),
+    "of an open version": ("good", "v4", "found shapes@v4 open; finish it with"),
+}
+
+
+@pytest.mark.parametrize(("name", "version", "said"), REFUSED_TAGS.values(), ids=REFUSED_TAGS)
+def test_a_tag_that_would_mislead_is_refused(refs, name, version, said):
+    with pytest.raises(ConfigurationError, match=said):
+        refs.tag(name, version)
+    assert refs.tags() == {}
+
+
+def test_what_is_not_named_cannot_be_taken_back(refs):
+    refs.tag("production", "v1")
+    with pytest.raises(ConfigurationError, match="expected a tag among production; found 'prod'"):
+        refs.untag("prod")
+    with pytest.raises(ConfigurationError, match=r"expected a pinned version among \(none yet\); found 'v1'"):
+        refs.unpin("v1")
+
+
+def test_a_pin_says_why_until_it_is_released(refs):
+    refs.pin("v1", "the paper's numbers")
+    refs.pin("v4", "being looked at")
+    assert refs.pins() == {"v1": "the paper's numbers", "v4": "being looked at"}
+    refs.pin("v1", "and the model card's")
+    assert refs.pins()["v1"] == "and the model card's"
+    refs.unpin("v1")
+    assert list(refs.pins()) == ["v4"]
+
+
+def test_a_name_that_means_nothing_is_answered_with_those_that_do(refs):
+    refs.tag("production", "v1")
+    with pytest.raises(
+        ConfigurationError, match="among v1, v2, v3, v4, or a tag among latest, production; found 'v11'"
+    ):
+        refs.resolve("v11")
+    with pytest.raises(ConfigurationError, match=r"found '\.\./v1'"):
+        refs.resolve("../v1")
+
+
+def test_without_a_committed_version_there_is_no_latest(any_store):
+    with pytest.raises(ConfigurationError, match="has no committed version; make one with `cv-assets run shapes`"):
+        Refs(any_store, "shapes").resolve(None)
+
+
+def test_latest_is_not_guessed_where_the_log_is_missing(any_store, refs):
+    for key in list(any_store.keys("datasets/shapes/refs")):
+        any_store.delete(key)
+    with pytest.raises(ConfigurationError, match="name one, such as with `cv-assets rollback shapes v3`"):
+        refs.resolve(None)
+
+
+def test_a_damaged_log_is_an_error_and_not_an_older_latest(any_store, refs):
+    any_store.put("datasets/shapes/refs/latest/00000003.json", b'{"number": 3}')
+    with pytest.raises(CorruptObject):
+        refs.latest()
+
+
+def test_only_a_committed_version_becomes_latest(refs):
+    with pytest.raises(ConfigurationError, match="found shapes@v4 open"):
+        refs.move_latest("v4")
+    with pytest.raises(ConfigurationError, match="found 'v7'"):
+        refs.move_latest("v7")
+
+
+def test_a_removed_version_gets_no_name_any_more(any_store, refs):
+    refs.tag("old", "v1")
+    grave = Tombstone(dataset="shapes", version="v1", digest="0", reason="old")
+    any_store.put_new(tombstone_key("shapes", "v1"), grave.to_bytes())
+    for give in (refs.resolve, refs.move_latest, lambda version: refs.tag("new", version), lambda v: refs.pin(v, "")):
+        with pytest.raises(ConfigurationError, match="shapes@v1 was removed by `cv-assets gc`"):
+            give("v1")
+    with pytest.raises(ConfigurationError, match="was removed"):
+        refs.resolve("old")
+    assert (refs.latest(), refs.pins(), list(refs.tags())) == ("v3", {}, ["old"])

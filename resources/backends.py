@@ -1,0 +1,118 @@
+"""The store behind a URL: local disk, memory, or a bucket with the settings that every AWS tool reads."""
+
+import os
+import re
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
+
+from resources.retrying import in_words, seconds_from
+from schemas.errors import ConfigurationError
+
+REMOTE_SCHEMES: Final = frozenset({"s3", "s3a", "gs", "az", "memory"})
+ANSWER_SECONDS: Final = 30.0
+LONGEST_REQUEST: Final = timedelta(minutes=15)  # a shard of 2 GB at 2.5 MB/s
+
+
+def is_remote(url: str) -> bool:
+    """Is this the URL of a store that is asked over the network, or held in memory?"""
+    return urlsplit(url).scheme in REMOTE_SCHEMES
+
+
+def local_root(url: str, *, setting: str) -> Path:
+    """The folder that a local path or `file://` URL names. Raises ConfigurationError for any other scheme or a slip in one."""
+    parts = urlsplit(url)
+    slip = re.match(r"(?i)(s3a?|gs|az|file|memory|https?)(:/{0,1}[^/]|//)", url)
+    if parts.scheme not in {"", "file"} or slip or (not parts.scheme and "://" in url):
+        raise ConfigurationError(
+            f"expected {setting} to be a local path, file:///FOLDER or s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
+        )
+    return Path(unquote(parts.path) if parts.scheme == "file" else url).expanduser().absolute()
+
+
+def local_backend(root: Path) -> LocalStore:
+    """A folder as a store; the folder must be there."""
+    return LocalStore(prefix=root)
+
+
+def remote_backend(url: str, *, setting: str) -> ObjectStore:
+    """The bucket behind a URL. Raises ConfigurationError if the URL or the environment does not tell how to reach it."""
+    parts = urlsplit(url)
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(
+            f"expected {setting} without credentials, found some in it; give them by AWS_PROFILE or AWS_ACCESS_KEY_ID"
+        )
+    if parts.scheme == "memory":
+        return _memory(url)
+    if not parts.netloc:
+        raise ConfigurationError(
+            f"expected {setting} to name a bucket, such as s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
+        )
+    try:
+        if parts.scheme in {"s3", "s3a"}:
+            return _s3(parts.netloc, parts.path.strip("/"), _surroundings())
+        return from_url(url)
+    except (BaseError, ValueError) as error:
+        raise ConfigurationError(
+            f"cannot use {_without_secrets(url)!r}: {in_words(error)}; correct {setting}"
+        ) from error
+
+
+@cache
+def _memory(url: str) -> MemoryStore:
+    """One store a URL, so that what is put there can be found again."""
+    return MemoryStore()
+
+
+def _surroundings() -> frozenset[tuple[str, str]]:
+    return frozenset(item for item in os.environ.items() if item[0].startswith("AWS_"))
+
+
+@cache
+def _s3(bucket: str, prefix: str, _environment: frozenset[tuple[str, str]]) -> S3Store:
+    """A bucket as the AWS command line would reach it: environment, profile and their endpoint. Cached: connections last."""
+    import boto3  # noqa: PLC0415 - 0.3 s that only those pay who use S3
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
+
+    try:
+        session = boto3.Session()
+        anonymous = os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in {"1", "true"}
+        if not anonymous and session.get_credentials() is None:
+            raise ConfigurationError(
+                "expected credentials for S3, found none; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+                "(AWS_SKIP_SIGNATURE=true for a public bucket)"
+            )
+        region = session.region_name or "us-east-1"
+        endpoint = str(session.client("s3", region_name=region).meta.endpoint_url)
+    except BotoCoreError as error:
+        raise ConfigurationError(f"cannot use the AWS settings: {error}; correct AWS_PROFILE or its files") from error
+    is_aws = (urlsplit(endpoint).hostname or "").endswith(("amazonaws.com", "amazonaws.com.cn"))
+    where: dict[str, Any] = {"region": region} if is_aws else {"region": region, "endpoint": endpoint}
+    who: dict[str, Any] = (
+        {"skip_signature": True} if anonymous else {"credential_provider": Boto3CredentialProvider(session)}
+    )
+    answer = timedelta(seconds=seconds_from("CV_ASSETS_STORE_TIMEOUT", ANSWER_SECONDS))
+    return S3Store(
+        bucket,
+        prefix=prefix or None,
+        client_options={
+            "allow_http": endpoint.startswith("http://"),
+            "connect_timeout": min(answer, timedelta(seconds=10)),
+            "read_timeout": answer,
+            "timeout": LONGEST_REQUEST,
+        },
+        # one place decides what is tried again, and for how long (resources/retrying.py)
+        retry_config={"max_retries": 0},
+        **where,
+        **who,
+    )
+
+
+def _without_secrets(url: str) -> str:
+    return re.sub(r"[^/]*@", "…@", url)

@@ -1,0 +1,245 @@
+"""Names for versions of a dataset: `latest`, tags, and pins. What a version holds is not said here.
+
+`latest` is a log of objects that are created once, so that it needs no more of a store than versions do: compare-and-swap
+by ETag is not the same on every server. A writer that lost a number takes the next one, so no move is ever lost.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from cv_assets.domain.versions import check_version, sort_versions
+from resources.object_store import ObjectStore
+from resources.parallel import bounded_map
+from resources.records import AnyRecord, commit_key, find_record, list_versions, tombstone_key
+from schemas.errors import ConfigurationError, StoreError, VersionConflict
+from schemas.releases import LatestEntry, Pin, Tag, Tombstone
+
+LATEST: Final = "latest"
+THREADS: Final = 16
+
+
+class Refs:
+    """The names of one dataset's versions."""
+
+    def __init__(self, store: ObjectStore, dataset: str) -> None:
+        self._store, self.dataset = store, dataset
+        self._prefix = f"datasets/{dataset}/refs"
+
+    def latest(self) -> str | None:
+        """The version that `latest` names, or None if it was never set. Raises CorruptObject, StoreError."""
+        newest = self._newest()
+        return self._entry(newest).version if newest else None
+
+    def history(self) -> list[LatestEntry]:
+        """Every move of `latest`, oldest first."""
+        return list(bounded_map(self._entry, range(1, self._newest() + 1), threads=THREADS))
+
+    def advance(self, version: str) -> None:
+        """Let `latest` name a version that was just committed, unless it has done so before.
+
+        So a rerun of an old version moves nothing, and neither does one after a rollback.
+        """
+        seen = self.history()
+        if version not in {entry.version for entry in seen}:
+            # the first number that this look did not see: another writer of the same version is met there
+            self._append(version, "committed", len(seen) + 1, until=lambda entry: entry.version == version)
+
+    def move_latest(self, version: str, reason: str = "moved") -> None:
+        """Let `latest` name a committed version: a rollback, or the way forward again. Raises ConfigurationError."""
+        self._require_committed(version)
+        before, number = self.latest(), self._newest() + 1
+        self._append(version, reason, number)
+        if self._is_removed(version):  # just now, by a collector that had not seen this move
+            self._append(before or version, f"{version} was removed", number + 1)
+            raise self._removed(version)
+
+    def tag(self, name: str, version: str, *, move: bool = False) -> None:
+        """Give a committed version a name. Raises ConfigurationError if the name is taken, unless it is to `move`."""
+        self._check_tag(name)
+        self._require_committed(version)
+        key, data = self._tag_key(name), Tag(name=name, version=version).to_bytes()
+        if move:
+            self._store.put(key, data)
+        else:
+            try:
+                self._store.put_new(key, data)
+            except VersionConflict as error:
+                raise ConfigurationError(
+                    f"expected {name!r} to be a free name; it is a tag of {self.dataset}@{self.tags().get(name)}. "
+                    "Take another name, or move it with --move"
+                ) from error
+        self._keep_unless_removed(key, version)
+
+    def untag(self, name: str) -> None:
+        """Take a name back. Raises ConfigurationError if there is no such tag."""
+        tags = self.tags()
+        if name not in tags:
+            raise ConfigurationError(f"expected a tag among {_among(tags)}; found {name!r}")
+        self._store.delete(self._tag_key(name))
+
+    def tags(self) -> dict[str, str]:
+        """Tag → version, sorted."""
+        return {tag.name: tag.version for tag in self._every(Tag, "tags")}
+
+    def pin(self, version: str, reason: str) -> None:
+        """Keep a version whatever its age; it may be open still. Raises ConfigurationError if there is none."""
+        self._require_known(version)
+        key = self._pin_key(version)
+        self._store.put(key, Pin(version=version, reason=reason).to_bytes())
+        self._keep_unless_removed(key, version)
+
+    def unpin(self, version: str) -> None:
+        """Release a pin. Raises ConfigurationError if there is none."""
+        pins = self.pins()
+        if version not in pins:
+            raise ConfigurationError(f"expected a pinned version among {_among(pins)}; found {version!r}")
+        self._store.delete(self._pin_key(version))
+
+    def pins(self) -> dict[str, str]:
+        """Pinned version → reason."""
+        return {pin.version: pin.reason for pin in self._every(Pin, "pins")}
+
+    def names_of(self, version: str) -> list[str]:
+        """`latest` and the tags that name a version."""
+        named = [LATEST] if self.latest() == version else []
+        return named + [name for name, target in self.tags().items() if target == version]
+
+    def resolve(self, name: str | None) -> str:
+        """The version behind `latest` (or nothing), a version's name or a tag.
+
+        Raises ConfigurationError, which lists what there is; StoreError if a record cannot be read.
+        """
+        if name in {None, "", LATEST}:
+            return self._resolve_latest()
+        assert name is not None
+        versions, tags = list_versions(self._store, self.dataset), self.tags()
+        if name in versions and name in tags:
+            raise ConfigurationError(
+                f"{name!r} is both a version and a tag of {self.dataset}: take the tag back with "
+                f"`cv-assets tag {self.dataset}@{tags[name]} {name} --delete`"
+            )
+        found = tags.get(name, name)
+        if found not in versions:
+            raise ConfigurationError(
+                f"expected a version of {self.dataset} among {_among(sort_versions(versions))}, "
+                f"or a tag among {_among([LATEST, *tags])}; found {name[:80]!r}"
+            )
+        if self._is_removed(found):
+            raise self._removed(found)
+        return found
+
+    def _resolve_latest(self) -> str:
+        found = self.latest()
+        if found is not None:
+            return found
+        versions = sort_versions(list_versions(self._store, self.dataset))
+        committed = [version for version in versions if self._is_committed(version)]
+        if not committed:
+            cure = f"make one with `cv-assets run {self.dataset}`"
+            raise ConfigurationError(f"dataset {self.dataset} has no committed version; {cure}")
+        raise ConfigurationError(
+            f"no version of {self.dataset} is named latest, among {_among(committed)}; name one, such as with "
+            f"`cv-assets rollback {self.dataset} {committed[-1]}`"
+        )
+
+    def _append(
+        self, version: str, reason: str, number: int, *, until: Callable[[LatestEntry], bool] = lambda _: False
+    ) -> None:
+        """Add an entry to the log, at `number` or after; `until` finds an entry of another writer that makes ours needless."""
+        while True:
+            entry = LatestEntry(number=number, version=check_version(version), reason=reason)
+            try:
+                self._store.put_new(self._entry_key(number), entry.to_bytes())
+            except VersionConflict:
+                if until(self._entry(number)):
+                    return
+                number += 1
+            else:
+                return
+
+    def _newest(self) -> int:
+        """The highest number of the log, found by doubling and halving: a listing would grow with the log."""
+        above = 1
+        while self._store.look(self._entry_key(above)) is not None:
+            above *= 2
+        below = above // 2
+        while above - below > 1:
+            middle = (above + below) // 2
+            if self._store.look(self._entry_key(middle)) is None:
+                above = middle
+            else:
+                below = middle
+        return below
+
+    def _entry(self, number: int) -> LatestEntry:
+        return self._get(LatestEntry, self._entry_key(number))
+
+    def _every(self, kind: type[AnyRecord], folder: str) -> list[AnyRecord]:
+        found = (find_record(self._store, kind, key) for key in self._store.keys(f"{self._prefix}/{folder}"))
+        return [record for record in found if record is not None]  # one may be taken back meanwhile
+
+    def _get(self, kind: type[AnyRecord], key: str) -> AnyRecord:
+        found = find_record(self._store, kind, key)
+        if found is None:
+            raise StoreError(f"expected an object at {key} in {self._store.url}, found none; restore it from a copy")
+        return found
+
+    def _keep_unless_removed(self, key: str, version: str) -> None:
+        """Take a name back if its version was removed at the same moment.
+
+        The collector writes its tombstone and then looks at the names again; here the name is written first. So one of
+        the two sees the other.
+        """
+        if self._is_removed(version):
+            self._store.delete(key)
+            raise self._removed(version)
+
+    def _require_known(self, version: str) -> None:
+        versions = list_versions(self._store, self.dataset)
+        if version not in versions:
+            known = _among(sort_versions(versions))
+            raise ConfigurationError(f"expected a version of {self.dataset} among {known}; found {version[:80]!r}")
+        if self._is_removed(version):
+            raise self._removed(version)
+
+    def _require_committed(self, version: str) -> None:
+        self._require_known(version)
+        if not self._is_committed(version):
+            raise ConfigurationError(
+                f"expected a committed version, found {self.dataset}@{version} open; finish it with "
+                f"`cv-assets run {self.dataset} --version {version}`"
+            )
+
+    def _is_committed(self, version: str) -> bool:
+        return self._store.look(commit_key(self.dataset, version)) is not None
+
+    def _is_removed(self, version: str) -> bool:
+        return find_record(self._store, Tombstone, tombstone_key(self.dataset, version)) is not None
+
+    def _removed(self, version: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self.dataset}@{version} was removed by `cv-assets gc`, and its name is not used again"
+        )
+
+    def _check_tag(self, name: str) -> None:
+        check_version(name)
+        taken = name in list_versions(self._store, self.dataset)
+        if name == LATEST or taken or re.fullmatch(r"v\d+", name):
+            raise ConfigurationError(
+                f"expected a tag that cannot be taken for a version; found {name!r}, which names "
+                + ("the newest release: move it with `cv-assets rollback`" if name == LATEST else "a version")
+            )
+
+    def _entry_key(self, number: int) -> str:
+        return f"{self._prefix}/latest/{number:08d}.json"
+
+    def _tag_key(self, name: str) -> str:
+        return f"{self._prefix}/tags/{name}.json"
+
+    def _pin_key(self, version: str) -> str:
+        return f"{self._prefix}/pins/{check_version(version)}.json"
+
+
+def _among(names: Iterable[str]) -> str:
+    return ", ".join(names) or "(none yet)"

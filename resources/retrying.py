@@ -1,0 +1,116 @@
+"""Tries a request to a remote store again while that can help, and says in plain words why it failed when it cannot."""
+
+import os
+import re
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    InvalidPathError,
+    NotModifiedError,
+    NotSupportedError,
+    PreconditionError,
+)
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from schemas.errors import ConfigurationError
+
+FIRST_WAIT_SECONDS: Final = 0.1
+LONGEST_WAIT_SECONDS: Final = 8.0
+_STATUS: Final = re.compile(r"status code: (\d{3})([ A-Za-z]*)")
+# the second form is what obstore makes of a reply to a delete of several objects, which has status 200
+_CODE: Final = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>|\(code: ([A-Za-z0-9]{1,64})\)")
+_PASSING_STATUS: Final = frozenset({408, 409, 425, 429})
+# said with status 400, yet about this one transfer and not about what was asked
+_PASSING_CODES: Final = frozenset({"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"})
+_REFUSING_CODES: Final = frozenset({"AccessDenied", "AllAccessDisabled", "NoSuchBucket", "PermanentRedirect"})
+_NEVER_PASSES: Final = (InvalidPathError, NotModifiedError, NotSupportedError, PreconditionError)
+_CURES: Final = {
+    "AccessDenied": "these credentials may not do that: check the bucket's policy",
+    "ExpiredToken": "the credentials have expired: renew them",
+    "InvalidAccessKeyId": "the store does not know this access key: check AWS_ACCESS_KEY_ID or AWS_PROFILE",
+    "NoSuchBucket": "there is no such bucket: make it, or correct the URL",
+    "PermanentRedirect": "the bucket is in another region: set AWS_REGION",
+    "RequestTimeTooSkewed": "this machine's clock differs too much from the store's: set the clock",
+    "SignatureDoesNotMatch": "the secret key is not the one of this access key: check AWS_SECRET_ACCESS_KEY",
+}
+Result = TypeVar("Result")
+
+
+def seconds_from(variable: str, default: float) -> float:
+    """A number of seconds from the environment. Raises ConfigurationError unless it is a number above 0."""
+    given = os.environ.get(variable) or str(default)
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", given) or float(given) <= 0:
+        raise ConfigurationError(f"expected {variable} to be a number of seconds, found {given!r}; correct or unset it")
+    return float(given)
+
+
+def persist(call: Callable[[], Result], *, deadline_seconds: float) -> Result:
+    """What `call` returns; tried again after passing failures, with growing random waits, for so long in all.
+
+    The waits are drawn evenly from 0 to a bound that doubles ("full jitter"), so that many clients which failed at the
+    same moment do not come back at the same moment. Raises the last error.
+    """
+    full_jitter = wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
+
+    def wait(state: RetryCallState) -> float:
+        return max(0.0, min(full_jitter(state), deadline_seconds - (state.seconds_since_start or 0.0)))
+
+    tries = Retrying(
+        retry=retry_if_exception(is_passing), wait=wait, stop=stop_after_delay(deadline_seconds), reraise=True
+    )
+    return tries(call)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Can the same request succeed a little later? Refusals and missing objects cannot; no or half an answer can."""
+    if not isinstance(error, BaseError | OSError) or isinstance(error, (FileNotFoundError, *_NEVER_PASSES)):
+        return False
+    status = _status(error)
+    if _code(error) in _REFUSING_CODES:
+        return False
+    if isinstance(error, AlreadyExistsError):
+        return status == 409  # another write of the same key is under way; 412 says that one has landed
+    if status is None:
+        return not isinstance(error, PermissionError)
+    return status >= 500 or status in _PASSING_STATUS or _code(error) in _PASSING_CODES
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Did the store turn the request down for good: credentials, permission, bucket, region or clock?"""
+    return _status(error) in {301, 307, 400, 401, 403} or _code(error) in _REFUSING_CODES
+
+
+def in_words(error: BaseException) -> str:
+    """What happened, in one line. The reply of a server is not repeated: it can hold the signed headers of the request."""
+    text = str(error)
+    if (status := _STATUS.search(text)) is not None:
+        code = _code(error)
+        return f"status {status[1]}{status[2].rstrip()}" + _with_cure(code)
+    if (code := _code(error)) is not None:
+        return ("status 301" if code == "PermanentRedirect" else "the store answered") + _with_cure(code)
+    if "kind: Connect" in text:
+        return "no connection to the server"
+    if "kind: Timeout" in text or "TimedOut" in text:
+        return "no answer in time"
+    # obstore appends its debug view of the error, which repeats it at length
+    return text.split("\n", 1)[0]
+
+
+def _with_cure(code: str | None) -> str:
+    return f" ({code})" * bool(code) + (f"; {_CURES[code]}" if code in _CURES else "")
+
+
+def _status(error: BaseException) -> int | None:
+    found = _STATUS.search(str(error))
+    return int(found[1]) if found else None
+
+
+def _code(error: BaseException) -> str | None:
+    text = str(error)
+    if "without LOCATION" in text:
+        return "PermanentRedirect"  # how obstore tells of a bucket in another region
+    found = _CODE.search(text)
+    return found[1] or found[2] if found else None

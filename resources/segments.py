@@ -1,0 +1,58 @@
+"""A table that only grows, kept as objects that are written once: what is remembered from one version to the next.
+
+It is a memory, not a record: a segment that is damaged or gone counts as never written, and its rows are made again.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from cv_assets.domain.digests import bytes_digest
+from resources.object_store import ObjectStore
+from resources.tables import read_table, table_bytes
+from schemas.errors import CorruptObject
+from schemas.tables import to_frame
+
+SEGMENT_ROWS: Final = 4_096
+MOST_SEGMENTS: Final = 16
+
+
+class Segments:
+    """The rows of one table below one prefix; `key_columns` say which rows are of the same thing."""
+
+    def __init__(self, store: ObjectStore, prefix: str, table: str, key_columns: tuple[str, ...]) -> None:
+        self._store, self._prefix, self._table, self._key_columns = store, prefix, table, list(key_columns)
+
+    def load(self) -> pl.DataFrame:
+        """Every row that is remembered, one for each key."""
+        found = (self._load_one(key) for key in self._store.keys(self._prefix))
+        every = pl.concat([to_frame(self._table, []), *(segment for segment in found if segment is not None)])
+        return every.unique(self._key_columns, keep="last", maintain_order=True)
+
+    def append(self, rows: pl.DataFrame) -> None:
+        """Remember some rows; many small segments become one."""
+        if rows.is_empty():
+            return
+        before = list(self._store.keys(self._prefix))
+        if len(before) < MOST_SEGMENTS:
+            self._put(rows)
+            return
+        merged = pl.concat([self.load(), rows]).unique(self._key_columns, keep="last", maintain_order=True)
+        kept = self._put(merged)
+        for key in before:
+            if key != kept:
+                self._store.delete(key)
+
+    def _put(self, rows: pl.DataFrame) -> str:
+        data = table_bytes(rows, self._table)
+        key = f"{self._prefix}/{bytes_digest(data)}.parquet"
+        self._store.put(key, data)
+        return key
+
+    def _load_one(self, key: str) -> pl.DataFrame | None:
+        try:
+            found = self._store.read(key, lambda data: read_table(data, self._table))
+        except CorruptObject:
+            return None
+        is_of_today = found is not None and found.schema == to_frame(self._table, []).schema
+        return found if is_of_today else None

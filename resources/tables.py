@@ -1,0 +1,48 @@
+"""How a table is spelled as one Parquet file that tells when a bit of it has changed. Where it is kept is not said here."""
+
+import hashlib
+import io
+import re
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.errors import CorruptObject
+
+_NAME: Final = "cv_assets.table"
+_HASH: Final = "cv_assets.sha256"
+_UNSET: Final = b"0" * 64
+# in the footer, key and value stand next to each other, with the value's length between them
+_HASH_PLACE: Final = re.compile(rb"\A(.*cv_assets\.sha256[^0-9a-f]{1,4}?)([0-9a-f]{64})", re.DOTALL)  # the last one
+
+
+def table_bytes(frame: pl.DataFrame, name: str = "") -> bytes:
+    """A frame as Parquet: zstd, a checksum a page, and in the footer the table's name and a SHA-256 of the whole file.
+
+    Page checksums leave the footer open: a flipped bit there reads as fewer rows, or ends the process.
+    """
+    marked = frame.to_arrow().replace_schema_metadata({_NAME: name, _HASH: _UNSET})
+    out = io.BytesIO()
+    pq.write_table(marked, out, compression="zstd", write_page_checksum=True)
+    data = out.getvalue()
+    return _set_hash(data, hashlib.sha256(data).hexdigest().encode())
+
+
+def read_table(data: bytes, name: str = "") -> pl.DataFrame:
+    """Inverse of `table_bytes`. Raises CorruptObject if a bit differs, or if it is the table of another name."""
+    said = _HASH_PLACE.search(data)
+    if said is None or hashlib.sha256(_set_hash(data, _UNSET)).hexdigest().encode() != said[2]:
+        raise CorruptObject("its bytes are not the bytes that were written")
+    table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+    found = (table.schema.metadata or {}).get(_NAME.encode(), b"").decode()
+    if found != name:
+        raise CorruptObject(f"it holds the table {found!r}, not {name!r}")
+    frame = pl.from_arrow(table.replace_schema_metadata(None))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _set_hash(data: bytes, value: bytes) -> bytes:
+    return _HASH_PLACE.sub(lambda found: found[1] + value, data, count=1)
