@@ -156,12 +156,18 @@ class _Crew:
     def _work(self, items: Sequence[Item]) -> Iterator[Answer]:
         me = threading.get_ident()
         if me not in self._workers:
-            self._workers[me] = _Worker(self._memory_bytes)
+            self._workers[me] = self._start()
         try:
             yield from self._workers[me].work(self._job, items, self._seconds)
         except _WorkerGone:
             self._workers.pop(me).close()
             raise
+
+    def _start(self) -> _Worker:
+        try:
+            return _Worker(self._memory_bytes)
+        except EngineError:  # a kernel short of memory kills whoever comes last; what is wrong for good fails again
+            return _Worker(self._memory_bytes)
 
     def close(self) -> None:
         for worker in self._workers.values():
