@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
 import yaml
@@ -117,7 +117,9 @@ def _fields_at(location: tuple[int | str, ...]) -> Iterator[str]:
     """Names of the keys that the model knows at a place."""
     model: Any = DatasetConfig
     for part in location:
-        model = getattr(model.model_fields.get(str(part)), "annotation", None)
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        annotation = getattr(model.model_fields.get(str(part)), "annotation", None)
+        models = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type)]
+        model = next((one for one in models if issubclass(one, BaseModel)), None)
+        if model is None:
             return
     yield from model.model_fields

@@ -1,7 +1,5 @@
 """Named bytes: one small interface over local disk, S3 and memory. Keys come from us, never from an upload."""
 
-import hashlib
-import os
 import secrets
 import shutil
 import stat
@@ -15,6 +13,7 @@ from typing import Final, TypeVar
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
+from cv_assets.domain.digests import bytes_digest
 from resources.backends import is_remote, local_backend, local_root, remote_backend
 from resources.local_disk import create_durably, flush, is_leftover, read_file, replace
 from resources.retrying import in_words, is_passing, is_refusal, persist, seconds_from
@@ -234,8 +233,8 @@ class ObjectStore:
     def _compare(self, key: str, data: bytes, found: bytes) -> None:
         if found != data:
             raise VersionConflict(
-                f"expected {key} to be new, or to hold the same content (sha256 {_sha256(data)}); "
-                f"found other content there (sha256 {_sha256(found)}). It is never overwritten: use a new version name"
+                f"expected {key} to be new, or to hold the same content (sha256 {bytes_digest(data)}); "
+                f"found other content there (sha256 {bytes_digest(found)}). It is never overwritten: use a new version name"
             )
 
     def _resolve(self, key: str, data: bytes, error: StoreUnavailable) -> None:
@@ -290,7 +289,7 @@ def open_store(url: str) -> ObjectStore:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot make the store's folder {root}: {os.strerror(error.errno or 0)}; set CV_ASSETS_STORE"
+            f"cannot make the store's folder {root}: {error.strerror}; set CV_ASSETS_STORE"
         ) from error
     return ObjectStore(str(root), local_backend(root), root)
 
@@ -299,7 +298,3 @@ def _require_key(key: str) -> None:
     parts = key.split("/")
     if not {"", ".", ".."}.isdisjoint(parts) or "\0" in key or is_leftover(parts[-1]):
         raise StoreError(f"expected a key of folders and a name below the store's root, found {key!r}")
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

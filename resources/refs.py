@@ -26,6 +26,11 @@ class Refs:
         self._store, self.dataset = store, dataset
         self._prefix = f"datasets/{dataset}/refs"
 
+    @property
+    def store(self) -> ObjectStore:
+        """The store that keeps the names."""
+        return self._store
+
     def latest(self) -> str | None:
         """The version that `latest` names, or None if it was never set. Raises CorruptObject, StoreError."""
         newest = self._newest()

@@ -1,14 +1,16 @@
 """What `show` and `list` say of versions, read from the store: from the commit record, or from an open version's tables."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cv_assets.domain.lineage import READS
 from cv_assets.domain.releasing import count, split_sizes
 from cv_assets.domain.versions import sort_versions
 from resources.object_store import ObjectStore
-from resources.versions import VersionStore, list_versions
+from resources.records import list_versions, tombstone_key
+from resources.refs import Refs
+from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
-from schemas.errors import ConfigurationError
 from schemas.releases import Verdict
 from schemas.tables import to_frame
 
@@ -17,7 +19,7 @@ _CHECK_KEYS = {"name", "asset", "passed", "severity"}
 
 def summarize(version: VersionStore, config: DatasetConfig) -> dict[str, Any]:
     """Everything that `show` prints of one version, as plain JSON; `digest` is None while it is open."""
-    record = version.commit()
+    record, refs = version.commit(), Refs(version.store, version.dataset)
     order = {name: place for place, name in enumerate(config.split.ratios)}
     if record is not None:
         counts, splits, checks = record.counts, record.splits, [*record.checks, *_verdicts(version, "release")]
@@ -37,22 +39,38 @@ def summarize(version: VersionStore, config: DatasetConfig) -> dict[str, Any]:
         "checks": [verdict.model_dump(include=_CHECK_KEYS) for verdict in checks],
         "shards": rows,
         "commit": version.commit_key,
+        "names": refs.names_of(version.version),
+        "pinned": refs.pins().get(version.version),
     }
 
 
 def find_version(store: ObjectStore, dataset: str, version: str | None) -> VersionStore:
-    """The named version, or the newest committed one. Raises ConfigurationError if there is none."""
-    names = sort_versions(list_versions(store, dataset))
-    if version is not None:
-        if version not in names:
-            raise ConfigurationError(
-                f"expected a version of {dataset} among {', '.join(names) or '(none yet)'}; found {version!r}"
-            )
-        return VersionStore(store, dataset, version)
-    for name in reversed(names):
-        if (found := VersionStore(store, dataset, name)).commit() is not None:
-            return found
-    raise ConfigurationError(f"dataset {dataset} has no committed version; make one with `cv-assets run {dataset}`")
+    """The version behind a version's name, a tag or `latest` (or nothing). Raises ConfigurationError if there is none."""
+    return VersionStore(store, dataset, Refs(store, dataset).resolve(version))
+
+
+def list_rows(store: ObjectStore, datasets: Iterable[str]) -> list[dict[str, Any]]:
+    """What `list` prints: a row for each version, and one for a dataset that has none yet."""
+    return [row for dataset in datasets for row in _rows_of(store, dataset)]
+
+
+def _rows_of(store: ObjectStore, dataset: str) -> Iterator[dict[str, Any]]:
+    refs = Refs(store, dataset)
+    latest, tags, pins = refs.latest(), refs.tags(), refs.pins()
+    for name in sort_versions(list_versions(store, dataset)) or [None]:
+        record = VersionStore(store, dataset, name).commit() if name else None
+        removed = name is not None and store.look(tombstone_key(dataset, name)) is not None
+        yield {
+            "dataset": dataset,
+            "version": name,
+            "committed": record is not None,
+            "removed": removed,
+            "images": record.counts.images if record else None,
+            "digest": record.digest if record else None,
+            "latest": name is not None and name == latest,
+            "tags": [tag for tag, version in tags.items() if version == name],
+            "pinned": pins.get(name) if name else None,
+        }
 
 
 def _verdicts(version: VersionStore, asset: str) -> list[Verdict]:

@@ -5,6 +5,7 @@ another one has committed; which table is the version's is said by a small recor
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Literal
 
 import polars as pl
@@ -28,13 +29,18 @@ from schemas.releases import (
 
 
 class VersionStore:
-    """The records of one version of one dataset. What the commit record names is not changed any more."""
+    """The records of one version of one dataset. What the commit record names is not changed any more.
+
+    It is a short look: whether the version is open is asked once, and again by `publish`. Who writes upon an older answer
+    changes nothing that is committed, because keys tell their content (docs/adr/0010).
+    """
 
     def __init__(self, store: ObjectStore, dataset: str, version: str) -> None:
         self._store = store
         self.dataset, self.version = dataset, check_version(version)
         self._prefix = f"{versions_prefix(dataset)}/{version}"
         self._committed: CommitRecord | None = None
+        self._has_looked = False
 
     @property
     def store(self) -> ObjectStore:
@@ -183,11 +189,11 @@ class VersionStore:
             self._require_not_removed()
             self._store.require_create_only()
             self._store.flush([*(entry.key for entry in record.objects), *blob_keys])
-            try:
+            with suppress(
+                VersionConflict
+            ):  # a run at the same moment was first; equal content may be described otherwise
                 self._store.put_new(self.commit_key, record.to_bytes())
-            except VersionConflict:
-                # a run at the same moment was first; equal content may be described differently
-                self._is_committed_as(record)
+            self._is_committed_as(record)
 
     def _require_not_removed(self) -> None:
         """An object that was deleted can be created anew: only the tombstone keeps the name from a second life."""
@@ -197,6 +203,7 @@ class VersionStore:
             )
 
     def _is_committed_as(self, record: CommitRecord) -> bool:
+        self._has_looked = False
         found = self.commit()
         if found is not None and found.digest != record.digest:
             raise VersionConflict(
@@ -207,8 +214,9 @@ class VersionStore:
 
     def commit(self) -> CommitRecord | None:
         """The commit record, or None while the version is open. Raises CorruptObject."""
-        if self._committed is None:
+        if not self._has_looked:
             self._committed = self._read(CommitRecord, self.commit_key)
+            self._has_looked = True
         return self._committed
 
     def save_build(self, build: BuildRecord) -> None:

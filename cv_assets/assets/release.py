@@ -2,7 +2,6 @@
 
 import dagster as dg
 import polars as pl
-from resources.refs import Refs
 
 from cv_assets.assets.gating import BEFORE_RELEASE, require_gates
 from cv_assets.assets.line import Line, as_asset, result
@@ -11,6 +10,7 @@ from resources.configured import ObjectStoreResource
 from resources.content_store import ContentStore, blob_key
 from resources.object_store import ObjectStore
 from resources.packing import INDEX
+from resources.refs import Refs
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import StoreError

@@ -1,7 +1,9 @@
 """Dataset files: two keys are enough, and every mistake names file, field, value and cure."""
 
 import time
+from datetime import timedelta
 
+import dagster as dg
 import pytest
 
 from resources.dataset_files import MAX_FILE_BYTES, load_dataset, load_datasets
@@ -38,6 +40,31 @@ MISTAKES = {
     "a size beyond all numbers": (NAMED + f"shards: {{max_bytes: '{'9' * 400}GB'}}", ["shards.max_bytes", "999"]),
     "a limit of nothing": (NAMED + "limits: {min_side_px: 0}", ["limits.min_side_px", "0"]),
     "a shard format that is not packed": (NAMED + "shards: {formats: [lmdb]}", ["shards.formats", "lmdb", "webdataset"]),
+    "a wait without a unit": (NAMED + "uploads: {settle: 300}", ["uploads.settle", "300", "such as 90s, 5m"]),
+    "a wait in words": (NAMED + "uploads: {settle: 5 minutes}", ["uploads.settle", "5 minutes", "such as 90s, 5m"]),
+    "a wait below nothing": (NAMED + "uploads: {settle: -5m}", ["uploads.settle", "-5m", "such as 90s, 5m"]),
+    "half a minute as a share": (NAMED + "uploads: {settle: 0.5m}", ["uploads.settle", "0.5m", "such as 90s, 5m"]),
+    "a wait of years": (NAMED + "uploads: {settle: 900d}", ["uploads.settle", "900d", "from 1s to 7d"]),
+    "looking all the time": (NAMED + "uploads: {every: 1s}", ["uploads.every", "1s", "from 5s to 1d"]),
+    "a version from no file on": (NAMED + "uploads: {min_files: 0}", ["uploads.min_files", "0"]),
+    "a misspelt key of uploads": (NAMED + "uploads: {setle: 5m}", ["uploads.setle", "did you mean 'settle'"]),
+    "uploads that are a word": (NAMED + "uploads: watch", ["uploads", "watch"]),
+    "a time of day for a cron string": (NAMED + "schedule: {refresh: '03:00'}", ["schedule.refresh", "03:00", "five"]),
+    "six fields": (NAMED + "schedule: {refresh: '0 0 3 * * *'}", ["schedule.refresh", "found 6"]),
+    "a macro": (NAMED + "schedule: {refresh: '@daily'}", ["schedule.refresh", "@daily", "five fields"]),
+    "an hour of no day": (NAMED + "schedule: {refresh: '0 24 * * *'}", ["schedule.refresh", "hour", "24", "0 to 23"]),
+    "a month of no year": (NAMED + "schedule: {refresh: '0 3 1 13 *'}", ["schedule.refresh", "month", "13"]),
+    "a range backwards": (NAMED + "schedule: {refresh: '0 9-3 * * *'}", ["schedule.refresh", "hour", "9-3"]),
+    "a range without an end": (NAMED + "schedule: {refresh: '0 9- * * *'}", ["schedule.refresh", "hour", "9-"]),
+    "a step of nothing": (NAMED + "schedule: {refresh: '*/0 * * * *'}", ["schedule.refresh", "minute", "*/0"]),
+    "a step without a number": (NAMED + "schedule: {refresh: '*/ * * * *'}", ["schedule.refresh", "minute", "*/"]),
+    "30 February": (NAMED + "schedule: {verify: '0 3 30 2 *'}", ["schedule.verify", "none of its months"]),
+    "a time zone of no place": (NAMED + "schedule: {timezone: Mars/Base}", ["schedule.timezone", "Mars/Base", "Europe/"]),
+    "a time zone that is a path": (NAMED + "schedule: {timezone: ../../etc}", ["schedule.timezone", "../../etc"]),
+    "a share beyond all": (NAMED + "schedule: {verify_share: 1.5}", ["schedule.verify_share", "1.5"]),
+    "a misspelt key of the schedule": (NAMED + "schedule: {refrehs: 0}", ["schedule.refrehs", "did you mean 'refresh'"]),
+    "a freshness below a minute": (NAMED + "freshness: 30s", ["freshness", "30s", "from 1m"]),
+    "a freshness without a unit": (NAMED + "freshness: 36", ["freshness", "36", "such as 90s, 5m or 36h"]),
     "an owner who is nobody": (NAMED + "owners: [me]", ["owners", "me", "team:NAME"]),
     "a name with a dash": ("name: my-shapes\nsource: {url: uploads}", ["name", "my-shapes", "pattern"]),
     "a name with a newline": ('name: "shapes\\n"\nsource: {url: uploads}', ["name", "pattern"]),
@@ -155,6 +182,50 @@ def test_name_and_url_are_enough(tmp_path):
     assert (dataset.split.seed, dataset.split.stratify_by, dataset.split.unlabelled) == (42, "label", "exclude")
     assert dataset.shards.formats == ("webdataset",)
     assert (dataset.limits.max_pixels, dataset.limits.min_side_px) == (64_000_000, 8)
+
+
+def test_automation_is_asked_for_and_has_defaults(tmp_path):
+    (plain,) = load_datasets(write(tmp_path, NAMED).parent)
+    assert (plain.uploads, plain.schedule, plain.freshness) == (None, None, None)
+
+    asked = NAMED + "uploads: {}\nschedule: {refresh: 0 3 * * *}\nfreshness: 36h\n"
+    dataset = load_dataset(write(tmp_path, asked))
+    assert dataset.uploads is not None
+    assert dataset.schedule is not None
+    assert (dataset.uploads.settle, dataset.uploads.every) == (timedelta(minutes=5), timedelta(minutes=1))
+    assert (dataset.uploads.min_files, dataset.freshness) == (1, timedelta(hours=36))
+    assert (dataset.schedule.refresh, dataset.schedule.verify) == ("0 3 * * *", None)
+    assert (dataset.schedule.timezone, dataset.schedule.verify_share) == ("UTC", 0.1)
+
+
+DURATIONS = [("90s", 90), ("5m", 300), ("36h", 129_600), ("2d", 172_800), ("01m", 60)]
+
+
+@pytest.mark.parametrize(("written", "seconds"), DURATIONS)
+def test_durations_say_their_unit(tmp_path, written, seconds):
+    path = write(tmp_path, NAMED + f"uploads: {{settle: {written}}}")
+    uploads = load_dataset(path).uploads
+    assert uploads is not None
+    assert uploads.settle == timedelta(seconds=seconds)
+
+
+CRONS = [
+    "0 3 * * *",
+    "*/15 * * * *",
+    "0 3 * * mon-fri",
+    "0 0 1,15 * *",
+    "5/10 8-18/2 * JAN,jul 7",
+    "0 0 30 2,3 1",
+    "0 0 29 2 *",
+]
+
+
+@pytest.mark.parametrize("cron", CRONS)
+def test_a_cron_string_that_passes_is_one_that_dagster_takes(tmp_path, cron):
+    dataset = load_dataset(write(tmp_path, NAMED + f"schedule: {{refresh: '{cron}', timezone: Europe/Berlin}}"))
+    assert dataset.schedule is not None
+    assert dataset.schedule.refresh is not None
+    dg.ScheduleDefinition("a", cron_schedule=dataset.schedule.refresh, job_name="b", execution_timezone="Europe/Berlin")
 
 
 QUANTITIES = [

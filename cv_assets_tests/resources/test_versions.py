@@ -259,7 +259,7 @@ def test_a_field_that_this_release_does_not_know_is_no_commit_record(store, vers
     data = store.get(version.commit_key)
     store.put(version.commit_key, data.replace(b'"schema_version": 1', b'"schema_version": 1, "extra": 2'))
     with pytest.raises(CorruptObject):
-        version.commit()
+        VersionStore(store, "shapes", "v1").commit()
 
 
 def test_versions_are_listed_committed_or_open(store):

@@ -1,0 +1,122 @@
+"""What the commands share: exit codes, errors in words, JSON, and the dataset or version that an argument names."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+
+from schemas.errors import ConfigurationError, CvAssetsError
+
+if TYPE_CHECKING:
+    from resources.object_store import ObjectStore
+    from resources.refs import Refs
+    from resources.versions import VersionStore
+    from schemas.datasets import DatasetConfig
+
+FAILED: Final = 1
+UNUSABLE: Final = 2
+ROWS_SHOWN: Final = 10
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class Chosen(NamedTuple):
+    """A version that an argument names, with the names of its dataset's versions."""
+
+    version: "VersionStore"
+    refs: "Refs"
+
+    @property
+    def name(self) -> str:
+        """DATASET@VERSION, with the tag or `latest` resolved."""
+        return f"{self.version.dataset}@{self.version.version}"
+
+
+def explained(command: Callable[..., None]) -> Callable[..., None]:
+    """Errors on purpose become one message and an exit code; anything else is a bug and keeps its traceback."""
+
+    @wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except CvAssetsError as error:
+            click.echo(f"cv-assets: {error}", err=True)
+            sys.exit(UNUSABLE if isinstance(error, ConfigurationError) else FAILED)
+
+    return wrapper
+
+
+def print_json(said: Any) -> None:
+    """One line of JSON."""
+    click.echo(json.dumps(said))
+
+
+def find_dataset(dataset: str) -> "tuple[DatasetConfig, list[DatasetConfig]]":
+    """A dataset by its file, and all others. Raises ConfigurationError."""
+    from resources.dataset_files import load_datasets
+    from resources.settings import datasets_folder
+
+    datasets = load_datasets(datasets_folder())
+    for config in datasets:
+        if config.name == dataset:
+            return config, datasets
+    names = ", ".join(config.name for config in datasets) or "(none)"
+    raise ConfigurationError(f"expected a dataset of {datasets_folder()}, which holds {names}; found {dataset!r}")
+
+
+def open_named_store() -> "ObjectStore":
+    """The store of CV_ASSETS_STORE."""
+    from resources.object_store import open_store
+    from resources.settings import store_url
+
+    return open_store(store_url())
+
+
+def choose(name: str, *, must_say: bool = True) -> Chosen:
+    """The version behind DATASET@VERSION, DATASET@TAG or DATASET@latest, by the store alone.
+
+    Without a version `latest` is meant, unless one must be said. Raises ConfigurationError.
+    """
+    from resources.versions import VersionStore
+
+    dataset, _, said = name.partition("@")
+    if must_say and not said:
+        raise ConfigurationError(f"expected DATASET@VERSION, such as {dataset or 'shapes'}@latest; found {name[:80]!r}")
+    refs = choose_dataset(dataset)
+    return Chosen(VersionStore(refs.store, dataset, refs.resolve(said or None)), refs)
+
+
+def choose_dataset(dataset: str) -> "Refs":
+    """Names of the versions of a dataset that the store holds; its file may be gone. Raises ConfigurationError."""
+    from resources.refs import Refs
+    from schemas.datasets import NAME_PATTERN
+
+    store = open_named_store()
+    names = store.folders("datasets")
+    if not re.fullmatch(NAME_PATTERN, dataset) or dataset not in names:
+        raise ConfigurationError(
+            f"expected a dataset of the store {store.url}, which holds {', '.join(names) or '(none)'}; found {dataset[:80]!r}"
+        )
+    return Refs(store, dataset)
+
+
+def in_bytes(size_bytes: int) -> str:
+    """A size for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 1_000 or unit == "GB":
+            break
+        size_bytes /= 1_000  # pyright: ignore[reportAssignmentType] - a float from here on
+    return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+
+
+def in_number(count: int, what: str) -> str:
+    """A count of something, as people say it."""
+    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
+
+
+def shown(text: str) -> str:
+    """A name from the data as one line of plain characters: no terminal obeys it."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

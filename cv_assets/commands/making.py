@@ -1,0 +1,64 @@
+"""Commands that make something: a run of the line, and the drawn set."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from cv_assets.commands.arguments import FAILED, as_json, explained, find_dataset, open_named_store, print_json
+from cv_assets.commands.reading import print_summary
+
+DRAW_SEED: Final = 7
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--version", help="Snapshot the source as this version, or go on with it. Default: the next of v1, v2, …")
+@click.option("--select", metavar="ASSETS", help="Only these: `shards`, `splits+` (and all after), `+splits`, or a,b.")
+@as_json
+@explained
+def run(dataset: str, version: str | None, select: str | None, as_json: bool) -> None:
+    """Make a version of DATASET: uploads in, checked and packed release out."""
+    config, datasets = find_dataset(dataset)
+    from cv_assets.runs import run_line
+    from resources.summaries import find_version, summarize
+
+    store = open_named_store()
+    outcome = run_line(config, datasets, store, version=version, select=select)
+    for line in outcome.warnings:
+        click.echo(f"warning: {line}", err=True)
+    for line in outcome.failures:
+        click.echo(f"failed: {line}", err=True)
+    if outcome.failures or not outcome.success:
+        click.echo(
+            f"{dataset}@{outcome.version} did not pass; look at run {outcome.run_id} in the UI (`make dev`)", err=True
+        )
+    summary = summarize(find_version(store, dataset, outcome.version), config) if outcome.success else {}
+    if as_json:
+        found = {"run_id": outcome.run_id, "success": outcome.success, "failures": outcome.failures}
+        print_json({**found, "dataset": dataset, "version": outcome.version, **summary})
+    elif outcome.success:
+        print_summary(summary, store.url)
+    sys.exit(0 if outcome.success else FAILED)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=None, required=False)
+@as_json
+@explained
+def draw(folder: Path | None, as_json: bool) -> None:
+    """Draw the uploads of the dataset `shapes` into FOLDER (default: uploads/shapes)."""
+    from cv_assets.domain.drawing import draw_uploads
+    from resources.settings import PROJECT_ROOT
+
+    target = folder or PROJECT_ROOT / "uploads" / "shapes"
+    files = 0
+    for path, data in draw_uploads(DRAW_SEED):
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        (target / path).write_bytes(data)
+        files += 1
+    if as_json:
+        print_json({"folder": str(target), "files": files})
+    else:
+        click.echo(f"drew {files} files in {target}")

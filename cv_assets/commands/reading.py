@@ -1,0 +1,199 @@
+"""Commands that tell what there is: datasets with their versions, one version, and what differs between two."""
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from cv_assets.commands.arguments import (
+    FAILED,
+    ROWS_SHOWN,
+    as_json,
+    choose,
+    explained,
+    find_dataset,
+    open_named_store,
+    print_json,
+    shown,
+)
+from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cv_assets.domain.comparing import Comparison
+
+FIGURES: Final = (
+    "files",
+    "images",
+    "quarantined",
+    "annotations",
+    "unlabelled_images",
+    "labels_without_file",
+    "duplicate_groups",
+)
+
+KINDS: Final = {
+    "added": "images added",
+    "removed": "images removed",
+    "changed_paths": "paths with other bytes",
+    "renamed": "images renamed",
+    "moved": "moved between splits",
+    "annotations_added": "labelled now",
+    "annotations_removed": "not labelled any more",
+    "annotations_changed": "labelled differently",
+}
+
+
+@click.command("list")
+@as_json
+@explained
+def list_datasets(as_json: bool) -> None:
+    """Every dataset with its versions, and their names."""
+    from resources.dataset_files import load_datasets
+    from resources.settings import datasets_folder
+    from resources.summaries import list_rows
+
+    configs = load_datasets(datasets_folder())
+    rows = list_rows(open_named_store(), [config.name for config in configs])
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        click.echo(_list_line(row))
+
+
+def _list_line(row: dict[str, Any]) -> str:
+    state = "not committed"
+    if row["committed"]:
+        state = f"{row['images']:>8} images  {row['digest'][:12]}"
+    elif row["removed"]:
+        state = "removed"
+    names = [*(["latest"] if row["latest"] else []), *row["tags"]]
+    if row["pinned"] is not None:
+        names.append(f"pinned: {shown(row['pinned'])}" if row["pinned"] else "pinned")
+    return f"{row['dataset']:<24} {row['version'] or '-':<16} {state}  {', '.join(names)}".rstrip()
+
+
+@click.command()
+@click.argument("name", metavar="DATASET[@VERSION]")
+@as_json
+@explained
+def show(name: str, as_json: bool) -> None:
+    """Counts, checks, splits and shards of a version.
+
+    VERSION is a name such as v3, a tag, or latest, which is also meant if none is given.
+    """
+    dataset, _, version = name.partition("@")
+    config, _ = find_dataset(dataset)
+    from resources.summaries import find_version, summarize
+
+    store = open_named_store()
+    summary = summarize(find_version(store, dataset, version or None), config)
+    if as_json:
+        print_json(summary)
+    else:
+        print_summary(summary, store.url)
+
+
+def print_summary(summary: dict[str, Any], store: str) -> None:
+    """What `show` and `run` say of a version."""
+    state = f"committed, digest {summary['digest'][:16]}" if summary["committed"] else "not committed"
+    names = [*summary["names"], *([] if summary["pinned"] is None else ["pinned"])]
+    click.echo(f"{summary['dataset']}@{summary['version']}  {state}{'  (' + ', '.join(names) + ')' if names else ''}")
+    for key in FIGURES:
+        click.echo(f"  {key.replace('_', ' '):<22}{summary[key]:>8}")
+    click.echo("  splits                " + ", ".join(f"{name} {images}" for name, images in summary["splits"].items()))
+    failed = [check["name"] for check in summary["checks"] if not check["passed"]]
+    click.echo(f"  checks                {len(summary['checks'])} made, failed: {', '.join(failed) or 'none'}")
+    size_bytes = sum(shard["bytes"] for shard in summary["shards"])
+    click.echo(f"  shards                {len(summary['shards'])} files, {size_bytes / 1e6:.1f} MB")
+    for shard in summary["shards"][:6]:
+        click.echo(f"    {shard['key']}  {shard['samples']} samples  {shard['sha256'][:12]}")
+    if len(summary["shards"]) > 6:
+        click.echo(f"    … and {len(summary['shards']) - 6} more")
+    click.echo(f"  in                    {store}/{summary['commit']}")
+
+
+@click.command()
+@click.argument("before", metavar="DATASET@A")
+@click.argument("after", metavar="[DATASET@]B")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if the two differ.")
+@as_json
+@explained
+def diff(before: str, after: str, exit_code: bool, as_json: bool) -> None:
+    """What differs between two versions.
+
+    Images, labels, splits, and bytes under a path. A and B may be names, tags, or latest.
+    """
+    from cv_assets.domain.comparing import COMPARED, compare
+
+    dataset = before.partition("@")[0]
+    if "@" in after and after.partition("@")[0] != dataset:
+        raise ConfigurationError(f"expected two versions of one dataset, found {before!r} and {after!r}")
+    one, other = choose(before), choose(after if "@" in after else f"{dataset}@{after}")
+    old, new = ({name: chosen.version.load_table(name) for name in COMPARED} for chosen in (one, other))
+    found = compare(old, new)
+    digests = {
+        side: record.digest if (record := chosen.version.commit()) else None
+        for side, chosen in (("before", one), ("after", other))
+    }
+    differs = found.differs or digests["before"] != digests["after"]
+    if as_json:
+        names = {"dataset": dataset, "before": one.version.version, "after": other.version.version}
+        print_json({**names, "digests": digests, "differs": differs, **found.to_json()})
+    else:
+        click.echo(f"{one.name} → {other.name}")
+        _print_comparison(found, differs=differs)
+    sys.exit(FAILED if exit_code and differs else 0)
+
+
+def _print_comparison(found: "Comparison", *, differs: bool) -> None:
+    counts = found.counts()
+    for kind, label in KINDS.items():
+        click.echo(f"  {label:<24}{counts[kind]:>8}")
+    if not differs:
+        click.echo("  the two hold the same content")
+    elif not found.differs:
+        click.echo("  the content is the same; what was quarantined, or how it is packed, differs")
+    _print_rows("+", found.added, lambda row: f"{row['path']}  {', '.join(row['labels'])}  {row['split'] or '-'}")
+    _print_rows("-", found.removed, lambda row: f"{row['path']}  {', '.join(row['labels'])}  {row['split'] or '-'}")
+    _print_rows(
+        "~", found.changed_paths, lambda row: f"{row['path']}  {_short(row['before'])} → {_short(row['after'])}"
+    )
+    _print_rows("r", found.renamed, lambda row: f"{', '.join(row['before'])} → {', '.join(row['after'])}")
+    _print_rows("s", found.moved, lambda row: f"{row['path']}  {row['before'] or '-'} → {row['after'] or '-'}")
+    _print_rows("a", found.annotations, _annotation_line)
+    changed = found.by_class.filter(
+        (found.by_class["images_before"] != found.by_class["images_after"])
+        | (found.by_class["objects_before"] != found.by_class["objects_after"])
+    )
+    if changed.height:
+        click.echo(f"\n  {'class':<24}{'images':>18}{'objects':>18}")
+    for row in changed.head(ROWS_SHOWN).iter_rows(named=True):
+        images, objects = (f"{row[f'{kind}_before']} → {row[f'{kind}_after']}" for kind in ("images", "objects"))
+        click.echo(f"  {shown(row['label']):<24}{images:>18}{objects:>18}")
+    _print_more(changed)
+
+
+def _annotation_line(row: dict[str, Any]) -> str:
+    before, after = ", ".join(row["labels_before"]) or "none", ", ".join(row["labels_after"]) or "none"
+    labels = before if before == after else f"{before} → {after}"
+    return f"{row['path']}  {row['change']}: {row['before']} → {row['after']} objects  {labels}"
+
+
+def _print_rows(sign: str, frame: "pl.DataFrame", line: Any) -> None:
+    if frame.height:
+        click.echo()
+    for row in frame.head(ROWS_SHOWN).iter_rows(named=True):
+        click.echo(f"  {sign} {shown(line(row))}")
+    _print_more(frame)
+
+
+def _print_more(frame: "pl.DataFrame") -> None:
+    if frame.height > ROWS_SHOWN:
+        click.echo(f"  … and {frame.height - ROWS_SHOWN} more (all of them with --json)")
+
+
+def _short(sha256: str | None) -> str:
+    return sha256[:12] if sha256 else "nothing"

@@ -1,0 +1,17 @@
+"""Which objects a partial look takes: a share of all, another one for each seed. Nothing is read here."""
+
+import hashlib
+from typing import Final
+
+_STEPS: Final = 1_000_000
+
+
+def in_sample(key: str, share: float, seed: int) -> bool:
+    """Is an object in the sample of this seed?
+
+    Seeds that follow each other take neighbouring windows of one circle: as many of them as the share needs to make a
+    whole have taken every object, whichever seed was first.
+    """
+    width = max(1, round(share * _STEPS))
+    place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % _STEPS
+    return (place - seed * width) % _STEPS < width

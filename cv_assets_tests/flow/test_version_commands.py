@@ -1,0 +1,203 @@
+"""The commands about versions as a person gives them: what they print, their JSON, and how they end."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cv_assets.domain.drawing import draw_uploads
+from cv_assets_tests.conftest import Place, write_files
+from cv_assets_tests.resources.places import command, said_in_lines, shared_place, write_dataset
+from resources.object_store import open_store
+
+GROUPED = 'group_by: {path_pattern: "(?P<group>camera\\\\d+)_"}'
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two committed versions: between them one image came, one went, one file got other bytes, and one was renamed."""
+    with shared_place(tmp_path_factory) as place:
+        write_files(place.uploads, draw_uploads(7))
+        write_dataset(place, "shapes", GROUPED)
+        assert command("run", "shapes").exit_code == 0
+        circle, square = place.uploads / "circle", place.uploads / "square"
+        (circle / "camera01_1.jpg").unlink()
+        (circle / "camera01_2.jpg").write_bytes((circle / "camera01_3.jpg").read_bytes() + b" ")
+        shutil.copy(circle / "camera01_4.jpg", circle / "camera01_new.jpg")
+        with (circle / "camera01_new.jpg").open("ab") as out:
+            out.write(b" ")
+        (square / "camera01_1.jpg").rename(square / "camera01_renamed.jpg")
+        assert command("run", "shapes").exit_code == 0
+        yield place
+
+
+@pytest.fixture
+def place(made, tmp_path, monkeypatch):
+    """The two versions in a store that belongs to one test."""
+    shutil.copytree(made.folder / "store", tmp_path / "store")
+    monkeypatch.setenv("CV_ASSETS_STORE", str(tmp_path / "store"))
+    return Place(tmp_path, made.uploads, open_store(str(tmp_path / "store")))
+
+
+def parsed(*arguments, exit_code=0):
+    done = command(*arguments, "--json")
+    assert done.exit_code == exit_code, done.output
+    return json.loads(done.stdout)
+
+
+def test_diff_says_what_differs_and_how_much(place):
+    found = parsed("diff", "shapes@v1", "shapes@v2")
+    assert found["counts"] == {
+        "added": 2, "removed": 2, "changed_paths": 1, "renamed": 1, "moved": found["counts"]["moved"],
+        "annotations_added": 0, "annotations_removed": 0, "annotations_changed": 0,
+    }  # fmt: skip
+    assert [row["path"] for row in found["added"]] == ["circle/camera01_2.jpg", "circle/camera01_new.jpg"]
+    assert [row["path"] for row in found["changed_paths"]] == ["circle/camera01_2.jpg"]
+    assert found["digests"]["before"] != found["digests"]["after"]
+
+    printed = command("diff", "shapes@v1", "latest").stdout
+    assert printed.splitlines()[0] == "shapes@v1 → shapes@v2"
+    assert "  + circle/camera01_new.jpg  circle" in printed
+    assert "  r square/camera01_1.jpg → square/camera01_renamed.jpg" in printed
+    assert said_in_lines(printed)
+
+
+def test_diff_ends_with_1_only_when_it_is_asked_to(place):
+    assert command("diff", "shapes@v1", "v2").exit_code == 0
+    assert command("diff", "shapes@v1", "v2", "--exit-code").exit_code == 1
+    done = command("diff", "shapes@v2", "latest", "--exit-code")
+    assert done.exit_code == 0
+    assert "the two hold the same content" in done.stdout
+
+
+def test_names_are_given_shown_moved_and_taken_back(place):
+    assert command("tag", "shapes@v1", "production").stdout == "production is shapes@v1\n"
+    assert command("pin", "shapes@production", "--reason", "the paper").stdout == "shapes@v1 is pinned\n"
+    assert command("rollback", "shapes", "production").stdout == "shapes@latest is v1, was v2\n"
+    assert command("rollback", "shapes", "v1").stdout == "shapes@latest is v1 already\n"
+    first, second = command("list").stdout.splitlines()
+    assert first.endswith("latest, production, pinned: the paper")
+    assert second.split()[:2] == ["shapes", "v2"]
+    assert command("show", "shapes").stdout.splitlines()[0].endswith("(latest, production, pinned)")
+    assert parsed("show", "shapes@production")["version"] == "v1"
+
+    assert command("tag", "shapes@v2", "production").exit_code == 2
+    assert parsed("tag", "shapes@v2", "production", "--move")["tags"] == {"production": "v2"}
+    assert command("tag", "shapes@v1", "production", "--delete").exit_code == 2
+    assert parsed("tag", "shapes@v2", "production", "--delete")["tags"] == {}
+    assert parsed("pin", "shapes@v1", "--release")["pins"] == {}
+    history = parsed("rollback", "shapes", "v2", "--reason", "found the cause")["history"]
+    assert [(entry["version"], entry["reason"]) for entry in history[2:]] == [
+        ("v1", "rolled back"),
+        ("v2", "found the cause"),
+    ]
+
+
+def test_a_rerun_after_a_rollback_leaves_latest_where_it_is(place):
+    assert command("rollback", "shapes", "v1").exit_code == 0
+    assert command("run", "shapes", "--version", "v2").exit_code == 0
+    assert parsed("show", "shapes")["version"] == "v1"
+
+
+def test_checkout_lays_the_uploads_out_and_follows_to_another_version(place):
+    folder = place.folder / "out"
+    assert parsed("checkout", "shapes@v2", str(folder))["linked"] == 123
+    uploads = {path.relative_to(place.uploads): path.read_bytes() for path in place.uploads.rglob("*.*")}
+    rejected = {Path("circle/camera02_cut_off.jpg"), Path("square/notes.txt")}
+    found = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*") if path.parent != folder}
+    assert found == {path: data for path, data in uploads.items() if path not in rejected}
+
+    again = command("checkout", "shapes@v1", str(folder))
+    assert again.stdout.splitlines()[1] == "  3 linked, 120 unchanged, 2 removed"
+    (folder / "circle/camera01_1.jpg").unlink()
+    (folder / "circle/camera01_1.jpg").write_text("mine")
+    kept = command("checkout", "shapes@v1", str(folder))
+    assert kept.exit_code == 1
+    assert "kept, since somebody changed it: circle/camera01_1.jpg" in kept.stderr
+    assert command("checkout", "shapes@v1", str(folder), "--force").exit_code == 0
+
+
+def test_checkout_by_class_takes_the_images_of_some_splits(place):
+    summary = parsed("show", "shapes@v1")
+    done = parsed("checkout", "shapes@v1", str(place.folder / "out"), "--layout", "classes", "--split", "val", "--copy")
+    assert done["copied"] == done["files"] == summary["splits"]["val"]
+
+
+def test_verify_finds_damage_repair_mends_it_and_both_tell_by_their_exit_code(place):
+    shutil.copytree(place.folder / "store", place.folder / "copy")
+    assert command("verify", "shapes@v1").stdout.splitlines()[1] == "  no problems"
+    assert parsed("verify", "shapes@v1", "--read-data", "--sample", "0.2", "--seed", "3")["passed"] is True
+    blob, *_ = place.store.keys("blobs")
+    (shard, *_) = (key for key in place.store.keys("datasets/shapes/versions/v1/shards") if key.endswith(".tar"))
+    for key in (blob, shard):
+        place.store.put(key, b"!" + place.store.get(key)[1:])
+
+    assert command("verify", "shapes@v1").exit_code == 0  # sizes are right
+    done = command("verify", "shapes@v1", "--read-data")
+    assert done.exit_code == 1
+    assert done.stdout.count("altered") == 2
+    assert blob in done.stdout
+
+    assert command("repair", "shapes@v1").exit_code == 2
+    half = command("repair", "shapes@v1", "--from-source")
+    assert (half.exit_code, half.stdout.splitlines()[0]) == (1, "shapes@v1: 1 object brought back, 1 still wrong")
+    whole = parsed("repair", "shapes@v1", "--from", str(place.folder / "copy"))
+    assert [one["key"] for one in whole["repaired"]] == [shard]
+    assert command("verify", "shapes@v1", "--read-data").exit_code == 0
+
+
+def test_gc_tells_first_and_deletes_later(place):
+    assert "nothing was deleted; use --delete" in command("gc").stdout
+    dry = parsed("gc", "--keep-last", "1")
+    assert (dry["dry_run"], dry["versions"], dry["blobs"]["count"]) == (True, ["shapes@v1"], 2)
+    command("pin", "shapes@v1")
+    assert parsed("gc", "--keep-last", "1", "--delete")["versions"] == []
+    command("pin", "shapes@v1", "--release")
+    warned = command("gc", "--keep-last", "1", "--delete", "--grace", "0")
+    assert "so short a grace time" in warned.stderr
+    assert parsed("gc", "--delete", "--grace", "0")["deleted"]["count"] == 2
+    assert command("list").stdout.splitlines()[0].split() == ["shapes", "v1", "removed"]
+    assert command("show", "shapes@v1").exit_code == 2
+    assert command("verify", "shapes@v2", "--read-data").exit_code == 0
+
+
+def test_the_name_of_a_removed_version_is_not_run_again_and_the_next_one_is_new(place):
+    command("gc", "--keep-last", "1", "--delete")
+    assert command("run", "shapes", "--version", "v1").exit_code != 0
+    assert [key for key in place.store.keys("datasets/shapes/versions/v1") if "TOMBSTONE" not in key] == []
+
+
+UNUSABLE = {
+    "no version": ("verify", "shapes"),
+    "an empty version": ("verify", "shapes@"),
+    "no such version": ("verify", "shapes@v7"),
+    "no such dataset": ("verify", "faces@v1"),
+    "a path for a dataset": ("verify", "../shapes@v1"),
+    "a path for a version": ("checkout", "shapes@../v1", "out"),
+    "a name of 300 characters": ("diff", "shapes@v1", "v" * 300),
+    "two datasets": ("diff", "shapes@v1", "faces@v1"),
+    "a sample without data": ("verify", "shapes@v1", "--sample", "0.5"),
+    "a sample above 1": ("verify", "shapes@v1", "--read-data", "--sample", "2"),
+    "rejected files by class": ("checkout", "shapes@v1", "out", "--layout", "classes", "--quarantined"),
+    "a time without a unit": ("gc", "--grace", "5"),
+    "a time below nothing": ("gc", "--grace", "-1h"),
+    "no version to keep": ("gc", "--keep-last", "0"),
+    "a copy that is not there": ("repair", "shapes@v1", "--from", "nowhere"),
+    "the store itself for a copy": ("repair", "shapes@v1", "--from", "store"),
+    "a tag to move and to delete": ("tag", "shapes@v1", "good", "--move", "--delete"),
+    "a tag with a slash": ("tag", "shapes@v1", "a/b"),
+    "a rollback to nowhere": ("rollback", "shapes", "v9"),
+    "a rollback of nothing": ("rollback", "faces", "v1"),
+}
+
+
+@pytest.mark.parametrize("arguments", UNUSABLE.values(), ids=UNUSABLE)
+def test_arguments_that_cannot_be_used_end_with_2_and_a_sentence(place, arguments, monkeypatch):
+    monkeypatch.chdir(place.folder)
+    before = {key: place.store.get(key) for key in place.store.keys("datasets")}
+    done = command(*arguments)
+    assert done.exit_code == 2
+    assert "expected" in done.stderr
+    assert said_in_lines(done.stderr)
+    assert {key: place.store.get(key) for key in place.store.keys("datasets")} == before

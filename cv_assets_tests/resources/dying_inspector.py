@@ -1,0 +1,33 @@
+"""An inspector whose parser ends the process by a signal, for some of what it is given: what a bad decoder does."""
+
+import hashlib
+import signal
+import sys
+
+from resources import inspecting, reading_back
+
+TABLES, BLOBS = (said.split(",") for said in (sys.argv[1:] if __name__ == "__main__" else ("", "")))
+read_table = inspecting.read_table
+
+
+def die_at_a_table(data, name):
+    if name in TABLES:
+        signal.raise_signal(signal.SIGSEGV)
+    return read_table(data, name)
+
+
+class DyingHash:
+    """hashlib, but for some bytes."""
+
+    @staticmethod
+    def sha256(data):
+        found = hashlib.sha256(data)
+        if found.hexdigest() in BLOBS:
+            signal.raise_signal(signal.SIGBUS)  # to this thread, as a fault would
+        return found
+
+
+if __name__ == "__main__":
+    inspecting.read_table = die_at_a_table
+    reading_back.hashlib = DyingHash
+    inspecting.main()

@@ -1,0 +1,321 @@
+"""A version laid out as files: complete, unaltered, nothing outside of the folder, nobody's own work lost."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cv_assets_tests.resources.made import make_open, make_version, sha256
+from resources import working_tree
+from resources.checkout import check_out
+from resources.content_store import blob_key
+from resources.laying_out import Wish
+from resources.object_store import open_store
+from schemas.errors import ConfigurationError, CorruptObject, StoreError
+from schemas.releases import CheckoutRecord
+
+ONE = {
+    "circle/a.png": b"a round one",
+    "circle/sub/b.png": b"another",
+    "square/c.png": b"a square",
+    "labels.csv": b"x,y",
+}
+TWO = {**ONE, "circle/a.png": b"a rounder one", "star/d.png": b"a star"}
+TWO.pop("circle/sub/b.png")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "out"
+
+
+def version(store, name="v1", files=ONE, **more):
+    return make_version(store, name, files, annotation_files=["labels.csv"], **more)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Path → bytes of everything but what the checkout keeps for itself."""
+    every = (path for path in folder.rglob("*") if not path.is_dir())
+    found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in every}
+    return {path: data for path, data in found.items() if not path.startswith(".cv-assets")}
+
+
+@pytest.mark.parametrize("how", ["best", "copy"])
+def test_a_checkout_is_the_uploads_byte_for_byte(any_store, folder, how):
+    done = check_out(version(any_store), folder, Wish(how=how))
+    assert files_in(folder) == ONE
+    assert (done.files, done.size_bytes) == (4, sum(map(len, ONE.values())))
+    linked = 4 if how == "best" and any_store.is_local else 0
+    assert (done.linked, done.copied) == (linked, 4 - linked)
+    marker = CheckoutRecord.from_bytes((folder / ".cv-assets.json").read_bytes())
+    assert (marker.dataset, marker.version, marker.digest, marker.complete) == ("shapes", "v1", done.digest, True)
+
+
+def test_a_linked_file_is_the_blob_and_nobody_may_write_to_it(store, folder):
+    check_out(version(store), folder, Wish(how="link"))
+    blob = store.local_path(blob_key(sha256(ONE["circle/a.png"])))
+    assert (folder / "circle/a.png").samefile(blob)
+    assert blob.stat().st_mode & 0o777 == 0o444
+
+
+def test_a_copied_file_may_be_written_to_and_the_store_does_not_change(store, folder):
+    check_out(version(store), folder, Wish(how="copy"))
+    (folder / "circle/a.png").write_bytes(b"scribble")
+    assert store.get(blob_key(sha256(ONE["circle/a.png"]))) == ONE["circle/a.png"]
+
+
+def test_quarantined_files_come_only_when_they_are_asked_for(store, folder):
+    made = version(store, rejected=["circle/sub/b.png"])
+    check_out(made, folder, Wish())
+    assert set(files_in(folder)) == set(ONE) - {"circle/sub/b.png"}
+    check_out(made, folder, Wish(quarantined=True))
+    assert files_in(folder) == ONE
+
+
+def test_class_folders_come_with_the_classes_that_they_stand_for(store, folder):
+    files = {"circle/a.png": b"1", "..": b"2", "a%b/c.png": b"3"}
+    done = check_out(make_version(store, "v1", files), folder, Wish(layout="classes"))
+    found = files_in(folder)
+    assert set(found) == {"classes.json", *(f"{c}/{sha256(d)}.png" for c, d in
+        (("circle", b"1"), ("%2E%2E", b"2"), ("a%25b", b"3")))}  # fmt: skip
+    assert b'"%2E%2E": ".."' in found["classes.json"]
+    assert done.files == 3
+
+
+@pytest.mark.parametrize("how", ["best", "copy"])
+def test_another_version_in_the_same_folder_moves_only_what_differs(store, folder, how):
+    one, two = version(store), version(store, "v2", TWO)
+    check_out(one, folder, Wish(how=how))
+    before = {path: (folder / path).stat().st_ino for path in ONE}
+    done = check_out(two, folder, Wish(how=how))
+    assert files_in(folder) == TWO
+    assert (done.linked + done.copied, done.unchanged, done.removed, done.kept) == (2, 2, 1, [])
+    assert not (folder / "circle/sub").exists()
+    assert (folder / "square/c.png").stat().st_ino == before["square/c.png"]
+    assert check_out(one, folder, Wish(how=how)).files == 4
+    assert files_in(folder) == ONE
+
+
+def test_another_layout_in_the_same_folder_leaves_nothing_of_the_first(store, folder):
+    made = version(store, files={**ONE, "classes.json": b"{}"})
+    check_out(made, folder, Wish())
+    check_out(made, folder, Wish(layout="classes"))
+    assert len(files_in(folder)) == 5
+    check_out(made, folder, Wish())
+    assert files_in(folder) == {**ONE, "classes.json": b"{}"}
+
+
+@pytest.mark.parametrize("how", ["best", "copy"])
+def test_what_somebody_changed_is_kept_and_told_until_it_is_forced(store, folder, how):
+    one, two = version(store), version(store, "v2", TWO)
+    check_out(one, folder, Wish(how=how))
+    for path in ("circle/a.png", "circle/sub/b.png", "square/c.png"):
+        (folder / path).unlink()
+        (folder / path).write_bytes(b"mine")
+    (folder / "star").mkdir()
+    (folder / "star/d.png").write_bytes(b"mine, too")
+    (folder / "notes.txt").write_bytes(b"nobody's business")
+
+    done = check_out(two, folder, Wish(how=how))
+    assert sorted(done.kept) == ["circle/a.png", "circle/sub/b.png", "square/c.png", "star/d.png"]
+    assert files_in(folder)["circle/a.png"] == b"mine"
+    assert sorted(check_out(two, folder, Wish(how=how)).kept) == sorted(done.kept)
+    assert check_out(two, folder, Wish(how=how, force=True)).kept == []
+    assert files_in(folder) == {**TWO, "notes.txt": b"nobody's business"}
+
+
+def test_a_link_that_was_written_through_is_told(store, folder):
+    made = version(store)
+    check_out(made, folder, Wish())
+    path = folder / "circle/a.png"
+    path.chmod(0o644)
+    path.write_bytes(b"A ROUND ONE")
+    assert check_out(made, folder, Wish()).kept == ["circle/a.png"]
+
+
+def test_a_file_that_somebody_removed_comes_back(store, folder):
+    made = version(store)
+    check_out(made, folder, Wish())
+    shutil.rmtree(folder / "circle")
+    assert check_out(made, folder, Wish()).linked == 2
+    assert files_in(folder) == ONE
+
+
+def test_a_folder_with_other_things_in_it_is_refused_and_left_alone(store, folder):
+    folder.mkdir()
+    (folder / "thesis.tex").write_bytes(b"years")
+    with pytest.raises(ConfigurationError, match="to be empty or an earlier checkout; name another folder"):
+        check_out(version(store), folder, Wish(force=True))
+    assert files_in(folder) == {"thesis.tex": b"years"}
+
+
+def test_a_checkout_of_another_dataset_is_refused(store, folder):
+    check_out(version(store), folder, Wish())
+    marker = CheckoutRecord.from_bytes((folder / ".cv-assets.json").read_bytes())
+    (folder / ".cv-assets.json").write_bytes(marker.model_copy(update={"dataset": "faces"}).to_bytes())
+    with pytest.raises(ConfigurationError, match="checkout of shapes, found one of faces@v1"):
+        check_out(version(store), folder, Wish())
+
+
+def test_a_damaged_marker_is_refused(store, folder):
+    check_out(version(store), folder, Wish())
+    (folder / ".cv-assets.json").write_bytes(b"{}")
+    with pytest.raises(ConfigurationError, match=r"\.cv-assets\.json is damaged; empty the folder"):
+        check_out(version(store), folder, Wish())
+
+
+def test_the_store_itself_is_no_place_for_a_checkout(store):
+    for folder in (store.local_path("x"), store.local_path("x").parent / "deep" / "er"):
+        with pytest.raises(ConfigurationError, match="a folder outside of the store"):
+            check_out(version(store), folder, Wish())
+
+
+def test_an_open_version_is_refused(store, folder):
+    with pytest.raises(ConfigurationError, match="expected a committed version, found shapes@v9 open"):
+        check_out(make_open(store, "v9", ONE), folder, Wish())
+    assert not folder.exists()
+
+
+def test_a_path_that_leads_out_of_the_folder_is_refused_before_anything_is_written(store, folder, tmp_path):
+    with pytest.raises(ConfigurationError, match=r"found '\.\./escaped\.png'"):
+        check_out(version(store, files={"../escaped.png": b"!", **ONE}), folder, Wish())
+    assert not folder.exists()
+    assert not (tmp_path / "escaped.png").exists()
+
+
+@pytest.mark.parametrize("how", ["best", "copy"])
+@pytest.mark.parametrize("force", [False, True])
+def test_no_link_below_the_folder_is_followed(store, folder, tmp_path, how, force):
+    one, two = version(store), version(store, "v2", TWO)
+    check_out(one, folder, Wish(how=how))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.png").write_bytes(b"precious")
+    shutil.rmtree(folder / "circle")
+    (folder / "circle").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError, match=r"found a file or a link, which is not followed"):
+        check_out(two, folder, Wish(how=how, force=force))
+    assert files_in(tmp_path / "elsewhere") == {"a.png": b"precious"}
+
+
+@pytest.mark.parametrize("how", ["best", "copy"])
+def test_a_link_in_place_of_a_file_is_replaced_and_not_written_through(store, folder, tmp_path, how):
+    made = version(store)
+    check_out(made, folder, Wish(how=how))
+    (tmp_path / "precious").write_bytes(b"precious")
+    (folder / "circle/a.png").unlink()
+    (folder / "circle/a.png").symlink_to(tmp_path / "precious")
+    assert check_out(made, folder, Wish(how=how)).kept == ["circle/a.png"]
+    check_out(made, folder, Wish(how=how, force=True))
+    assert files_in(folder) == ONE
+    assert not (folder / "circle/a.png").is_symlink()
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+DAMAGES = {
+    "gone": (lambda path: path.unlink(), StoreError, "cv-assets repair"),
+    "short": (lambda path: path.write_bytes(b"a"), CorruptObject, "cv-assets repair"),
+}
+
+
+@pytest.mark.parametrize(("damage", "error", "said"), DAMAGES.values(), ids=DAMAGES)
+def test_a_blob_that_is_not_whole_is_not_linked(store, folder, damage, error, said):
+    made = version(store)
+    damage(store.local_path(blob_key(sha256(ONE["circle/a.png"]))))
+    with pytest.raises(error, match=said):
+        check_out(made, folder, Wish())
+    assert not (folder / "circle/a.png").exists()
+
+
+@pytest.mark.parametrize("wish", [Wish(how="copy"), Wish(verify=True)], ids=["copied", "verified"])
+def test_altered_bytes_are_found_when_they_are_copied_or_verified(any_store, folder, wish):
+    made = version(any_store)
+    any_store.put(blob_key(sha256(ONE["circle/a.png"])), b"A round one")
+    with pytest.raises(CorruptObject):
+        check_out(made, folder, wish)
+    assert not (folder / "circle/a.png").exists()
+
+
+def test_where_no_links_can_be_made_files_are_copied(store, folder, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(18, os.strerror(18))
+
+    made = version(store)
+    monkeypatch.setattr(working_tree.os, "link", refuse)
+    with pytest.raises(StoreError, match=r"Invalid cross-device link.*leave --link out"):
+        check_out(made, folder, Wish(how="link"))
+    assert check_out(made, folder, Wish()).copied == 4
+    assert files_in(folder) == ONE
+
+
+def test_links_are_refused_for_a_store_that_is_elsewhere(folder):
+    made = version(open_store("memory:///checkout"))
+    with pytest.raises(ConfigurationError, match="--link: expected a store on local disk"):
+        check_out(made, folder, Wish(how="link"))
+
+
+def test_names_that_the_file_system_takes_for_one_are_refused(store, folder, monkeypatch):
+    made = version(store, files={"circle/a.png": b"1", "circle/A.png": b"2"})
+    with monkeypatch.context() as patch:
+        patch.setattr(working_tree.WorkingTree, "folds_names", lambda _: True)
+        with pytest.raises(ConfigurationError, match=r"no note of case .* found 'circle/A\.png' and 'circle/a\.png'"):
+            check_out(made, folder, Wish())
+    assert files_in(folder) == {}
+    assert check_out(made, folder, Wish()).files == 2
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("how", ["best", "copy"])
+@pytest.mark.parametrize("stop", range(1, 7))
+def test_a_checkout_that_was_killed_is_finished_by_the_next(store, folder, monkeypatch, how, stop):
+    one, two = version(store), version(store, "v2", TWO)
+    check_out(one, folder, Wish(how=how))
+    done = []
+    for name in ("link", "rename"):
+        call = getattr(os, name)
+
+        def end(*arguments, _call=call, **more):
+            done.append(1)
+            if len(done) == stop:
+                raise Killed
+            return _call(*arguments, **more)
+
+        monkeypatch.setattr(working_tree.os, name, end)
+    try:
+        check_out(two, folder, Wish(how=how))
+    except Killed:
+        pass
+    else:
+        assert len(done) < stop
+    monkeypatch.undo()
+    assert check_out(two, folder, Wish(how=how)).kept == []
+    assert {path: data for path, data in files_in(folder).items() if not path.endswith(".tmp")} == TWO
+
+
+def test_a_first_checkout_that_was_killed_is_known_for_what_it_is(store, folder, monkeypatch):
+    made = version(store)
+    done = []
+    link = os.link
+
+    def end(*arguments, **more):
+        done.append(1)
+        if len(done) == 3:
+            raise Killed
+        return link(*arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(working_tree.os, "link", end)
+        with pytest.raises(Killed):
+            check_out(made, folder, Wish())
+    assert CheckoutRecord.from_bytes((folder / ".cv-assets.json").read_bytes()).complete is False
+    again = check_out(made, folder, Wish())
+    assert (again.unchanged, again.linked, again.kept) == (2, 2, [])
+    assert files_in(folder) == ONE

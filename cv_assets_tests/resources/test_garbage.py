@@ -1,0 +1,341 @@
+"""What is collected and what is not: two phases, names respected, nothing touched while one record cannot be read."""
+
+import os
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cv_assets_tests.resources.made import make_open, make_version, sha256
+from resources.content_store import ContentStore, blob_key
+from resources.garbage import collect_garbage, find_garbage
+from resources.leases import publishing
+from resources.object_store import open_store
+from resources.records import tombstone_key
+from resources.refs import Refs
+from resources.versions import VersionStore
+from schemas.errors import ConfigurationError, StoreError, StoreUnavailable
+
+NOW, DAY = timedelta(0), timedelta(hours=24)
+ONE, TWO, THREE = ({f"circle/{n}.png": f"image {n}".encode() * n} for n in (1, 2, 3))
+LOOSE = b"an upload whose run was killed"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(str(tmp_path / "store"))
+
+
+def age(store, keys, hours):
+    """Make objects look as if they had been written so long ago."""
+    when = (datetime.now(UTC) - timedelta(hours=hours)).timestamp()
+    for key in keys:
+        os.utime(store.local_path(key), (when, when))
+
+
+def loose_blob(store):
+    """A blob that no version names, a week old where that can be feigned."""
+    key = blob_key(ContentStore(store).add(LOOSE))
+    if store.is_local:
+        age(store, [key], 168)
+    pass_a_second(store)
+    return key
+
+
+def pass_a_second(store):
+    """S3 tells the time by the second: what was marked in this one is no older than nothing."""
+    if store.url.startswith("s3:"):
+        time.sleep(1.1)
+
+
+def names(garbage):
+    return [entry.key for entry in garbage.deleted]
+
+
+def test_a_blob_that_no_version_names_is_marked_first_and_deleted_by_the_next_collection(any_store):
+    make_version(any_store, "v1", ONE)
+    make_open(any_store, "v2", TWO)
+    loose = loose_blob(any_store)
+    before = set(any_store.keys("datasets"))
+
+    found = find_garbage(any_store, grace=NOW)
+    assert [entry.key for entry in found.blobs] == [loose]
+    assert list(any_store.keys("gc")) == []
+
+    first = collect_garbage(any_store, grace=NOW)
+    assert (names(first), [entry.key for entry in first.waiting]) == ([], [loose])
+    assert any_store.look(loose) is not None
+    pass_a_second(any_store)
+    assert names(collect_garbage(any_store, grace=NOW)) == [loose]
+    assert any_store.look(loose) is None
+    assert {data for version in (ONE, TWO) for data in version.values()} == {
+        any_store.get(key) for key in any_store.keys("blobs")
+    }
+    assert set(any_store.keys("datasets")) == before
+    assert names(collect_garbage(any_store, grace=NOW)) == []
+    assert list(any_store.keys("gc")) == []
+
+
+def test_nothing_is_deleted_before_the_grace_time_is_over(store):
+    make_version(store, "v1", ONE)
+    loose = loose_blob(store)
+    collect_garbage(store, grace=DAY)
+    age(store, store.keys("gc/marks"), 23)
+    assert [entry.key for entry in collect_garbage(store, grace=DAY).waiting] == [loose]
+    age(store, store.keys("gc/marks"), 25)
+    assert names(collect_garbage(store, grace=DAY)) == [loose]
+
+
+def test_a_blob_that_was_written_anew_after_its_mark_waits_again(store):
+    make_version(store, "v1", ONE)
+    loose = loose_blob(store)
+    collect_garbage(store, grace=DAY)
+    age(store, store.keys("gc/marks"), 25)
+    store.put(loose, LOOSE)
+    age(store, [loose], 1)
+    assert [entry.key for entry in collect_garbage(store, grace=DAY).waiting] == [loose]
+    age(store, store.keys("gc/marks"), 23)
+    assert names(collect_garbage(store, grace=DAY)) == []
+    assert store.look(loose) is not None
+
+
+def test_a_marked_blob_that_a_version_names_again_is_kept_and_its_mark_forgotten(store):
+    make_version(store, "v1", ONE)
+    loose = loose_blob(store)
+    collect_garbage(store, grace=DAY)
+    age(store, store.keys("gc/marks"), 25)
+    with publishing(store, "shapes", "v2"):  # the same bytes come back, and the blob is taken as it is
+        make_open(store, "v2", {"square/again.png": LOOSE})
+    assert names(collect_garbage(store, grace=DAY)) == []
+    assert store.get(loose) == LOOSE
+    assert list(store.keys("gc")) == []
+
+
+def test_no_collection_begins_while_a_snapshot_is_taken(store):
+    make_version(store, "v1", ONE)
+    loose = loose_blob(store)
+    collect_garbage(store, grace=NOW)
+    with publishing(store, "shapes", "v2"):
+        assert ContentStore(store).add(LOOSE) in loose  # looked up, found, and not written again
+        with pytest.raises(StoreUnavailable, match="publishing shapes@v2 is under way"):
+            collect_garbage(store, grace=NOW)
+        make_open(store, "v2", {"square/again.png": LOOSE})
+    assert names(collect_garbage(store, grace=NOW)) == []
+    assert store.get(loose) == LOOSE
+
+
+def cut_off(data):
+    return data[:-9]
+
+
+def altered(data):
+    return data[:40] + bytes([data[40] ^ 4]) + data[41:]
+
+
+UNREADABLE = {
+    "a commit record that is cut off": (lambda version: version.commit_key, cut_off),
+    "a commit record with a flipped bit": (lambda version: version.commit_key, altered),
+    "a table that is cut off": (lambda version: version.find_table_key("raw_images"), cut_off),
+    "a table with a flipped bit": (lambda version: version.find_table_key("raw_images"), altered),
+    "a table that is gone": (lambda version: version.find_table_key("raw_images"), None),
+    "a tombstone of nothing": (lambda version: tombstone_key("shapes", version.version), lambda _: b""),
+}
+
+
+@pytest.mark.parametrize(("which", "damage"), UNREADABLE.values(), ids=UNREADABLE)
+def test_one_record_that_cannot_be_read_stops_everything(store, which, damage):
+    for name, files in (("v1", ONE), ("v2", TWO), ("v3", THREE)):
+        make_version(store, name, files)
+    loose_blob(store)
+    collect_garbage(store, grace=NOW)
+    key = which(VersionStore(store, "shapes", "v2"))
+    store.delete(key) if damage is None else store.put(key, damage(store.find(key)))
+    before = list(store.keys("blobs")) + list(store.keys("datasets"))
+    for collect in (find_garbage, collect_garbage):
+        with pytest.raises(StoreError, match=r"cannot tell which blobs shapes@v2 needs, so nothing was deleted"):
+            collect(store, grace=NOW, keep_last=1)
+    assert list(store.keys("blobs")) + list(store.keys("datasets")) == before
+
+
+def test_tables_without_the_snapshot_that_they_were_made_from_stop_everything(store):
+    version = make_open(store, "v1", ONE)
+    version.save_table(
+        "splits", version.load_table("raw_images").select(image_id="sha256", split="role", unit="sha256")
+    )
+    store.delete("datasets/shapes/versions/v1/tables/raw_images.json")
+    with pytest.raises(StoreError, match=r"has tables \(splits\), but no table raw_images"):
+        collect_garbage(store, grace=NOW)
+
+
+def five_versions(store):
+    for number in range(1, 6):
+        make_version(store, f"v{number}", {f"circle/{number}.png": b"image" * number, "circle/all.png": b"shared"})
+    return Refs(store, "shapes")
+
+
+def test_versions_that_are_old_and_unnamed_are_removed_and_their_blobs_follow(store):
+    five_versions(store).tag("production", "v2")
+    before = {key: store.get(key) for key in store.keys("datasets/shapes/versions/v5")}
+
+    planned = find_garbage(store, grace=NOW, keep_last=2)
+    assert [one.version for one in planned.versions] == ["v3", "v1"]
+    assert len(planned.blobs) == 2
+    assert collect_garbage(store, grace=NOW, keep_last=2).to_json()["versions"] == ["shapes@v3", "shapes@v1"]
+    assert list(store.keys("datasets/shapes/versions/v1")) == [tombstone_key("shapes", "v1")]
+    assert VersionStore(store, "shapes", "v1").commit() is None
+    assert len(collect_garbage(store, grace=NOW, keep_last=2).deleted) == 2
+    kept = {blob_key(sha256(data)) for data in (b"shared", *(b"image" * number for number in (2, 4, 5)))}
+    assert set(store.keys("blobs")) == kept
+    assert {key: store.get(key) for key in store.keys("datasets/shapes/versions/v5")} == before
+    with pytest.raises(ConfigurationError, match="v1 was removed"):
+        Refs(store, "shapes").resolve("v1")
+
+
+def test_latest_tagged_pinned_and_open_versions_are_never_removed(store):
+    refs = five_versions(store)
+    refs.tag("production", "v2")
+    refs.pin("v3", "the paper's numbers")
+    refs.move_latest("v1", "the others are blurred")
+    make_open(store, "v0", {"circle/0.png": b"0"})
+    assert [one.version for one in find_garbage(store, grace=NOW, keep_last=1).versions] == ["v4"]
+    refs.unpin("v3")
+    assert [one.version for one in find_garbage(store, grace=NOW, keep_last=1).versions] == ["v4", "v3"]
+
+
+def test_age_is_the_order_of_commits_and_not_of_names(store):
+    for name in ("v9", "b", "v1", "a"):
+        make_version(store, name, {f"circle/{name}.png": name.encode()})
+    assert [one.version for one in find_garbage(store, grace=NOW, keep_last=2).versions] == ["b", "v9"]
+
+
+def test_a_version_whose_commit_was_not_recorded_in_the_log_is_kept(store):
+    five_versions(store)
+    for key in list(store.keys("datasets/shapes/refs")):
+        store.delete(key)
+    assert find_garbage(store, grace=NOW, keep_last=1).versions == []
+
+
+def test_keep_last_needs_a_version_to_keep(store):
+    with pytest.raises(ConfigurationError, match="--keep-last: expected at least 1, found 0"):
+        find_garbage(store, grace=NOW, keep_last=0)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_collection_that_is_killed_at_any_deletion_loses_nothing_and_is_finished_by_the_next(tmp_path, monkeypatch):
+    made = open_store(str(tmp_path / "made"))
+    five_versions(made)
+    loose_blob(made)
+    collect_garbage(made, grace=NOW)
+    deleted = 0
+    for stop in range(1, 200):
+        shutil.copytree(tmp_path / "made", tmp_path / str(stop))  # with their times
+        store = open_store(str(tmp_path / str(stop)))
+        with monkeypatch.context() as patch:
+            killed = kill_at_deletion(store, stop, patch)
+        again = collect_garbage(open_store(str(tmp_path / str(stop))), grace=NOW, keep_last=3)
+        collect_garbage(store, grace=NOW, keep_last=3)
+        left = {key.split("/")[3] for key in store.keys("datasets/shapes/versions") if "TOMBSTONE" not in key}
+        assert left == {"v3", "v4", "v5"}
+        assert all(VersionStore(store, "shapes", version).commit() for version in left)
+        kept = {blob_key(sha256(data)) for data in (b"shared", *(b"image" * number for number in (3, 4, 5)))}
+        assert set(store.keys("blobs")) == kept
+        deleted += len(again.deleted)
+        if not killed:
+            break
+    assert stop > 20
+    assert deleted > 20
+
+
+def kill_at_deletion(store, stop, patch):
+    """Collect, with an end at so many deletions; was it reached?"""
+    delete, done = store.delete, []
+
+    def delete_or_end(key):
+        if not key.startswith("gc/deleting"):  # what a kill leaves there is tried in test_leases.py
+            done.append(key)
+            if len(done) == stop:
+                raise Killed
+        delete(key)
+
+    patch.setattr(store, "delete", delete_or_end)
+    try:
+        collect_garbage(store, grace=NOW, keep_last=3)
+    except Killed:
+        return True
+    return False
+
+
+def test_a_version_that_is_named_while_it_is_being_removed_stays(store, monkeypatch):
+    refs = five_versions(store)
+    put_new = store.put_new
+
+    def pin_first(key, data):
+        if key == tombstone_key("shapes", "v1"):
+            refs.pin("v1", "somebody needs it")
+        put_new(key, data)
+
+    monkeypatch.setattr(store, "put_new", pin_first)
+    assert [one.version for one in collect_garbage(store, grace=NOW, keep_last=3).versions] == ["v2"]
+    assert VersionStore(store, "shapes", "v1").commit() is not None
+    assert refs.resolve("v1") == "v1"
+
+
+def test_temporary_files_of_killed_writers_go_once_they_are_old_and_no_others(store):
+    make_version(store, "v1", ONE)
+    root = store.local_path("x").parent
+    old = [root / "blobs" / "sha256" / "ab#1", root / "datasets" / f".COMMIT.json.{'0' * 16}.tmp"]
+    for path in old:
+        path.write_bytes(b"half")
+        os.utime(path, (0, 0))
+    young, other = root / "blobs" / "young#2", root / "notes.tmp"
+    for path in (young, other):
+        path.write_bytes(b"half")
+    os.utime(other, (0, 0))
+    assert sorted(entry.key for entry in find_garbage(store, grace=NOW).leftovers) == sorted(
+        path.relative_to(root).as_posix() for path in old
+    )
+    collect_garbage(store, grace=NOW)
+    assert [path.exists() for path in (*old, young, other)] == [False, False, True, True]
+
+
+def test_publishers_and_collectors_at_once_never_lose_an_image(store):
+    images = [f"image {number}".encode() for number in range(30)]
+    for data in images:
+        ContentStore(store).add(data)
+    age(store, store.keys("blobs"), 168)
+    collect_garbage(store, grace=NOW)  # all are marked: the next collection would delete every one
+    deleted = []
+
+    def publish(mine):
+        for number in mine:
+            while True:
+                try:
+                    with publishing(store, "shapes", f"v{number}"):
+                        make_open(store, f"v{number}", {"circle/a.png": images[number]})
+                    break
+                except StoreUnavailable:
+                    time.sleep(0.001)
+
+    def collect(publishers):
+        while not all(publisher.done() for publisher in publishers):
+            try:
+                deleted.extend(names(collect_garbage(store, grace=NOW)))
+            except StoreUnavailable:
+                time.sleep(0.001)
+
+    with ThreadPoolExecutor(3) as pool:
+        publishers = [pool.submit(publish, range(first, 30, 2)) for first in (0, 1)]
+        pool.submit(collect, publishers).result(timeout=120)
+        for publisher in publishers:
+            publisher.result()
+    assert deleted, "no collection got its turn: the test has tried nothing"
+    for number, data in enumerate(images):
+        assert VersionStore(store, "shapes", f"v{number}").find_table("raw_images")["sha256"].to_list() == [
+            sha256(data)
+        ]
+        assert store.get(blob_key(sha256(data))) == data

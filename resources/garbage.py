@@ -1,0 +1,204 @@
+"""Finds what no version needs, and deletes it in two phases: marked first, deleted a grace time later.
+
+A blob is needed while the raw_images table of any version names it, committed or open. What cannot be read stops
+everything: a version that is not understood may need any blob. How publishers are kept out meanwhile is in leases.py.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from cv_assets.domain.lineage import READS
+from resources.content_store import REMOTE_THREADS
+from resources.leases import LEASE_HOURS, Lease, deleting
+from resources.local_disk import is_leftover
+from resources.object_store import ObjectStore, Stored
+from resources.parallel import batched, bounded_map
+from resources.records import find_record, list_versions, tombstone_key
+from resources.removing import Removal, finish_removals, old_versions, remove_version
+from resources.tables import read_table, table_bytes
+from resources.versions import VersionStore
+from schemas.errors import CorruptObject, CvAssetsError, StoreError
+from schemas.releases import Tombstone
+
+BLOBS: Final = "blobs/sha256"
+MARKS: Final = "gc/marks"
+BATCH: Final = 1_000
+# objects that a killed process may have left, of writers that need them for a moment only
+PASSING_FOLDERS: Final = ("clock", "probes")
+
+
+@dataclass(slots=True)
+class Garbage:
+    """What no version needs. After a deletion, `deleted` holds what is gone, and `waiting` what was marked for later."""
+
+    dry_run: bool
+    versions: list[Removal] = field(default_factory=list)
+    blobs: list[Stored] = field(default_factory=list)
+    deleted: list[Stored] = field(default_factory=list)
+    waiting: list[Stored] = field(default_factory=list)
+    leftovers: list[Stored] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts, sizes in bytes, and names, as plain JSON."""
+        kinds = {name: getattr(self, name) for name in ("blobs", "deleted", "waiting", "leftovers")}
+        return {
+            "dry_run": self.dry_run,
+            "versions": [f"{one.dataset}@{one.version}" for one in self.versions],
+            **{name: {"count": len(found), "bytes": _total(found)} for name, found in kinds.items()},
+            "keys": [entry.key for entry in self.blobs + self.leftovers],
+        }
+
+
+def find_garbage(store: ObjectStore, *, grace: timedelta, keep_last: int | None = None) -> Garbage:
+    """What a collection would find now; nothing is written. Raises StoreError if anything cannot be read."""
+    needed = needed_blobs(store)
+    found = Garbage(dry_run=True, versions=old_versions(store, keep_last))
+    for old in found.versions:
+        needed.pop((old.dataset, old.version))
+    found.blobs = _unneeded(store, needed)
+    found.leftovers = list(_leftovers(store, grace))
+    marked = _marks(store)
+    oldest = store.now() - grace
+    found.waiting = [blob for blob in found.blobs if not _is_due(blob, marked, oldest)]
+    return found
+
+
+def collect_garbage(store: ObjectStore, *, grace: timedelta, keep_last: int | None = None) -> Garbage:
+    """Remove old versions, mark blobs that no version needs, and delete those that were marked at least `grace` ago.
+
+    Raises StoreUnavailable while a publisher is at work; StoreError if a record or a table cannot be read: then nothing
+    is deleted.
+    """
+    with deleting(store) as lease:
+        needed_blobs(store)  # every record is read before the first deletion
+        found = Garbage(dry_run=False)
+        finish_removals(store, lease)
+        for old in old_versions(store, keep_last):
+            if remove_version(store, old, lease):
+                found.versions.append(old)
+        found.blobs = _unneeded(store, needed_blobs(store))
+        marked = _marks(store)
+        oldest = store.now() - grace
+        found.deleted = [blob for blob in found.blobs if _is_due(blob, marked, oldest)]
+        _delete(store, found.deleted, lease)
+        gone = {blob.key for blob in found.deleted}
+        found.waiting = [blob for blob in found.blobs if blob.key not in gone]
+        _mark(store, found.waiting, marked)
+        found.leftovers = list(_leftovers(store, grace))
+        _delete_leftovers(store, found.leftovers)
+    return found
+
+
+def needed_blobs(store: ObjectStore) -> dict[tuple[str, str], pl.Series]:
+    """Dataset and version → SHA-256 of every blob that it names. Raises StoreError if that cannot be told of one."""
+    return {
+        (dataset, version): _named_by(store, dataset, version)
+        for dataset in store.folders("datasets")
+        for version in list_versions(store, dataset)
+    }
+
+
+def _named_by(store: ObjectStore, dataset: str, version: str) -> pl.Series:
+    try:
+        if find_record(store, Tombstone, tombstone_key(dataset, version)) is not None:
+            return pl.Series("sha256", [], pl.String)
+        found = VersionStore(store, dataset, version)
+        files = found.find_table("raw_images")
+        if files is not None:
+            return files["sha256"].drop_nulls()
+        later = [name for name in READS if name != "raw_images" and found.find_table_key(name) is not None]
+        if found.commit() is not None or later:
+            raise CorruptObject(f"it is committed or has tables ({', '.join(later)}), but no table raw_images")
+    except CvAssetsError as error:
+        raise StoreError(
+            f"cannot tell which blobs {dataset}@{version} needs, so nothing was deleted: {error}. "
+            "Repair that version first (`cv-assets repair`), or move what is no version out of the store"
+        ) from error
+    return pl.Series("sha256", [], pl.String)
+
+
+def _unneeded(store: ObjectStore, by_version: dict[tuple[str, str], pl.Series]) -> list[Stored]:
+    needed = pl.concat([pl.Series("sha256", [], pl.String), *by_version.values()]).unique()
+    entries = list(store.entries(BLOBS))
+    named = pl.Series("sha256", [entry.key.rsplit("/", 1)[-1] for entry in entries], pl.String)
+    return [entry for entry, is_needed in zip(entries, named.is_in(needed.implode()), strict=True) if not is_needed]
+
+
+def _is_due(blob: Stored, marked: dict[str, datetime], oldest: datetime) -> bool:
+    """Was it marked long enough ago, and not written anew since?"""
+    when = marked.get(blob.key)
+    return when is not None and when <= oldest and blob.modified < when
+
+
+def _marks(store: ObjectStore) -> dict[str, datetime]:
+    """Key → when it was marked first, by the store's clock: that is the age of the object that holds the mark."""
+    found: dict[str, datetime] = {}
+    for entry in store.entries(MARKS):
+        marks = store.read(entry.key, lambda data: read_table(data, "marks"))
+        for key in marks["key"] if marks is not None else ():
+            found[key] = min(found.get(key, entry.modified), entry.modified)
+    return found
+
+
+def _mark(store: ObjectStore, waiting: list[Stored], marked: dict[str, datetime]) -> None:
+    """Mark what is not marked yet, and forget marks of what is needed again, rewritten, or gone."""
+    fresh = [blob.key for blob in waiting if blob.key not in marked or blob.modified >= marked[blob.key]]
+    standing = {blob.key for blob in waiting} - set(fresh)
+    for entry in list(store.entries(MARKS)):
+        marks = store.read(entry.key, lambda data: read_table(data, "marks"))
+        if marks is None or standing.isdisjoint(marks["key"]):
+            store.delete(entry.key)
+    if fresh:
+        data = table_bytes(pl.DataFrame({"key": fresh}, {"key": pl.String}), "marks")
+        store.put(f"{MARKS}/{secrets.token_hex(8)}.parquet", data)
+
+
+def _delete(store: ObjectStore, blobs: list[Stored], lease: Lease) -> None:
+    threads = 1 if store.is_local else REMOTE_THREADS
+    for batch in batched(blobs, BATCH):
+        lease.require()
+        for _ in bounded_map(lambda blob: store.delete(blob.key), batch, threads=threads):
+            pass
+
+
+def _leftovers(store: ObjectStore, grace: timedelta) -> Iterator[Stored]:
+    """What killed writers left behind, by names that only they give. A writer that still lives is never so slow."""
+    oldest = store.now() - max(grace, timedelta(hours=LEASE_HOURS))
+    passing = (entry for folder in PASSING_FOLDERS for entry in store.entries(folder))
+    root = _root(store)
+    unfinished = () if root is None else _unfinished(root)
+    yield from (entry for entry in (*passing, *unfinished) if entry.modified < oldest)
+
+
+def _unfinished(root: Path) -> Iterator[Stored]:
+    for folder, _, names in os.walk(root):
+        for name in filter(is_leftover, names):
+            path = Path(folder, name)
+            status = path.stat(follow_symlinks=False)
+            modified = datetime.fromtimestamp(status.st_mtime).astimezone()
+            yield Stored(path.relative_to(root).as_posix(), status.st_size, modified, None)
+
+
+def _delete_leftovers(store: ObjectStore, leftovers: list[Stored]) -> None:
+    root = _root(store)
+    for entry in leftovers:
+        if root is None:
+            store.delete(entry.key)
+        else:
+            (root / entry.key).unlink(missing_ok=True)
+
+
+def _root(store: ObjectStore) -> Path | None:
+    datasets = store.local_path("datasets")
+    return None if datasets is None else datasets.parent
+
+
+def _total(entries: list[Stored]) -> int:
+    return sum(entry.size_bytes for entry in entries)

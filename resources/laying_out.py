@@ -1,0 +1,199 @@
+"""Brings the files of one folder to one version: removes, keeps, links or copies each. Which files those are is not decided here.
+
+Names are handed to the system as they are: a Path for each of 50,000 files would cost more than the link.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+from cv_assets.domain.digests import bytes_digest
+from cv_assets.domain.placing import Placing
+from resources.content_store import REMOTE_THREADS, ContentStore, PinnedContent
+from resources.object_store import ObjectStore
+from resources.parallel import bounded_map
+from resources.working_tree import WorkingTree
+from schemas.errors import ConfigurationError, CorruptObject, StoreError
+
+CLASSES: Final = "classes.json"
+READ_ONLY: Final = 0o444
+# this file system, this owner or this file takes no hard link: copy instead
+_NO_LINKS: Final = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to lie in the folder, and how it gets there."""
+
+    layout: Literal["source", "classes"] = "source"
+    splits: tuple[str, ...] = ()
+    quarantined: bool = False
+    how: Literal["best", "link", "copy"] = "best"
+    verify: bool = False
+    force: bool = False
+
+
+@dataclass(slots=True)
+class CheckedOut:
+    """What was done: counts of files, bytes in all, and the paths that were changed by somebody else and so were kept."""
+
+    dataset: str
+    version: str
+    digest: str
+    files: int = 0
+    size_bytes: int = 0
+    linked: int = 0
+    copied: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    left_out: int = 0
+    kept: list[str] = field(default_factory=list)
+
+
+class File(NamedTuple):
+    """A file of the folder as it was laid out: hash and size of its bytes, and what told that nobody changed it since."""
+
+    sha256: str
+    size_bytes: int
+    mtime_ns: int = -1
+    inode: int = 0
+
+
+class Layout:
+    """The files of one folder on their way to one version."""
+
+    def __init__(
+        self, tree: WorkingTree, store: ObjectStore, content: ContentStore, wish: Wish, done: CheckedOut
+    ) -> None:
+        self._tree, self._store, self._content, self._wish, self._done = tree, store, content, wish, done
+        self._links = wish.how != "copy" and store.is_local and not isinstance(content, PinnedContent)
+        if wish.how == "link" and not self._links:
+            raise ConfigurationError(
+                f"--link: expected a store on local disk that holds the images, found {store.url}; leave it out"
+            )
+        self._blobs = str(store.local_path("blobs/sha256") or "")
+        self._now: dict[str, File] = {}
+
+    def bring(self, before: dict[str, File] | None, placing: Placing) -> dict[str, File]:
+        """Remove, keep, link or copy every file; what lies there then, as far as it is known."""
+        wanted = {path: File(sha256, size) for path, sha256, size in placing.files.iter_rows()}
+        self._done.files, self._done.size_bytes = len(wanted), int(placing.files["size_bytes"].sum())
+        missing = _by_folder(wanted)
+        if before is not None:
+            for path in _by_folder(before.keys() - wanted.keys()):
+                self._remove(path, before[path])
+            missing = [path for path in missing if not self._is_settled(path, before.get(path), wanted[path])]
+        to_copy = [(path, wanted[path]) for path in missing if not self._link(path, wanted[path])]
+        self._copy(to_copy)
+        if placing.classes:
+            text = json.dumps({"classes": placing.classes}, indent=2, sort_keys=True, ensure_ascii=False)
+            said = f"{text}\n".encode()
+            self._now[CLASSES] = _described(bytes_digest(said), self._tree.write(CLASSES, said))
+        return self._now
+
+    def _remove(self, path: str, old: File) -> None:
+        there = self._tree.look(path)
+        if there is None:
+            return
+        if _is_untouched(there, old) or self._wish.force:
+            self._tree.remove(path)
+            self._done.removed += 1
+        else:
+            self._keep(path, old)
+
+    def _is_settled(self, path: str, old: File | None, new: File) -> bool:
+        """Need nothing be done: since the file is there, or since it is somebody's own and so stays?"""
+        there = self._tree.look(path)
+        if there is None:
+            return False
+        if old is not None and _is_untouched(there, old):
+            is_right = old.sha256 == new.sha256
+        else:
+            # a run that was killed has left no list: its links are known by their inode
+            own = old is None and self._is_blob(there, new)
+            is_right = own or (there.st_size == new.size_bytes and self._tree.has_bytes(path, new.sha256))
+            if not (is_right or self._wish.force):
+                self._keep(path, old)
+                return True
+        if is_right:
+            self._done.unchanged += 1
+            self._now[path] = _described(new.sha256, there)
+        return is_right
+
+    def _keep(self, path: str, old: File | None) -> None:
+        self._done.kept.append(path)
+        if old is not None:
+            self._now[path] = old
+
+    def _link(self, path: str, new: File) -> bool:
+        """Link a file to its blob; False if it is to be copied."""
+        if not self._links:
+            return False
+        blob = self._blob(new.sha256)
+        status = self._prepare(blob, new)
+        try:
+            if not self._tree.link(blob, path):
+                self._tree.link_over(blob, path)
+        except OSError as error:
+            if self._wish.how == "link" or error.errno not in _NO_LINKS:
+                cure = " (leave --link out)" if error.errno in _NO_LINKS else ""
+                raise StoreError(f"{self._tree.explain('link', path, error)}{cure}") from error
+            self._links = error.errno == errno.EMLINK  # one image has too many names; the others can be linked
+            return False
+        self._done.linked += 1
+        self._now[path] = _described(new.sha256, status)
+        return True
+
+    def _prepare(self, blob: str, new: File) -> os.stat_result:
+        """See to it that a blob has its size (with `verify`, its hash), and that nobody writes to it from now on."""
+        try:
+            status = os.stat(blob)  # noqa: PTH116
+        except OSError as error:
+            raise StoreError(
+                f"expected a blob at {blob}: {error.strerror}; `cv-assets repair` brings one back that is gone"
+            ) from error
+        if status.st_size != new.size_bytes:
+            raise CorruptObject(
+                f"expected {new.size_bytes} bytes at {blob}, found {status.st_size}; `cv-assets repair` mends it"
+            )
+        if self._wish.verify:
+            self._content.read(new.sha256)
+        if status.st_mode & 0o222:
+            with suppress(PermissionError):  # it belongs to somebody else, who alone may change its mode
+                os.chmod(blob, READ_ONLY)  # noqa: PTH101
+        return status
+
+    def _is_blob(self, there: os.stat_result, new: File) -> bool:
+        try:
+            blob = os.stat(self._blob(new.sha256))  # noqa: PTH116
+        except FileNotFoundError:
+            return False
+        return self._links and (blob.st_ino, blob.st_dev, blob.st_size) == (there.st_ino, there.st_dev, new.size_bytes)
+
+    def _copy(self, files: list[tuple[str, File]]) -> None:
+        """Copy or download; what is read is hashed, and several are read at once."""
+        threads = (os.cpu_count() or 1) if self._store.is_local else REMOTE_THREADS
+        read = bounded_map(lambda one: self._content.read(one[1].sha256), files, threads=threads)
+        for (path, new), data in zip(files, read, strict=True):
+            self._now[path] = _described(new.sha256, self._tree.write(path, data))
+            self._done.copied += 1
+
+    def _blob(self, sha256: str) -> str:
+        return f"{self._blobs}/{sha256[:2]}/{sha256}"
+
+
+def _by_folder(paths: Iterable[str]) -> list[str]:
+    """In the order of their folders, so that each is opened once."""
+    return sorted(paths, key=lambda path: path.rpartition("/")[::2])
+
+
+def _described(sha256: str, status: os.stat_result) -> File:
+    return File(sha256, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _is_untouched(there: os.stat_result, old: File) -> bool:
+    return (there.st_size, there.st_mtime_ns, there.st_ino) == old[1:]
