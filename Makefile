@@ -2,8 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
+# longer than a store is asked in vain (CV_ASSETS_STORE_DEADLINE), so that a sensor ends with what it found
+export DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS ?= 300
+export DAGSTER_SCHEDULE_GRPC_TIMEOUT_SECONDS ?= 300
 
-.PHONY: demo test dev check lock clean
+.PHONY: demo test faults dev check lock clean
 
 demo: .venv/run.ready            ## draw a small data set and make a version of it
 	$(BIN)/cv-assets draw
@@ -11,6 +14,9 @@ demo: .venv/run.ready            ## draw a small data set and make a version of 
 
 test: .venv/dev.ready            ## every test that needs no server beyond what it starts itself
 	$(BIN)/python -m pytest
+
+faults: .venv/dev.ready          ## every fault at every point of a publish, with a table; an hour
+	$(BIN)/python -m cv_assets_tests.faults
 
 dev: .venv/run.ready             ## the same, with the Dagster UI on http://127.0.0.1:3000
 	$(BIN)/cv-assets draw

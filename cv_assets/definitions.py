@@ -16,8 +16,12 @@ from cv_assets.assets.release import build_release
 from cv_assets.assets.shards import build_shards
 from cv_assets.assets.splits import build_splits_asset
 from cv_assets.checks.gates import build_gate_checks, build_release_checks, build_shard_checks
-from cv_assets.jobs import build_job
-from resources.configured import EngineResource, ObjectStoreResource, TableIOManager
+from cv_assets.failures import RetryingTables
+from cv_assets.jobs import build_gc_job, build_job, build_verify_job
+from cv_assets.schedules import build_gc_schedule, build_schedules
+from cv_assets.sensors.dead_runs import dead_runs
+from cv_assets.sensors.new_uploads import build_new_uploads
+from resources.configured import EngineResource, ObjectStoreResource
 from resources.dataset_files import load_datasets
 from resources.settings import datasets_folder, store_url, worker_count
 from schemas.datasets import DatasetConfig
@@ -49,7 +53,7 @@ def default_resources(url: str) -> dict[str, Any]:
     return {
         "object_store": object_store,
         "engine": EngineResource(workers=worker_count()),
-        "io_manager": TableIOManager(object_store=object_store),
+        "io_manager": RetryingTables(object_store=object_store),
     }
 
 
@@ -61,7 +65,12 @@ def build_defs(
     return dg.Definitions(
         assets=[build(line) for line in lines for build in ASSET_BUILDERS],
         asset_checks=[check for line in lines for check in build_checks(line)],
-        jobs=[build_job(line) for line in lines],
+        jobs=[*(build(line) for line in lines for build in (build_job, build_verify_job)), build_gc_job()],
+        sensors=[*(build_new_uploads(line, line.config.uploads) for line in lines if line.config.uploads), dead_runs],
+        schedules=[
+            *(made for line in lines if line.config.schedule for made in build_schedules(line, line.config.schedule)),
+            build_gc_schedule(),
+        ],
         resources={**default_resources(store_url()), **(resource_overrides or {})},
         # a step takes 4 s to start in a process of its own; parallelism over images is inside the steps
         executor=dg.in_process_executor,

@@ -1,24 +1,31 @@
-"""Runs the line of a dataset for one version, in this process, in the same Dagster home as the UI."""
+"""Runs the line of a dataset in this process, in the same Dagster home as the UI: for one version, or for one after another."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
+from cv_assets.beginning import is_removed
 from cv_assets.definitions import build_defs
-from cv_assets.domain.versions import check_version, next_version
+from cv_assets.domain.versions import check_version, next_version, sort_versions
 from cv_assets.partitions import versions_of
+from cv_assets.processes import fail_dead_runs, process_tags
 from resources.ingest import list_source
 from resources.object_store import ObjectStore
+from resources.records import list_versions
 from resources.settings import use_dagster_home
 from resources.source import open_source
-from resources.versions import VersionStore, list_versions
+from resources.versions import VersionStore
+from schemas import errors
 from schemas.datasets import DatasetConfig
-from schemas.errors import ConfigurationError, SourceError
+from schemas.errors import ConfigurationError, CvAssetsError, SourceError
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_OUR_ERRORS = frozenset(
+    name for name, found in vars(errors).items() if isinstance(found, type) and issubclass(found, CvAssetsError)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +56,70 @@ def run_line(
     defs = build_defs(datasets=datasets)
     keys = _select(defs, config.name, select) if select else None
     with dg.DagsterInstance.get() as instance:
-        partitions = versions_of(config.name)
-        assert partitions.name is not None
-        known = {*instance.get_dynamic_partitions(partitions.name), *list_versions(store, config.name)}
+        known = _known_versions(instance, store, config.name)
         version = next_version(known) if version is None else check_version(version)
-        if VersionStore(store, config.name, version).find_table("raw_images") is None:
+        if VersionStore(store, config.name, version).find_table_key("raw_images") is None:
             _check_source(config)
-        instance.add_dynamic_partitions(partitions.name, [version])
-        job = defs.resolve_job_def(config.name)
-        result = job.execute_in_process(
-            instance=instance, partition_key=version, asset_selection=keys, run_config=_QUIET, raise_on_error=False
-        )
-        return RunOutcome(
-            version, result.run_id, result.success, [*_failed_checks(result, "ERROR"), *_failed_steps(result)],
-            list(_failed_checks(result, "WARN")),
-        )  # fmt: skip
+        return _run(defs, instance, config.name, version=version, keys=keys)
+
+
+def backfill(
+    config: DatasetConfig,
+    datasets: Sequence[DatasetConfig],
+    store: ObjectStore,
+    *,
+    versions: Sequence[str] | None,
+    select: str | None,
+) -> Iterator[RunOutcome]:
+    """Materialize the same assets of several versions, one run each, as they were begun; without `versions`, of all.
+
+    Nothing that is committed changes: what is missing is made, and other shards are recorded beside the old ones. One
+    that fails does not keep the next from being tried. Raises ConfigurationError for a version that there is not.
+    """
+    use_dagster_home()
+    defs = build_defs(datasets=datasets)
+    keys = _select(defs, config.name, select) if select else None
+    with dg.DagsterInstance.get() as instance:
+        every = _known_versions(instance, store, config.name)
+        known = {version for version in every if not is_removed(store, config.name, version)}
+        unknown = sorted(set(versions or ()) - known)
+        if unknown or not known:
+            raise ConfigurationError(
+                f"expected versions of {config.name} among {', '.join(sort_versions(known)) or '(none yet)'}; "
+                f"found {', '.join(unknown) or 'none to go over'}"
+            )
+        for version in sort_versions(known if versions is None else set(versions)):
+            yield _run(defs, instance, config.name, version=version, keys=keys)
+
+
+def _known_versions(instance: dg.DagsterInstance, store: ObjectStore, dataset: str) -> set[str]:
+    partitions = versions_of(dataset)
+    assert partitions.name is not None
+    return {*instance.get_dynamic_partitions(partitions.name), *list_versions(store, dataset)}
+
+
+def _run(
+    defs: dg.Definitions, instance: dg.DagsterInstance, dataset: str, *, version: str, keys: list[dg.AssetKey] | None
+) -> RunOutcome:
+    fail_dead_runs(instance, launched=False)  # a run that was killed may hold the pools that this one needs
+    partitions = versions_of(dataset)
+    assert partitions.name is not None
+    instance.add_dynamic_partitions(partitions.name, [version])
+    result = defs.resolve_job_def(dataset).execute_in_process(
+        instance=instance,
+        partition_key=version,
+        asset_selection=keys,
+        run_config=_QUIET,
+        tags=process_tags(),
+        raise_on_error=False,
+    )
+    return RunOutcome(
+        version,
+        result.run_id,
+        result.success,
+        [*_failed_checks(result, "ERROR"), *_failed_steps(result)],
+        list(_failed_checks(result, "WARN")),
+    )
 
 
 def _select(defs: dg.Definitions, dataset: str, select: str) -> list[dg.AssetKey]:
@@ -114,7 +170,8 @@ def _failed_steps(result: dg.ExecuteInProcessResult) -> Iterable[str]:
 
 
 def _first_cause(error: Any) -> Any:
-    while error is not None and error.cause is not None:
+    """The error that says what to do: the first of our own tree on the way to the cause, else the cause itself."""
+    while error is not None and error.cause is not None and error.cls_name not in _OUR_ERRORS:
         error = error.cause
     return error
 

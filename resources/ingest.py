@@ -79,15 +79,20 @@ def ingest(
     yield from bounded_map(take, entries, threads=threads)
 
 
+def sightings_of(store: ObjectStore, config: DatasetConfig) -> Segments:
+    """What is remembered of the files of a dataset's source, told apart by their stamp."""
+    place = {"url": config.source.url, "mode": config.source.mode, "sighting": SIGHTING_VERSION}
+    prefix = f"datasets/{config.name}/sightings/{record_digest(place)[:16]}"
+    return Segments(store, prefix, "sightings", ("path", "role", "size_bytes", "stamp"))
+
+
 class Snapshot:
     """The first pass over the uploads of a dataset: bytes are read, hashed, kept and decoded as they come."""
 
     def __init__(self, store: ObjectStore, config: DatasetConfig, engine: Engine, log: Callable[[str], None]) -> None:
         self._store, self._config, self._engine, self._log = store, config, engine, log
         self._content, self._probes = ContentStore(store), ProbeStore(store, config)
-        place = {"url": config.source.url, "mode": config.source.mode, "sighting": SIGHTING_VERSION}
-        prefix = f"datasets/{config.name}/sightings/{record_digest(place)[:16]}"
-        self._sightings = Segments(store, prefix, "sightings", ("path", "role"))
+        self._sightings = sightings_of(store, config)
         self.not_included: list[str] = []
         self.files_read = 0
 

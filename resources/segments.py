@@ -18,7 +18,7 @@ MOST_SEGMENTS: Final = 16
 
 
 class Segments:
-    """The rows of one table below one prefix; `key_columns` say which rows are of the same thing."""
+    """The rows of one table below one prefix; `key_columns` are what a row was found from, so that equal keys say the same."""
 
     def __init__(self, store: ObjectStore, prefix: str, table: str, key_columns: tuple[str, ...]) -> None:
         self._store, self._prefix, self._table, self._key_columns = store, prefix, table, list(key_columns)

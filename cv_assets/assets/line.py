@@ -11,6 +11,7 @@ import polars as pl
 
 from cv_assets.domain.digests import table_digest
 from cv_assets.domain.lineage import READS, configuration_digest
+from cv_assets.failures import RETRY, tell_apart
 from cv_assets.partitions import versions_of
 from resources.configured import MADE_UNDER
 from resources.object_store import ObjectStore
@@ -19,6 +20,10 @@ from schemas.datasets import DatasetConfig
 from schemas.tables import TABLES, polars_schema
 
 PREVIEW_ROWS = 5
+# Assets that decode images take every core; all others only read and write the store. What the pools let run at one time
+# says dagster.yaml.
+DECODING_POOL, STORE_POOL = "decoding", "store"
+DECODING_ASSETS = frozenset({"raw_images", "manifest", "shards"})
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,22 @@ class Line:
             "partitions_def": self.partitions,
             "code_version": code_version,
             "kinds": {"polars", *kinds},
+            "retry_policy": RETRY,
+            "pool": DECODING_POOL if asset in DECODING_ASSETS else STORE_POOL,
+            "freshness_policy": self._freshness() if asset == "release" else None,
             "metadata": {
                 "dagster/column_schema": column_schema(asset),
                 **({MADE_UNDER: configuration_digest(asset, self.config)} if asset in READS else {}),
             },
         }
+
+    def _freshness(self) -> dg.FreshnessPolicy | None:
+        """Warns of a release that is older than the dataset allows, and fails one that is twice as old.
+
+        Dagster looks at the last materialization, of whichever version: a backfill of an old release counts as fresh.
+        """
+        allowed = self.config.freshness
+        return None if allowed is None else dg.FreshnessPolicy.time_window(fail_window=allowed * 2, warn_window=allowed)
 
     def version(self, context: dg.AssetExecutionContext, store: ObjectStore) -> VersionStore:
         """The records of the version that a run is about."""
@@ -63,8 +79,12 @@ class Line:
 
 
 def as_asset(described: dict[str, Any], **more: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """`@dg.asset` with what `Line.describe` gives and more; typed, which a dict of arguments is not."""
-    return cast("Any", dg.asset(**described, **more))
+    """`@dg.asset` with what `Line.describe` gives and more; typed, which a dict of arguments is not.
+
+    Errors of the body are told apart, so that the retry policy is for those alone that may pass.
+    """
+    declare = cast("Any", dg.asset(**described, **more))
+    return lambda compute: declare(tell_apart(compute))
 
 
 def column_schema(table: str) -> dg.TableSchema:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import dagster as dg
 
-from cv_assets.assets.line import Line
+from cv_assets.assets.line import STORE_POOL, Line
 from cv_assets.domain.digests import table_digest
 from cv_assets.domain.gates import Gate, Tables, gates_of
 from cv_assets.domain.written_gates import RELEASE_GATES, SHARD_GATES, inspect_shards, release_gates, shard_gates
+from cv_assets.failures import RETRY, told_apart
 from resources.configured import ObjectStoreResource
 from resources.object_store import ObjectStore
 from resources.versions import VersionStore
@@ -42,16 +43,24 @@ def build_release_checks(line: Line) -> dg.AssetChecksDefinition:
 
 
 def _build(line: Line, asset: str, gates: Sequence[Gate], make: MakeGates) -> dg.AssetChecksDefinition:
-    @dg.multi_asset_check(name=f"{line.config.name}__{asset}_gates", specs=[_specify(line, gate) for gate in gates])
+    @dg.multi_asset_check(
+        name=f"{line.config.name}__{asset}_gates",
+        specs=[_specify(line, gate) for gate in gates],
+        retry_policy=RETRY,
+        pool=STORE_POOL,
+    )
     def judge(
         context: dg.AssetCheckExecutionContext, object_store: ObjectStoreResource
     ) -> Iterator[dg.AssetCheckResult]:
-        store = object_store.open()
-        version = VersionStore(store, line.config.name, context.partition_key)
-        tables = {name: version.load_table(name) for name in sorted({name for gate in gates for name in gate.reads})}
-        verdicts = [gate.judge(tables, line.config) for gate in make(tables, store)]
-        digests = {name: table_digest(frame) for name, frame in tables.items()}
-        version.save_verdicts(AssetVerdicts(asset=asset, table_digests=digests, verdicts=verdicts))
+        with told_apart():
+            store = object_store.open()
+            version = VersionStore(store, line.config.name, context.partition_key)
+            tables = {
+                name: version.load_table(name) for name in sorted({read for gate in gates for read in gate.reads})
+            }
+            verdicts = [gate.judge(tables, line.config) for gate in make(tables, store)]
+            digests = {name: table_digest(frame) for name, frame in tables.items()}
+            version.save_verdicts(AssetVerdicts(asset=asset, table_digests=digests, verdicts=verdicts))
         for verdict in verdicts:
             yield _to_result(verdict, line.key(asset))
 

@@ -16,6 +16,7 @@ from resources.settings import PROJECT_ROOT
 from schemas.datasets import DatasetConfig
 
 SNAPSHOT = Path(__file__).with_name("asset_graph.json")
+AUTOMATION = Path(__file__).with_name("automation.json")
 PACKAGES = ("cv_assets", "resources", "schemas")
 HELP_SECONDS = 0.5
 
@@ -45,12 +46,45 @@ def describe_graph(defs: dg.Definitions) -> dict[str, object]:
     }
 
 
+def describe_automation(defs: dg.Definitions) -> dict[str, object]:
+    """What runs by itself, with the job that it starts and how often it looks, as plain JSON."""
+    loaded = defs.get_repository_def()
+    sensors = {
+        sensor.name: {
+            "every_seconds": sensor.minimum_interval_seconds,
+            "job": sensor.job_name if sensor.has_jobs or sensor.targets else None,
+            "status": sensor.default_status.value,
+        }
+        for sensor in loaded.sensor_defs
+    }
+    schedules = {
+        schedule.name: {
+            "cron": schedule.cron_schedule,
+            "timezone": schedule.execution_timezone,
+            "job": schedule.job_name,
+            "status": schedule.default_status.value,
+        }
+        for schedule in loaded.schedule_defs
+    }
+    jobs = sorted(name for name in loaded.job_names if not name.startswith("__"))
+    return {"sensors": sensors, "schedules": schedules, "jobs": jobs}
+
+
+def compare_with(snapshot: Path, found: dict[str, object]) -> None:
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        snapshot.write_text(json.dumps(found, indent=2) + "\n")
+    assert found == json.loads(snapshot.read_text()), "run with UPDATE_SNAPSHOTS=1 if the change is meant"
+
+
 def test_the_asset_graph_is_the_one_in_the_snapshot():
     config = DatasetConfig.model_validate({"name": "shapes", "source": {"url": "uploads/shapes"}})
-    found = describe_graph(build_defs(datasets=[config]))
-    if os.environ.get("UPDATE_SNAPSHOTS"):
-        SNAPSHOT.write_text(json.dumps(found, indent=2) + "\n")
-    assert found == json.loads(SNAPSHOT.read_text()), "run with UPDATE_SNAPSHOTS=1 if the change is meant"
+    compare_with(SNAPSHOT, describe_graph(build_defs(datasets=[config])))
+
+
+def test_what_runs_by_itself_is_what_the_snapshot_says():
+    asked = {"uploads": {}, "schedule": {"refresh": "0 3 * * *", "verify": "0 4 * * *"}}
+    config = DatasetConfig.model_validate({"name": "shapes", "source": {"url": "uploads/shapes"}, **asked})
+    compare_with(AUTOMATION, describe_automation(build_defs(datasets=[config])))
 
 
 def test_the_code_location_loads_in_a_fresh_interpreter_and_warns_of_nothing():

@@ -83,7 +83,11 @@ def test_what_cannot_be_used_is_said_with_exit_code_2(here, arguments, words):
 SETTINGS = [
     # setting, value, and what the message says
     ("CV_ASSETS_DATASETS", "/nowhere", ["expected a folder of dataset files at /nowhere", "set CV_ASSETS_DATASETS"]),
-    ("CV_ASSETS_STORE", "ftp://host/x", ["expected CV_ASSETS_STORE to be a local path, file:///FOLDER or s3://BUCKET/PREFIX", "'ftp://host/x'"]),
+    (
+        "CV_ASSETS_STORE",
+        "ftp://host/x",
+        ["expected CV_ASSETS_STORE to be a local path, file:///FOLDER or s3://BUCKET/PREFIX", "'ftp://host/x'"],
+    ),
     ("CV_ASSETS_STORE", "/dev/null/x", ["cannot make the store's folder /dev/null/x", "set CV_ASSETS_STORE"]),
     ("CV_ASSETS_WORKERS", "many", ["CV_ASSETS_WORKERS", "many"]),
     ("CV_ASSETS_WORKERS", "-1", ["CV_ASSETS_WORKERS", "-1"]),

@@ -69,6 +69,11 @@ def at(number: int, fault: Fault) -> Plan:
     return lambda request: fault if request.number == number else None
 
 
+def after(number: int, fault: Fault) -> Plan:
+    """A plan that strikes every request after the one with this number."""
+    return lambda request: fault if request.number > number else None
+
+
 def on(method: str, fault: Fault, *, key: str = "", times: int = 1 << 30) -> Plan:
     """A plan that strikes the first so many requests of a method whose key ends so."""
     left = iter(range(times))

@@ -1,0 +1,144 @@
+"""Which version is begun for what a source holds now, if any: decided from the store and Dagster's records alone.
+
+Whoever asks at the same moment (another daemon, a schedule, a tick that is tried again) gets the same version and the same
+run key, so that one listing is begun once. That is why the version's name does not come from the asker's own memory.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import dagster as dg
+
+from cv_assets.domain.uploads import Changes, Listing
+from cv_assets.domain.versions import next_version, sort_versions
+from cv_assets.partitions import versions_of
+from resources.object_store import ObjectStore
+from resources.records import find_record, list_versions, tombstone_key
+from resources.uploads import changes_since, has_snapshot
+from schemas.datasets import DatasetConfig
+from schemas.releases import Tombstone
+
+PARTITION_TAG: Final = "dagster/partition"
+RUN_KEY_TAG: Final = "dagster/run_key"
+LISTING_TAG: Final = "cv_assets/listing"
+IN_PROGRESS: Final = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The versions of a dataset: every name known, and the newest that has a snapshot."""
+
+    names: list[str]
+    newest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Begin this version; `changes` is how the source differs from the version before."""
+
+    version: str
+    run_key: str
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Begin nothing, for this reason; `held_by` names the version that holds what the source lists."""
+
+    reason: str
+    held_by: str | None = None
+
+
+def look_at_versions(instance: dg.DagsterInstance, store: ObjectStore, dataset: str) -> Standing:
+    """What versions there are. Dagster keeps its partitions in the order in which they were begun."""
+    begun = instance.get_dynamic_partitions(_partitions_name(dataset))
+    names = [*sort_versions(set(list_versions(store, dataset)) - set(begun)), *begun]
+    return Standing(names, next((name for name in reversed(names) if has_snapshot(store, dataset, name)), None))
+
+
+def decide(
+    instance: dg.DagsterInstance, store: ObjectStore, config: DatasetConfig, listing: Listing, *, least: int
+) -> Begin | Leave:
+    """Begin a version for this listing, or leave it; `least` is how many files must differ."""
+    standing = look_at_versions(instance, store, config.name)
+    if standing.newest is not None and find_run(instance, standing.newest, listing) is not None:
+        return Leave(f"{standing.newest} holds what is there", held_by=standing.newest)
+    for run in runs_in_progress(instance, config.name):
+        version = run.tags.get(PARTITION_TAG)
+        if version is not None and not has_snapshot(store, config.name, version):
+            return Leave(f"run {run.run_id} ({run.status.value}) is about to take what is there as {version}")
+    changes = changes_since(listing, store, config, standing.newest)
+    if listing.images == 0:
+        return Leave("no file that is there is an image; a version needs one")
+    if changes.total == 0:
+        return Leave(f"{standing.newest} holds what is there", held_by=standing.newest)
+    if changes.total < least:
+        return Leave(f"{changes}; a version is begun from {least:,} on (uploads.min_files)")
+    return _begin(instance, store, config, listing, standing, changes)
+
+
+def _begin(
+    instance: dg.DagsterInstance,
+    store: ObjectStore,
+    config: DatasetConfig,
+    listing: Listing,
+    standing: Standing,
+    changes: Changes,
+) -> Begin | Leave:
+    """The next of v1, v2, …, or the last of them if it was begun and never got its snapshot."""
+    following = next_version(standing.names)
+    last = f"v{int(following[1:]) - 1}"
+    begun = last in standing.names and not has_snapshot(store, config.name, last)
+    version = last if begun and not is_removed(store, config.name, last) else following
+    ended = find_run(instance, version, listing)
+    if ended is not None:
+        return Leave(
+            f"{version} was begun for what is there ({changes}), but run {ended.run_id} ended as {ended.status.value} before "
+            f"its snapshot. Look at that run, then materialize {version} in the UI or `cv-assets run {config.name} "
+            f"--version {version}`"
+        )
+    return Begin(version, f"{version}:{listing.digest}", changes)
+
+
+def to_run_request(config: DatasetConfig, listing: Listing, begin: Begin) -> dg.RunRequest:
+    """The run of the dataset's job that makes the version."""
+    return dg.RunRequest(
+        run_key=begin.run_key,
+        job_name=config.name,
+        partition_key=begin.version,
+        tags={LISTING_TAG: listing.digest},
+    )
+
+
+def find_run(instance: dg.DagsterInstance, version: str, listing: Listing) -> dg.DagsterRun | None:
+    """The last run that was asked for to make this version of this listing."""
+    asked = dg.RunsFilter(tags={PARTITION_TAG: version, LISTING_TAG: listing.digest})
+    return next(iter(instance.get_runs(asked, limit=1)), None)
+
+
+def runs_in_progress(instance: dg.DagsterInstance, dataset: str) -> Sequence[dg.DagsterRun]:
+    """Runs that make assets of a dataset, from the one asked for last."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS))
+    return [run for run in runs if run.job_name == dataset or _selects(run, dataset)]
+
+
+def is_removed(store: ObjectStore, dataset: str, version: str) -> bool:
+    """Was the version removed? Its name is not used again, and its partition stays in Dagster."""
+    return find_record(store, Tombstone, tombstone_key(dataset, version)) is not None
+
+
+def _selects(run: dg.DagsterRun, dataset: str) -> bool:
+    return any(key.path[0] == dataset for key in run.asset_selection or ())
+
+
+def _partitions_name(dataset: str) -> str:
+    name = versions_of(dataset).name
+    assert name is not None
+    return name

@@ -1,0 +1,81 @@
+"""Finds runs whose process is gone (killed, or lost with its machine) and marks them as failed.
+
+Dagster's own monitoring cannot ask its default launcher whether a run is alive: such a run would stay STARTED, hold its
+place in the queue and its pools, and keep its version waiting.
+"""
+
+import os
+import socket
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+
+# host, process id and start of the process that executes a run of the command line
+PROCESS_TAG: Final = "cv_assets/process"
+ALIVE: Final = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+def process_tags() -> dict[str, str]:
+    """Tags of a run that this process is about to execute itself."""
+    return {PROCESS_TAG: f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"}
+
+
+def fail_dead_runs(instance: dg.DagsterInstance, *, launched: bool) -> list[str]:
+    """Mark runs whose process is gone as failed, free what they hold, and return their ids.
+
+    Looks at runs that the command line executed on this machine, and, with `launched`, at those of Dagster's default
+    launcher: they are children of the code server, so only what runs in the code server can tell of them.
+    """
+    marked: list[str] = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=ALIVE)):
+        pid = _find_dead_process(instance, run, launched=launched)
+        if pid is not None:
+            said = f"The process of this run (pid {pid}) is gone: it was killed, or its machine was restarted."
+            instance.report_run_failed(run, said)
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            marked.append(run.run_id)
+    return marked
+
+
+def _find_dead_process(instance: dg.DagsterInstance, run: dg.DagsterRun, *, launched: bool) -> int | None:
+    """The process that executed a run, if it is gone; None while it lives, and where that cannot be known."""
+    if PROCESS_TAG in run.tags:
+        host, pid, started = run.tags[PROCESS_TAG].rsplit(" ", 2)
+        return int(pid) if host == socket.gethostname() and not _is_running(int(pid), started) else None
+    if launched and isinstance(instance.run_launcher, dg.DefaultRunLauncher):
+        said = _process_said(instance, run)
+        return said if said is not None and not _is_running(said, None) else None
+    return None
+
+
+def _process_said(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | None:
+    """The process that a run's events name first; none if it has not got so far."""
+    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+        event = entry.dagster_event
+        metadata = event.engine_event_data.metadata if event is not None else {}
+        pid = str(metadata["pid"].value) if "pid" in metadata else ""
+        if pid.isdecimal():
+            return int(pid)
+    return None
+
+
+def _is_running(pid: int, started: str | None) -> bool:
+    """Is there such a process, and is it the one that started then? A number is given out again."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # there, and of somebody else
+        pass
+    return _started(pid) != "ended" and (started is None or _started(pid) == started)
+
+
+def _started(pid: int) -> str:
+    """When a process started, in clock ticks since the machine did, which no change of the clock moves; "" if not known."""
+    try:
+        # the name, in parentheses, may hold anything; the state is the first field after it, the start the 20th
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "ended" if fields[0] == "Z" else fields[19]

@@ -1,0 +1,79 @@
+"""What happens by the clock: a new version and a look at what is stored, as a dataset asks; one look a week at the store."""
+
+from typing import Final
+
+import dagster as dg
+
+from cv_assets.assets.line import Line
+from cv_assets.beginning import Begin, decide, to_run_request
+from resources.configured import ObjectStoreResource
+from resources.uploads import list_uploads
+from schemas.automation import ScheduleConfig
+
+SUNDAY_MORNING: Final = "30 5 * * 0"
+
+
+def build_schedules(line: Line, schedule: ScheduleConfig) -> list[dg.ScheduleDefinition]:
+    """The schedules that a dataset asks for. They run from the start: who writes `schedule:` asks for them."""
+    return [
+        *([_refresh(line, schedule.refresh, schedule)] if schedule.refresh else []),
+        *([_verify(line, schedule.verify, schedule)] if schedule.verify else []),
+    ]
+
+
+def build_gc_schedule() -> dg.ScheduleDefinition:
+    """A weekly look at what the whole store need not keep."""
+    return dg.ScheduleDefinition(
+        "store_gc_dry_run",
+        cron_schedule=SUNDAY_MORNING,
+        execution_timezone="UTC",
+        job_name="store__gc_dry_run",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Says what `cv-assets gc --delete` would free; deletes nothing.",
+    )
+
+
+def _refresh(line: Line, cron: str, schedule: ScheduleConfig) -> dg.ScheduleDefinition:
+    name = line.config.name
+
+    @dg.schedule(
+        cron,
+        name=f"{name}_refresh",
+        job_name=name,
+        execution_timezone=schedule.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Begins the next version of {name} if its source changed since the last one. "
+        "It takes what is there at that moment; `uploads:` is what waits until uploads have settled.",
+    )
+    def refresh(
+        context: dg.ScheduleEvaluationContext, object_store: ObjectStoreResource
+    ) -> dg.RunRequest | dg.SkipReason:
+        listing = list_uploads(line.config)
+        found = decide(context.instance, object_store.open(), line.config, listing, least=1)
+        if not isinstance(found, Begin):
+            return dg.SkipReason(f"Found {listing}: {found.reason}.")
+        assert line.partitions.name is not None
+        context.instance.add_dynamic_partitions(line.partitions.name, [found.version])
+        return to_run_request(line.config, listing, found)
+
+    return refresh
+
+
+def _verify(line: Line, cron: str, schedule: ScheduleConfig) -> dg.ScheduleDefinition:
+    name = line.config.name
+
+    @dg.schedule(
+        cron,
+        name=f"{name}_verify",
+        job_name=f"{name}__verify",
+        execution_timezone=schedule.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Reads {schedule.verify_share:.0%} of the objects of every committed version of {name} back, "
+        "others each time. The run fails if any is missing or damaged.",
+    )
+    def verify(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        seed = int(context.scheduled_execution_time.timestamp()) // 60
+        config = {"sample": schedule.verify_share, "seed": seed}
+        return dg.RunRequest(run_config={"ops": {"read_back": {"config": config}}})
+
+    return verify

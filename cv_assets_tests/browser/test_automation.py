@@ -1,0 +1,140 @@
+"""What runs by itself, as people see it: uploads become a version, versions are gone over, and what was read back shows."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+
+from cv_assets.domain.drawing import draw_uploads
+from cv_assets_tests.browser.test_ui import (
+    RUN_SECONDS,
+    START_SECONDS,
+    ask,
+    browser,
+    find,
+    free_port,
+    is_up,
+    status_of,
+    wait_until,
+)
+from cv_assets_tests.conftest import write_files
+from resources.object_store import open_store
+from resources.settings import PROJECT_ROOT
+from resources.versions import VersionStore
+
+__all__ = ["browser"]  # a fixture, found here by pytest
+pytestmark = pytest.mark.browser
+ASSETS = ("raw_images", "annotations", "manifest", "quarantine", "quality_report", "splits", "shards", "release")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("automation")
+    for name in ("home", "datasets"):
+        (folder / name).mkdir()
+    shutil.copy(PROJECT_ROOT / ".dagster" / "dagster.yaml", folder / "home")
+    config = {
+        "name": "shapes",
+        "source": {"url": str(folder / "uploads")},
+        "uploads": {"settle": "5s", "every": "5s"},
+        "schedule": {"refresh": "0 3 * * *", "verify": "0 4 * * *"},
+        "freshness": "36h",
+    }
+    (folder / "uploads").mkdir()
+    (folder / "datasets" / "shapes.yaml").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(place: Path) -> Iterator[str]:
+    """`dagster dev` as `make dev` starts it, with nothing uploaded yet."""
+    port = free_port()
+    places = {"DAGSTER_HOME": "home", "CV_ASSETS_STORE": "store", "CV_ASSETS_DATASETS": "datasets"}
+    environment = {**os.environ, **{name: str(place / folder) for name, folder in places.items()}}
+    dagster = Path(sys.executable).with_name("dagster")
+    command = [str(dagster), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    with (place / "dev.log").open("wb") as log:
+        server = subprocess.Popen(
+            command, cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        wait_until(lambda: is_up(f"http://127.0.0.1:{port}/server_info"), START_SECONDS, place / "dev.log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def version(place: Path, name: str) -> VersionStore:
+    return VersionStore(open_store(str(place / "store")), "shapes", name)
+
+
+def test_uploads_become_a_version_with_nobody_at_the_keyboard(url: str, place: Path, browser: webdriver.Chrome):
+    write_files(place / "uploads", draw_uploads(7))
+    wait_until(lambda: version(place, "v1").commit() is not None, RUN_SECONDS, place / "dev.log")
+    record = version(place, "v1").commit()
+    assert record is not None
+    assert record.counts.images == 122
+    browser.get(f"{url}/locations/cv_assets/sensors/shapes_new_uploads")
+    assert find(browser, "//*[contains(text(), 'begins the next version once')]")
+    assert find(browser, '//*[contains(text(), \'"version":"v1"\')]')  # the cursor
+
+
+def test_a_backfill_in_the_ui_goes_over_every_version_and_changes_nothing(url: str, place: Path):
+    (place / "uploads" / "circle" / "camera01_1.jpg").unlink()
+    wait_until(lambda: version(place, "v2").commit() is not None, RUN_SECONDS, place / "dev.log")
+    before = files_of(place)
+    asked: dict[str, Any] = {
+        "assetSelection": [{"path": ["shapes", name]} for name in ASSETS],
+        "partitionNames": ["v1", "v2"],
+        "fromFailure": False,
+    }
+    launched = ask(
+        url,
+        "mutation($p: LaunchBackfillParams!) {launchPartitionBackfill(backfillParams: $p) {__typename "
+        "... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}",
+        {"p": asked},
+    )["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+
+    def status() -> str:
+        query = "query($b: String!) {partitionBackfillOrError(backfillId: $b) {... on PartitionBackfill {status}}}"
+        return ask(url, query, {"b": launched["backfillId"]})["partitionBackfillOrError"]["status"]
+
+    wait_until(lambda: status().startswith(("COMPLETED", "FAILED")), 2 * RUN_SECONDS, place / "dev.log")
+    assert status() == "COMPLETED_SUCCESS"
+    assert files_of(place) == before
+
+
+def files_of(place: Path) -> dict[str, bytes]:
+    folder = place / "store" / "datasets" / "shapes" / "versions"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_was_read_back_shows_on_the_release(url: str, place: Path, browser: webdriver.Chrome):
+    selector = {"repositoryName": "__repository__", "repositoryLocationName": "cv_assets", "jobName": "shapes__verify"}
+    launched = ask(
+        url,
+        "mutation($e: ExecutionParams!) {launchRun(executionParams: $e) {... on LaunchRunSuccess {run {runId}} "
+        "... on PythonError {message}}}",
+        {"e": {"selector": selector, "runConfigData": {}, "mode": "default"}},
+    )["launchRun"]
+    run_id = launched["run"]["runId"]
+    wait_until(lambda: status_of(url, run_id) in {"SUCCESS", "FAILURE"}, RUN_SECONDS, place / "dev.log")
+    assert status_of(url, run_id) == "SUCCESS"
+    browser.get(f"{url}/assets/shapes/release?view=events")
+    assert find(browser, "//*[contains(text(), 'was read back')]")
+    browser.get(f"{url}/assets/shapes/release?view=overview")
+    assert find(browser, "//div[contains(., 'Warns if more than 36 hours')]")

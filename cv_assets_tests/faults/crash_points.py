@@ -1,0 +1,119 @@
+"""Every place at which a publish can die, one after the other: file system calls on local disk, requests on S3."""
+
+import errno
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from cv_assets_tests.faults.bench import COMMIT, DATASET, VERSION, Bench, Tally, Trial
+from cv_assets_tests.faults.durability import Disk
+from cv_assets_tests.faults.reader import named_keys
+from cv_assets_tests.faults.syscalls import FLUSHES, NAMINGS, Call, Judge, Verdict
+from cv_assets_tests.servers.plans import MOMENTS, Entry, Fault, Moment, at
+from cv_assets_tests.servers.s3 import Bucket
+from schemas import errors
+
+STEPS: Final = (*FLUSHES, *(name for name in NAMINGS if not name.startswith("mkdir")))
+TYPED: Final = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
+
+
+def local_calls(bench: Bench, names: tuple[str, ...]) -> list[Call]:
+    """Those calls of an undisturbed publish that touch the store."""
+    place = bench.local()
+    publish = bench.publishers.start(place.order(), watch=names).begin(place.root)
+    publish.wait()
+    assert publish.watch is not None
+    return publish.watch.calls
+
+
+def local_steps(bench: Bench) -> list[Call]:
+    """The calls that flush, name or remove something."""
+    return local_calls(bench, STEPS)
+
+
+def kill_at_steps(bench: Bench, points: Iterable[int], *, bug: str | None = None) -> Tally:
+    """Kill the publisher before its n-th step; one step further the same call has happened."""
+
+    def trial(point: int) -> Trial:
+        place = bench.local()
+        return bench.survive(place, place.order(bug=bug), watch=STEPS, judge=only_at(point, "die"))
+
+    return Tally("local disk, killed at a file system call").try_each(points, trial)
+
+
+def fail_at_steps(bench: Bench, names: tuple[str, ...], points: Iterable[int], verdict: Verdict) -> Tally:
+    """Let the n-th of some calls fail, or write only half; what comes of it is success or an error of the project's own."""
+
+    def trial(point: int) -> Trial:
+        tried = bench.survive(bench.local(), watch=names, judge=only_at(point, verdict))
+        if tried.ending.outcome == "failed" and tried.ending.kind not in TYPED:
+            tried.failures.append(f"failed as {tried.ending}")
+        if verdict == "short" and tried.ending.outcome != "published":
+            tried.failures.append(f"a short write was not gone on with: {tried.ending}")
+        return tried
+
+    how = "half done" if verdict == "short" else errno.errorcode[int(verdict or 0)]
+    return Tally(f"local disk, {how} at {'/'.join(names[:3])}").try_each(points, trial)
+
+
+def unflushed_at_commit(bench: Bench, bug: str | None = None) -> Tally:
+    """What a power cut could take of a version whose commit record is visible, and of the record once `latest` knows it."""
+    place = bench.local()
+    disk = Disk(place.root)
+    lasting_at_commit: list[Path] = []
+    lacking: list[str] = []
+
+    def judge(call: Call) -> None:
+        appears = call.paths[-1].name if call.kind in {"link", "rename"} else ""
+        if appears == "COMMIT.json":
+            lasting_at_commit.extend(disk.contents & disk.names)
+            lacking.extend([] if call.paths[0] in disk.contents else ["bytes of COMMIT.json"])
+        if appears == "00000001.json":
+            lacking.extend(disk.lacks([place.root / COMMIT]))
+        disk.follow(call)
+
+    trial = bench.survive(place, place.order(bug=bug), watch=(*FLUSHES, *NAMINGS), judge=judge)
+    named = {place.root / key for key in named_keys(place.read, DATASET, VERSION)} - {place.root / COMMIT}
+    lacking += [f"bytes or name of {path.name}" for path in named - set(lasting_at_commit)]
+    trial.failures += [f"a power cut could take {what}" for what in sorted(set(lacking))]
+    tally = Tally("local disk, what is flushed before the commit")
+    tally.add("order", trial)
+    return tally
+
+
+def remote_requests(bench: Bench, bucket: Bucket) -> list[Entry]:
+    """The requests of an undisturbed publish."""
+    with bench.remote(bucket) as place:
+        assert place.proxy is not None
+        ending = bench.publishers.run(place.order())
+        assert ending.outcome == "published", ending
+        return sorted(place.proxy.log, key=lambda entry: entry.number)
+
+
+def crash_requests(log: Iterable[Entry]) -> list[tuple[int, Moment]]:
+    """Every request with the moments at which a death can differ.
+
+    A read leaves the server as it was whenever its client dies, so one moment stands for all three.
+    """
+    return [
+        (entry.number, moment)
+        for entry in log
+        for moment in (MOMENTS if entry.method in {"PUT", "POST", "DELETE"} else MOMENTS[:1])
+    ]
+
+
+def kill_at_requests(bench: Bench, bucket: Bucket, points: Iterable[tuple[int, Moment]]) -> Tally:
+    """Kill the publisher at its n-th request: before the server sees it, midway, or before the reply."""
+
+    def trial(point: tuple[int, Moment]) -> Trial:
+        with bench.remote(bucket) as place:
+            assert place.proxy is not None
+            place.proxy.start_over(at(point[0], Fault(kill=point[1])))
+            return bench.survive(place)
+
+    return Tally("S3, killed at a request").try_each(points, trial)
+
+
+def only_at(point: int, verdict: Verdict) -> Judge:
+    """A judge that strikes the call with this number."""
+    return lambda call: verdict if call.number == point else None

@@ -1,0 +1,146 @@
+"""A backfill goes over versions as they were begun: it makes what is missing, and changes nothing that is committed."""
+
+import json
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner, Result
+
+from cv_assets.cli import main
+from cv_assets.definitions import build_defs
+from cv_assets.runs import RunOutcome, backfill
+from cv_assets_tests.conftest import Place
+from schemas.datasets import DatasetConfig
+from schemas.errors import ConfigurationError
+
+
+def go_over(
+    place: Place, config: DatasetConfig, *, versions: list[str] | None = None, select: str | None = None
+) -> list[RunOutcome]:
+    return list(backfill(config, [config], place.store, versions=versions, select=select))
+
+
+@pytest.fixture
+def config(drawn: Place) -> DatasetConfig:
+    """A dataset with two committed versions, and a third that got as far as its snapshot."""
+    config = drawn.config()
+    assert drawn.run(config).success
+    (drawn.uploads / "circle" / "camera01_1.jpg").unlink()
+    assert drawn.run(config).success
+    (drawn.uploads / "circle" / "camera01_2.jpg").unlink()
+    assert drawn.run(config, select="raw_images").success
+    return config
+
+
+def committed(place: Place, config: DatasetConfig) -> dict[str, str | None]:
+    """Version → digest, or none while it is open."""
+    records = {name: place.version(config, name).commit() for name in ("v1", "v2", "v3")}
+    return {name: record.digest if record else None for name, record in records.items()}
+
+
+def test_what_is_missing_is_made_and_what_is_committed_stays_as_it_is(drawn: Place, config: DatasetConfig):
+    before = {name: drawn.objects(f"datasets/shapes/versions/{name}/") for name in ("v1", "v2")}
+    (drawn.uploads / "circle" / "camera01_3.jpg").unlink()  # of no account: a version is what it was begun as
+
+    outcomes = go_over(drawn, config)
+    assert [(one.version, one.success) for one in outcomes] == [("v1", True), ("v2", True), ("v3", True)]
+    for name, objects in before.items():
+        assert drawn.objects(f"datasets/shapes/versions/{name}/") == objects
+    assert drawn.summary(config, "v3")["files"] == 123
+    assert len(set(committed(drawn, config).values())) == 3
+
+
+def test_other_shards_are_recorded_beside_those_of_a_committed_version(drawn: Place, config: DatasetConfig):
+    digests = committed(drawn, config)
+    smaller = drawn.config(shards={"max_bytes": "50kB"})
+    assert [one.success for one in go_over(drawn, smaller, versions=["v2", "v1"], select="shards")] == [True, True]
+    assert committed(drawn, config) == digests
+    for name in ("v1", "v2"):
+        version = drawn.version(config, name)
+        (build,) = version.builds()
+        record = version.commit()
+        assert record is not None
+        assert len(build.shards) > len(record.shards)
+        assert not {shard.key for shard in build.shards} & {shard.key for shard in record.shards}
+
+
+def test_one_version_that_fails_does_not_keep_the_next_from_being_tried(drawn: Place, config: DatasetConfig):
+    key = drawn.version(config, "v1").find_table_key("raw_images")
+    assert key is not None
+    drawn.store.put(key, b"no Parquet")
+    outcomes = {one.version: one for one in go_over(drawn, config)}
+    assert {name: one.success for name, one in outcomes.items()} == {"v1": False, "v2": True, "v3": True}
+    assert "CorruptObject" in outcomes["v1"].failures[0]
+
+
+UNKNOWN = {"a version that there is not": ["v1", "v9"], "a name that is none": ["../v1"], "nothing": [""]}
+
+
+@pytest.mark.parametrize("versions", UNKNOWN.values(), ids=UNKNOWN)
+def test_a_version_that_there_is_not_stops_it_before_anything_runs(
+    drawn: Place, config: DatasetConfig, versions: list[str]
+):
+    with dg.DagsterInstance.get() as instance:
+        runs = instance.get_runs_count()
+        with pytest.raises(ConfigurationError, match="expected versions of shapes among v1, v2, v3; found"):
+            go_over(drawn, config, versions=versions)
+        assert instance.get_runs_count() == runs
+
+
+def test_a_dataset_without_a_version_has_nothing_to_go_over(drawn: Place):
+    with pytest.raises(ConfigurationError, match=r"among \(none yet\); found none to go over"):
+        go_over(drawn, drawn.config())
+
+
+def test_a_selection_that_names_nothing_is_said_before_anything_runs(drawn: Place, config: DatasetConfig):
+    with pytest.raises(ConfigurationError, match="--select: expected assets among"):
+        go_over(drawn, config, select="shard")
+
+
+def command(place: Place, *arguments: str) -> Result:
+    """`cv-assets backfill …` as people call it."""
+    folder = place.folder / "datasets"
+    folder.mkdir(exist_ok=True)
+    (folder / "shapes.yaml").write_text(f"name: shapes\nsource: {{url: '{place.uploads}'}}\n")
+    return CliRunner(env={"CV_ASSETS_DATASETS": str(folder)}).invoke(main, ["backfill", *arguments])
+
+
+def test_the_command_says_a_row_a_version_and_its_exit_code_counts(drawn: Place, config: DatasetConfig):
+    said = command(drawn, "shapes", "--versions", "v1, v3", "--select", "+splits")
+    assert said.exit_code == 0, said.output
+    rows = said.stdout.splitlines()
+    assert [row.split()[:2] for row in rows[:2]] == [["shapes@v1", "passed"], ["shapes@v3", "passed"]]
+    assert rows[2:] == ["2 versions, 0 failed"]
+
+    key = drawn.version(config, "v2").find_table_key("raw_images")
+    assert key is not None
+    drawn.store.put(key, b"no Parquet")
+    said = command(drawn, "shapes", "--all", "--select", "annotations", "--json")
+    assert said.exit_code == 1
+    found = json.loads(said.stdout)
+    assert [(run["version"], run["success"]) for run in found["runs"]] == [("v1", True), ("v2", False), ("v3", True)]
+    assert found["failed"] == 1
+
+
+USES = {
+    "no such version": (["shapes", "--versions", "v9"], "among v1, v2, v3; found v9"),
+    "no such dataset": (["squares"], "found 'squares'"),
+    "no such asset": (["shapes", "--select", "shard"], "--select: expected assets among"),
+    "both": (["shapes", "--all", "--versions", "v1"], "not both"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), USES.values(), ids=USES)
+def test_a_command_that_cannot_be_meant_is_exit_code_2(drawn: Place, arguments: list[str], words: str):
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("shapes_versions", ["v1", "v2", "v3"])
+    said = command(drawn, *arguments)
+    assert said.exit_code == 2
+    assert words in said.stderr
+
+
+def test_every_asset_is_backfilled_one_run_a_version(drawn: Place):
+    graph = build_defs(datasets=[drawn.config()]).resolve_asset_graph()
+    policies = {key.path[-1]: graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
+    # none given: Dagster then makes one run a partition (docs/adr/0015-one-run-a-version.md)
+    assert set(policies.values()) == {None}

@@ -1,0 +1,244 @@
+"""What follows from each kind of failure: what may pass is tried again, all else is not, and a killed run is noticed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from cv_assets import definitions
+from cv_assets.assets.line import Line, as_asset
+from cv_assets.definitions import build_defs
+from cv_assets.failures import RETRY, tell_apart
+from cv_assets.processes import PROCESS_TAG, fail_dead_runs, process_tags
+from cv_assets_tests.conftest import Place
+from resources.configured import ObjectStoreResource
+from resources.object_store import ObjectStore
+from resources.settings import PROJECT_ROOT
+from resources.versions import VersionStore
+from schemas.datasets import DatasetConfig
+from schemas.errors import (
+    CommitStateUnknown,
+    CorruptObject,
+    GateNotPassed,
+    SourceError,
+    SourceUnavailable,
+    StoreRefused,
+    StoreUnavailable,
+)
+
+PASSING = [SourceUnavailable, StoreUnavailable, CommitStateUnknown]
+LASTING = [SourceError, StoreRefused, CorruptObject, GateNotPassed, TypeError, OSError, MemoryError]
+# the pauses between tries are Dagster's; what is tested is who is tried again
+AT_ONCE = dg.RetryPolicy(max_retries=RETRY.max_retries, delay=0)
+
+
+def run_asset(body: Callable[[], None]) -> dg.ExecuteInProcessResult:
+    described: dict[str, Any] = {"key": dg.AssetKey("a"), "retry_policy": AT_ONCE}
+
+    @as_asset(described)
+    def a() -> None:
+        body()
+
+    return dg.materialize([a], raise_on_error=False)
+
+
+@pytest.mark.parametrize("error", PASSING)
+def test_what_may_pass_is_tried_again_until_it_has(error: type[Exception]):
+    tries: list[int] = []
+
+    def body() -> None:
+        tries.append(1)
+        if len(tries) <= 2:
+            raise error("no answer for 120 s")
+
+    assert run_asset(body).success
+    assert len(tries) == 3
+
+
+@pytest.mark.parametrize("error", PASSING)
+def test_what_does_not_pass_in_all_tries_fails_with_its_own_words(error: type[Exception]):
+    tries: list[int] = []
+
+    def body() -> None:
+        tries.append(1)
+        raise error("no answer for 120 s")
+
+    result = run_asset(body)
+    assert not result.success
+    assert len(tries) == 1 + RETRY.max_retries
+    assert "no answer for 120 s" in str(result.get_step_failure_events()[0].step_failure_data.error)
+
+
+@pytest.mark.parametrize("error", LASTING)
+def test_what_another_try_would_meet_again_is_not_tried_again(error: type[Exception]):
+    tries: list[int] = []
+
+    def body() -> None:
+        tries.append(1)
+        raise error("the same each time")
+
+    result = run_asset(body)
+    assert not result.success
+    assert len(tries) == 1
+    failure = result.get_step_failure_events()[0].step_failure_data
+    assert failure.user_failure_data is not None
+    assert failure.user_failure_data.description == f"{error.__name__}: the same each time"
+
+
+def test_every_step_has_the_policy_and_a_pool(place: Place):
+    defs = build_defs(datasets=[place.config()])
+    jobs = [defs.resolve_job_def(name) for name in ("shapes", "shapes__verify", "store__gc_dry_run")]
+    steps = {node.name: node.definition for job in jobs for node in job.nodes}
+    assert len(steps) == 18
+    assert {step.retry_policy for step in steps.values()} == {RETRY}
+    pools = {name.removeprefix("shapes__"): step.pool for name, step in steps.items()}
+    assert {name for name, pool in pools.items() if pool == "decoding"} == {"raw_images", "manifest", "shards"}
+    assert set(pools.values()) == {"decoding", "store"}
+
+
+def test_the_arguments_of_a_body_stay_as_dagster_reads_them():
+    @tell_apart
+    def body(context: dg.AssetExecutionContext, object_store: ObjectStoreResource, table: pl.DataFrame) -> None: ...
+
+    line = Line(DatasetConfig.model_validate({"name": "a", "source": {"url": "b"}}))
+    described = line.describe("release", "", code_version="1", kinds=set())
+    made = as_asset(described, ins={"table": dg.AssetIn(key="t")})(body)
+    assert made.required_resource_keys == {"object_store", "io_manager"}
+    assert set(made.keys_by_input_name) == {"table"}
+
+
+class Flaky(ObjectStore):
+    """A store that does not answer the first times that a table is written or read."""
+
+    left = 0
+
+    def put(self, key: str, data: bytes) -> None:
+        if Flaky.left and "/tables/" in key:
+            Flaky.left -= 1
+            raise StoreUnavailable("no answer for 120 s")
+        super().put(key, data)
+
+
+class FlakyResource(ObjectStoreResource):
+    def open(self) -> ObjectStore:
+        opened = super().open()
+        opened.__class__ = Flaky
+        return opened
+
+
+def test_a_table_that_cannot_be_stored_at_once_is_stored_at_another_try(drawn: Place, monkeypatch: pytest.MonkeyPatch):
+    given = definitions.default_resources
+
+    def flaky(url: str) -> dict[str, Any]:
+        store = FlakyResource(url=url)
+        return {**given(url), "object_store": store, "io_manager": definitions.RetryingTables(object_store=store)}
+
+    monkeypatch.setattr(definitions, "default_resources", flaky)
+    Flaky.left = 2
+    outcome = drawn.run(drawn.config())
+    assert outcome.success, outcome.failures
+    assert Flaky.left == 0
+
+
+def test_the_words_of_a_failed_run_are_those_of_our_own_error(drawn: Place):
+    assert drawn.run(drawn.config(), select="+splits").success
+    version = VersionStore(drawn.store, "shapes", "v1")
+    key = version.find_table_key("manifest")
+    assert key is not None
+    drawn.store.put(key, b"no Parquet")
+    (said,) = drawn.run(drawn.config(), version="v1", select="splits").failures
+    assert said.startswith("step shapes__splits: CorruptObject: ")
+    assert "materialize it again" in said
+
+
+@dg.asset(retry_policy=AT_ONCE)
+def dies_once() -> None:
+    mark = Path(os.environ["DAGSTER_HOME"]) / "died"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def job_whose_step_dies() -> dg.JobDefinition:
+    defs = dg.Definitions([dies_once], jobs=[dg.define_asset_job("dying", executor_def=dg.multiprocess_executor)])
+    return defs.resolve_job_def("dying")
+
+
+def test_a_step_whose_process_is_killed_is_tried_again_where_steps_have_processes(place: Place):
+    with dg.DagsterInstance.get() as instance:
+        result = dg.execute_job(dg.reconstructable(job_whose_step_dies), instance)
+        assert result.success
+        assert [event.step_key for event in result.all_events if event.is_step_up_for_retry] == ["dies_once"]
+
+
+KILLED = """
+import os, signal, sys
+from resources.content_store import ContentStore
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+ContentStore.keep = die
+from cv_assets.cli import main
+main(["run", "shapes"])
+"""
+
+
+def test_a_run_that_was_killed_is_marked_and_the_next_one_goes_on_without_it(drawn: Place):
+    place_dataset(drawn)
+    killed = run_command(drawn, "-c", KILLED)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    with dg.DagsterInstance.get() as instance:
+        (left,) = instance.get_runs()
+        assert left.status == dg.DagsterRunStatus.STARTED
+        assert instance.event_log_storage.get_concurrency_run_ids() == {left.run_id}  # it holds the pool
+
+    began = time.monotonic()
+    again = run_command(drawn, "-c", "from cv_assets.cli import main; main(['run', 'shapes', '--version', 'v1'])")
+    assert again.returncode == 0, again.stderr
+    assert "committed" in again.stdout
+    assert time.monotonic() - began < 60
+    with dg.DagsterInstance.get() as instance:
+        found = instance.get_run_by_id(left.run_id)
+        assert found is not None
+        assert found.status == dg.DagsterRunStatus.FAILURE
+        assert instance.event_log_storage.get_concurrency_run_ids() == set()
+        said = [entry.dagster_event.message for entry in instance.all_logs(left.run_id) if entry.dagster_event]
+        assert any(f"(pid {left.tags[PROCESS_TAG].split()[1]}) is gone" in (words or "") for words in said)
+
+
+def place_dataset(place: Place) -> None:
+    (place.folder / "datasets").mkdir()
+    (place.folder / "datasets" / "shapes.yaml").write_text(f"name: shapes\nsource: {{url: '{place.uploads}'}}\n")
+
+
+def run_command(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "CV_ASSETS_DATASETS": str(place.folder / "datasets"), "PYTHONPATH": str(PROJECT_ROOT)}
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment, cwd=PROJECT_ROOT
+    )
+
+
+PROCESSES = {
+    "this process": (process_tags(), False),
+    "a process that is gone": ({PROCESS_TAG: f"{process_tags()[PROCESS_TAG].split()[0]} 4000001 77"}, True),
+    "another process under the same number": ({PROCESS_TAG: process_tags()[PROCESS_TAG] + "1"}, True),
+    "a process of another machine": ({PROCESS_TAG: "elsewhere 4000001 77"}, False),
+    "nobody knows": ({}, False),
+}
+
+
+@pytest.mark.parametrize(("tags", "is_dead"), PROCESSES.values(), ids=PROCESSES)
+def test_only_a_run_whose_own_process_is_gone_is_marked(tags: dict[str, str], is_dead: bool):
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = build_defs(datasets=[]).resolve_job_def("store__gc_dry_run")
+        run = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+        assert fail_dead_runs(instance, launched=False) == ([run.run_id] if is_dead else [])
+        found = instance.get_run_by_id(run.run_id)
+        assert found is not None
+        assert (found.status == dg.DagsterRunStatus.FAILURE) is is_dead

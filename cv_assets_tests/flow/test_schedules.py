@@ -1,0 +1,167 @@
+"""What happens by the clock: a new version if the source changed, a look at what is stored, and a result that people see."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from cv_assets.definitions import build_defs
+from cv_assets_tests.conftest import Place
+from cv_assets_tests.sensors.daemon import Daemon, take_snapshot
+from resources.configured import ObjectStoreResource
+from schemas.datasets import DatasetConfig
+
+SCHEDULE = {"refresh": "0 3 * * *", "verify": "0 4 * * *", "timezone": "Europe/Berlin", "verify_share": 0.5}
+AT_NIGHT = datetime(2026, 5, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def config(drawn: Place) -> DatasetConfig:
+    return drawn.config(schedule=SCHEDULE)
+
+
+@pytest.fixture
+def daemon(drawn: Place, config: DatasetConfig) -> Iterator[Daemon]:
+    with dg.DagsterInstance.get() as instance:  # a schedule opens the instance anew, so it cannot be an ephemeral one
+        yield Daemon(instance, config, drawn.store.url)
+
+
+def evaluate(daemon: Daemon, name: str, at: datetime = AT_NIGHT) -> Any:
+    """What a schedule of the dataset answers."""
+    (schedule,) = (one for one in build_defs(datasets=[daemon.config]).schedules or () if one.name == name)
+    assert isinstance(schedule, dg.ScheduleDefinition)
+    resources = {"object_store": ObjectStoreResource(url=daemon.store_url)}
+    with dg.build_schedule_context(
+        instance=daemon.instance, scheduled_execution_time=at, resources=resources
+    ) as context:
+        return schedule(context)
+
+
+def run_job(place: Place, config: DatasetConfig, name: str, **run_config: Any) -> dg.ExecuteInProcessResult:
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    with dg.DagsterInstance.get() as instance:
+        job = build_defs(datasets=[config]).resolve_job_def(name)
+        return job.execute_in_process(instance=instance, run_config={**quiet, **run_config}, raise_on_error=False)
+
+
+def test_only_what_is_asked_for_is_scheduled_and_in_its_own_time_zone(drawn: Place):
+    asked = [
+        drawn.config("plain"),
+        drawn.config("both", schedule=SCHEDULE),
+        drawn.config("one", schedule={"refresh": "1 2 * * *"}),
+    ]
+    found = {one.name: one for one in build_defs(datasets=asked).schedules or ()}
+    assert set(found) == {"both_refresh", "both_verify", "one_refresh", "store_gc_dry_run"}
+    times = {
+        name: (one.cron_schedule, one.execution_timezone)
+        for name, one in found.items()
+        if isinstance(one, dg.ScheduleDefinition)
+    }
+    assert times["both_refresh"] == ("0 3 * * *", "Europe/Berlin")
+    assert times["both_verify"] == ("0 4 * * *", "Europe/Berlin")
+    assert times["one_refresh"] == ("1 2 * * *", "UTC")
+
+
+def test_a_refresh_begins_a_version_if_the_source_changed_and_else_says_why_not(daemon: Daemon, drawn: Place):
+    asked = evaluate(daemon, "shapes_refresh")
+    assert isinstance(asked, dg.RunRequest)
+    assert (asked.partition_key, asked.job_name) == ("v1", "shapes")
+    assert daemon.instance.get_dynamic_partitions("shapes_versions") == ["v1"]
+
+    assert evaluate(daemon, "shapes_refresh") == asked  # the tick is tried again: the same run key
+    take_snapshot(daemon, "v1")
+    skipped = evaluate(daemon, "shapes_refresh")
+    assert isinstance(skipped, dg.SkipReason)
+    assert "125 files" in str(skipped.skip_message)
+
+    (drawn.uploads / "circle" / "camera01_1.jpg").unlink()
+    asked = evaluate(daemon, "shapes_refresh")
+    assert asked.partition_key == "v2"
+
+
+def test_a_refresh_and_a_sensor_that_look_at_the_same_source_begin_one_version(daemon: Daemon, drawn: Place):
+    daemon.config = drawn.config(schedule=SCHEDULE, uploads={"settle": "60s"})
+    daemon.tick()
+    assert daemon.tick() == "begun v1"
+    skipped = evaluate(daemon, "shapes_refresh")
+    assert "about to take what is there as v1" in skipped.skip_message
+
+
+def test_each_night_another_share_is_read_back(daemon: Daemon):
+    asked = [evaluate(daemon, "shapes_verify", AT_NIGHT.replace(day=day)) for day in (1, 2)]
+    given = [one.run_config["ops"]["read_back"]["config"] for one in asked]
+    assert {one["sample"] for one in given} == {0.5}
+    assert given[0]["seed"] != given[1]["seed"]
+    job = build_defs(datasets=[daemon.config]).resolve_job_def("shapes__verify")
+    assert dg.validate_run_config(job, asked[0].run_config)
+
+
+def test_what_was_read_back_shows_on_the_release_and_damage_fails_the_run(drawn: Place, config: DatasetConfig):
+    assert drawn.run(config).success
+    assert drawn.run(config).success
+    key = dg.AssetKey(["shapes", "release"])
+    result = run_job(drawn, config, "shapes__verify")
+    assert result.success
+    with dg.DagsterInstance.get() as instance:
+        seen = {
+            record.partition_key: record.asset_observation for record in instance.fetch_observations(key, 9).records
+        }
+    assert set(seen) == {"v1", "v2"}
+    metadata = {name: value.value for name, value in seen["v1"].metadata.items()} if seen["v1"] else {}
+    assert metadata["passed"] is True
+    assert metadata["objects"] == metadata["objects_read"] + 1 > 125  # one is the commit record itself
+
+    record = drawn.version(config, "v2").commit()
+    assert record is not None
+    shard = next(entry.key for entry in record.objects if entry.role == "shard")
+    data = bytearray(drawn.store.get(shard))
+    data[600] ^= 0x10
+    drawn.store.put(shard, bytes(data))
+    result = run_job(drawn, config, "shapes__verify")
+    assert not result.success
+    (failure,) = result.get_step_failure_events()
+    assert failure.step_failure_data.user_failure_data is not None
+    assert "v2" in (failure.step_failure_data.user_failure_data.description or "")
+    with dg.DagsterInstance.get() as instance:
+        latest = instance.fetch_observations(key, 1).records[0].asset_observation
+    assert latest is not None
+    assert latest.metadata["passed"].value is False
+    assert shard in str(latest.metadata["problems"].value)
+
+
+def test_a_damaged_commit_record_does_not_hide_the_other_versions(drawn: Place, config: DatasetConfig):
+    assert drawn.run(config).success
+    assert drawn.run(config).success
+    drawn.store.put(drawn.version(config, "v1").commit_key, b"{}")
+    result = run_job(drawn, config, "shapes__verify")
+    assert not result.success
+    with dg.DagsterInstance.get() as instance:
+        records = instance.fetch_observations(dg.AssetKey(["shapes", "release"]), 9).records
+    passed = {
+        one.partition_key: one.asset_observation.metadata["passed"].value for one in records if one.asset_observation
+    }
+    assert passed == {"v1": False, "v2": True}
+
+
+def test_the_weekly_look_says_what_could_be_freed_and_frees_nothing(drawn: Place, config: DatasetConfig):
+    assert drawn.run(config).success
+    orphan = f"blobs/sha256/ab/{'ab' * 32}"
+    drawn.store.put(orphan, b"of no version")
+    result = run_job(drawn, config, "store__gc_dry_run")
+    assert result.success, result.get_step_failure_events()
+    with dg.DagsterInstance.get() as instance:
+        seen = instance.fetch_observations(dg.AssetKey("store"), 1).records[0].asset_observation
+    assert seen is not None
+    found = {name: seen.metadata[name].value for name in ("blobs", "blob_bytes", "leftovers", "some_keys")}
+    assert found == {"blobs": 1, "blob_bytes": 13, "leftovers": 0, "some_keys": [orphan]}
+    assert drawn.store.get(orphan) == b"of no version"
+
+
+def test_a_release_has_a_freshness_policy_only_where_it_is_asked_for(drawn: Place):
+    defs = build_defs(datasets=[drawn.config("plain"), drawn.config("fresh", freshness="36h")])
+    policies = {spec.key.to_user_string(): spec.freshness_policy for spec in defs.resolve_all_asset_specs()}
+    assert {name for name, policy in policies.items() if policy is not None} == {"fresh/release"}
+    warns, fails = timedelta(hours=36), timedelta(hours=72)
+    assert policies["fresh/release"] == dg.FreshnessPolicy.time_window(fail_window=fails, warn_window=warns)

@@ -1,0 +1,131 @@
+"""Two real daemons on one database and one source, of which one is killed now and then, with the runs that it launched."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cv_assets.beginning import IN_PROGRESS
+from cv_assets_tests.conftest import Place
+from resources.records import list_versions
+from resources.settings import PROJECT_ROOT
+from resources.versions import VersionStore
+
+SECONDS = 420  # a run that is killed before it says its process id is given up after two minutes
+KILLS = int(os.environ.get("CV_ASSETS_TEST_KILLS") or 1)
+SEED = int(os.environ.get("CV_ASSETS_TEST_SEED") or 5)
+
+
+class Crowd:
+    """Daemons, each with the code server and the runs that it starts, in a process group of its own."""
+
+    def __init__(self, place: Place) -> None:
+        self._place, self.running = place, list[subprocess.Popen[bytes]]()
+
+    def start(self) -> None:
+        """One more daemon."""
+        daemon = Path(sys.executable).with_name("dagster-daemon")
+        environment = {**os.environ, "CV_ASSETS_DATASETS": str(self._place.folder / "datasets")}
+        with (self._place.folder / "daemons.log").open("ab") as log:
+            self.running.append(
+                subprocess.Popen(
+                    [str(daemon), "run", "-w", "workspace.yaml"],
+                    cwd=PROJECT_ROOT,
+                    env=environment,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
+
+    def kill(self, number: int) -> None:
+        """End a daemon as a power cut does."""
+        daemon = self.running.pop(number)
+        os.killpg(daemon.pid, signal.SIGKILL)
+        daemon.wait()
+
+
+@contextmanager
+def crowd_of(place: Place, number: int) -> Iterator[Crowd]:
+    crowd = Crowd(place)
+    try:
+        for _ in range(number):
+            crowd.start()
+        yield crowd
+    finally:
+        while crowd.running:
+            crowd.kill(0)
+
+
+@pytest.fixture
+def watched(drawn: Place) -> Place:
+    """A dataset whose uploads are watched closely."""
+    for path in drawn.uploads.rglob("*.*"):  # a few are enough
+        if "camera01" not in path.name:
+            path.unlink()
+    config = {"name": "shapes", "source": {"url": str(drawn.uploads)}, "uploads": {"settle": "5s", "every": "5s"}}
+    (drawn.folder / "datasets").mkdir()
+    (drawn.folder / "datasets" / "shapes.yaml").write_text(json.dumps(config))
+    return drawn
+
+
+def test_two_daemons_that_are_killed_now_and_then_take_every_upload_once(watched: Place):
+    chance = random.Random(SEED)
+    with crowd_of(watched, 2) as crowd:
+        wait_until(lambda: is_held(watched), watched)
+        for number in range(KILLS):
+            shutil.copyfile(
+                min((watched.uploads / "circle").iterdir()), watched.uploads / "circle" / f"late_{number}.jpg"
+            )
+            with (watched.uploads / "circle" / f"late_{number}.jpg").open("ab") as opened:
+                opened.write(bytes([number]))
+            time.sleep(chance.uniform(5, 25))  # while it settles, is requested, is queued, is made
+            crowd.kill(chance.randrange(2))
+            crowd.start()
+            wait_until(lambda: is_held(watched), watched)
+        wait_until(lambda: not in_progress(), watched)
+
+    versions = list_versions(watched.store, "shapes")
+    assert sorted(versions) == [f"v{number + 1}" for number in range(KILLS + 1)], f"seed {SEED}"
+    contents = {version: tuple(sorted(held(watched, version))) for version in versions}
+    assert len(set(contents.values())) == len(versions)
+    assert all(VersionStore(watched.store, "shapes", version).commit() for version in versions)
+    with dg.DagsterInstance.get() as instance:
+        assert sorted(instance.get_dynamic_partitions("shapes_versions")) == sorted(versions)
+
+
+def held(place: Place, version: str) -> set[str]:
+    """Hashes of what a version holds."""
+    return set(VersionStore(place.store, "shapes", version).load_table("raw_images")["sha256"])
+
+
+def is_held(place: Place) -> bool:
+    """Is there a committed version of just as many files as there are uploads?"""
+    records = [VersionStore(place.store, "shapes", name).commit() for name in list_versions(place.store, "shapes")]
+    uploads = sum(path.is_file() for path in place.uploads.rglob("*"))
+    return any(record is not None and record.counts.files == uploads for record in records)
+
+
+def in_progress() -> int:
+    with dg.DagsterInstance.get() as instance:
+        return instance.get_runs_count(dg.RunsFilter(statuses=IN_PROGRESS))
+
+
+def wait_until(is_true: Callable[[], bool], place: Place) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not is_true():
+        if time.monotonic() > deadline:
+            pytest.fail(
+                f"nothing after {SECONDS} s; the log ends with:\n{(place.folder / 'daemons.log').read_text()[-3000:]}"
+            )
+        time.sleep(1)

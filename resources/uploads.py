@@ -1,0 +1,30 @@
+"""One look at a dataset's uploads, which reads no file: what the source lists, and how that differs from a version."""
+
+from cv_assets.domain.snapshot import RoleOf
+from cv_assets.domain.uploads import Changes, Listing, compare, to_listing
+from resources.ingest import sightings_of
+from resources.object_store import ObjectStore
+from resources.source import open_source
+from resources.versions import VersionStore
+from schemas.datasets import DatasetConfig
+
+
+def list_uploads(config: DatasetConfig) -> Listing:
+    """Every file of the source that the dataset's patterns name. Raises SourceError if the source cannot be listed."""
+    role_of = RoleOf(config)
+    return to_listing(
+        (file.path, role, file.size_bytes, file.stamp, file.reason)
+        for file in open_source(config.source.url).files()
+        if (role := role_of(file.path)) is not None
+    )
+
+
+def changes_since(listing: Listing, store: ObjectStore, config: DatasetConfig, version: str | None) -> Changes:
+    """How a listing differs from the snapshot of a version; without a version, everything is new."""
+    snapshot = None if version is None else VersionStore(store, config.name, version).find_table("raw_images")
+    return compare(listing.table, snapshot, sightings_of(store, config).load())
+
+
+def has_snapshot(store: ObjectStore, dataset: str, version: str) -> bool:
+    """Is it fixed what is in the version?"""
+    return VersionStore(store, dataset, version).find_table_key("raw_images") is not None
