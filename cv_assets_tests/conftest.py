@@ -10,11 +10,14 @@ import pytest
 
 from cv_assets.domain.drawing import draw_uploads
 from cv_assets.runs import RunOutcome, run_line
+from cv_assets_tests.servers.s3 import bucket, pytest_terminal_summary, s3
 from resources.object_store import ObjectStore, open_store
 from resources.settings import PROJECT_ROOT
 from resources.summaries import find_version, summarize
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
+
+__all__ = ["bucket", "pytest_terminal_summary", "s3"]  # fixtures and a hook, found here by pytest
 
 
 @pytest.fixture(scope="session")

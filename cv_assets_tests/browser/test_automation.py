@@ -1,11 +1,5 @@
 """What runs by itself, as people see it: uploads become a version, versions are gone over, and what was read back shows."""
 
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,67 +8,29 @@ import pytest
 from selenium import webdriver
 
 from cv_assets.domain.drawing import draw_uploads
-from cv_assets_tests.browser.test_ui import (
-    RUN_SECONDS,
-    START_SECONDS,
-    ask,
-    browser,
-    find,
-    free_port,
-    is_up,
-    status_of,
-    wait_until,
-)
+from cv_assets_tests.browser.ui import RUN_SECONDS, ask, dagster_dev, find, make_place, status_of, wait_until
 from cv_assets_tests.conftest import write_files
 from resources.object_store import open_store
-from resources.settings import PROJECT_ROOT
 from resources.versions import VersionStore
 
-__all__ = ["browser"]  # a fixture, found here by pytest
 pytestmark = pytest.mark.browser
 ASSETS = ("raw_images", "annotations", "manifest", "quarantine", "quality_report", "splits", "shards", "release")
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("automation")
-    for name in ("home", "datasets"):
-        (folder / name).mkdir()
-    shutil.copy(PROJECT_ROOT / ".dagster" / "dagster.yaml", folder / "home")
-    config = {
-        "name": "shapes",
-        "source": {"url": str(folder / "uploads")},
-        "uploads": {"settle": "5s", "every": "5s"},
-        "schedule": {"refresh": "0 3 * * *", "verify": "0 4 * * *"},
-        "freshness": "36h",
-    }
-    (folder / "uploads").mkdir()
-    (folder / "datasets" / "shapes.yaml").write_text(json.dumps(config))
-    return folder
+    return make_place(
+        tmp_path_factory.mktemp("automation"),
+        uploads={"settle": "5s", "every": "5s"},
+        schedule={"refresh": "0 3 * * *", "verify": "0 4 * * *"},
+        freshness="36h",
+    )
 
 
 @pytest.fixture(scope="module")
 def url(place: Path) -> Iterator[str]:
-    """`dagster dev` as `make dev` starts it, with nothing uploaded yet."""
-    port = free_port()
-    places = {"DAGSTER_HOME": "home", "CV_ASSETS_STORE": "store", "CV_ASSETS_DATASETS": "datasets"}
-    environment = {**os.environ, **{name: str(place / folder) for name, folder in places.items()}}
-    dagster = Path(sys.executable).with_name("dagster")
-    command = [str(dagster), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
-    with (place / "dev.log").open("wb") as log:
-        server = subprocess.Popen(
-            command, cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        wait_until(lambda: is_up(f"http://127.0.0.1:{port}/server_info"), START_SECONDS, place / "dev.log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGINT)
-        try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+    with dagster_dev(place) as url:
+        yield url
 
 
 def version(place: Path, name: str) -> VersionStore:

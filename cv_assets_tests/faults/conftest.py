@@ -6,9 +6,6 @@ import pytest
 
 from cv_assets_tests.faults.bench import Bench, bench_in
 from cv_assets_tests.faults.scenarios import is_whole
-from cv_assets_tests.servers.s3 import bucket, pytest_terminal_summary, s3
-
-__all__ = ["bucket", "pytest_terminal_summary", "s3"]  # fixtures and a hook, found here by pytest
 
 
 @pytest.fixture(scope="session")

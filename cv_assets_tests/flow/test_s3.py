@@ -10,11 +10,9 @@ import pytest
 
 from cv_assets.domain.drawing import draw_uploads
 from cv_assets_tests.conftest import Place
-from cv_assets_tests.servers.s3 import Bucket, Endpoint, bucket, s3
+from cv_assets_tests.servers.s3 import Bucket, Endpoint
 from resources.object_store import open_store
 from resources.settings import PROJECT_ROOT
-
-__all__ = ["bucket", "s3"]  # fixtures, found here by pytest
 
 COMMAND = [sys.executable, "-c", "from cv_assets.cli import main; main()"]
 

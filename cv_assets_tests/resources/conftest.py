@@ -4,10 +4,7 @@ import os
 
 import pytest
 
-from cv_assets_tests.servers.s3 import bucket, pytest_terminal_summary, s3
 from resources.object_store import ObjectStore, open_store
-
-__all__ = ["bucket", "pytest_terminal_summary", "s3"]  # fixtures and a hook, found here by pytest
 
 
 @pytest.fixture(params=["disk", "memory", "s3"])

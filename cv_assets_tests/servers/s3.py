@@ -1,7 +1,7 @@
 """The S3 server that the tests run against, one a process: a given endpoint, else Ceph's gateway, else moto's server.
 
 CV_ASSETS_TEST_S3_ENDPOINT names an endpoint that is there (credentials as for every AWS tool); CV_ASSETS_TEST_S3=moto
-takes moto although Ceph is installed. The conftest.py of a room imports the fixtures `s3` and `bucket`.
+takes moto although Ceph is installed. The project's conftest.py imports the fixtures `s3` and `bucket`.
 """
 
 import atexit
@@ -25,6 +25,7 @@ from cv_assets_tests.servers.plans import Request
 ACCESS_KEY, SECRET_KEY = "TESTACCESSKEY0001", "test-secret-key-that-no-message-may-show"
 REGION: Final = "us-east-1"
 GIVEN: Final = "the given endpoint"
+SERVED_BY: Final = "S3 server"
 FOREIGN: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_SKIP_SIGNATURE")
 
 
@@ -160,21 +161,19 @@ def fresh_bucket(endpoint: Endpoint) -> Iterator[Bucket]:
             client.delete_bucket(Bucket=bucket.name)
 
 
-@cache
-def _tell(report: pytest.TerminalReporter) -> None:
-    report.write_sep("=", f"S3 tests ran against {serve().kind} at {serve().url}")
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The report says once which server it was, if a test asked for one."""
-    if serve.cache_info().currsize:
-        _tell(terminalreporter)
+    """The report says which server it was, if a test asked for one."""
+    reports = (report for found in terminalreporter.stats.values() for report in found)
+    kinds = {kind for report in reports for name, kind in getattr(report, "user_properties", ()) if name == SERVED_BY}
+    if kinds:
+        terminalreporter.write_sep("=", f"S3 tests ran against {', '.join(sorted(kinds))}")
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Endpoint:
+def s3(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
     """The S3 server of this process, with the environment that leads to it."""
     endpoint = serve()
+    request.node.user_properties.append((SERVED_BY, f"{endpoint.kind} at {endpoint.url}"))
     for name in FOREIGN:
         monkeypatch.delenv(name, raising=False)
     for name, value in endpoint.environment.items():
