@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 @pytest.fixture
 def drawn(place: Place) -> Place:
-    """A place whose uploads are the drawn data set."""
+    """A place whose uploads are the drawn data set, which has lain there for an hour."""
     write_files(place.uploads, draw_uploads(7))
+    an_hour_ago = time.time() - 3600
+    for path in place.uploads.rglob("*"):
+        os.utime(path, (an_hour_ago, an_hour_ago))
     return place
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 import polars as pl
 
 from resources.engine import Answer, Engine, Item
+from resources.local_disk import find_size
 from resources.object_store import ObjectStore
 from resources.parallel import bounded_map
 from resources.source import Source, open_source
@@ -15,11 +16,12 @@ from schemas.errors import CorruptObject, SourceChanged, StoreError
 
 # requests under way at once: a store answers many at a time, a disk does not need it
 REMOTE_THREADS: Final = 16
+BLOBS: Final = "blobs/sha256"
 
 
 def blob_key(sha256: str) -> str:
     """Key of a blob, spread over 256 folders."""
-    return f"blobs/sha256/{sha256[:2]}/{sha256}"
+    return f"{BLOBS}/{sha256[:2]}/{sha256}"
 
 
 class ContentStore:
@@ -53,13 +55,14 @@ class ContentStore:
 
     def present(self, sizes: Mapping[str, int]) -> set[str]:
         """Those hashes whose blob is there with the size in bytes that `sizes` gives."""
-        threads = 1 if self._store.is_local else REMOTE_THREADS
+        folder = self._store.local_path(BLOBS)
+        if folder is not None:
+            return {one for one, size in sizes.items() if find_size(f"{folder}/{one[:2]}/{one}") == size}
 
         def look(sha256: str) -> str | None:
             return sha256 if self._store.size(blob_key(sha256)) == sizes[sha256] else None
 
-        found = map(look, sizes) if threads == 1 else bounded_map(look, sizes, threads=threads)
-        return {sha256 for sha256 in found if sha256 is not None}
+        return {sha256 for sha256 in bounded_map(look, sizes, threads=REMOTE_THREADS) if sha256 is not None}
 
     def read(self, sha256: str) -> bytes:
         """The bytes with this hash. Raises StoreError if they are gone, CorruptObject if they changed."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 import polars as pl
 
 from cv_assets.domain.lineage import READS
-from resources.content_store import REMOTE_THREADS
+from resources.content_store import BLOBS, REMOTE_THREADS
 from resources.leases import LEASE_HOURS, Lease, deleting
 from resources.local_disk import is_leftover
 from resources.object_store import ObjectStore, Stored
@@ -27,7 +27,6 @@ from resources.versions import VersionStore
 from schemas.errors import CorruptObject, CvAssetsError, StoreError
 from schemas.releases import Tombstone
 
-BLOBS: Final = "blobs/sha256"
 MARKS: Final = "gc/marks"
 BATCH: Final = 1_000
 # objects that a killed process may have left, of writers that need them for a moment only

@@ -17,7 +17,7 @@ from cv_assets.domain.snapshot import RoleOf, content_reason, size_reason
 from resources.content_store import REMOTE_THREADS, ContentStore, contents_of
 from resources.engine import Engine, Item
 from resources.object_store import ObjectStore
-from resources.parallel import bounded_map
+from resources.parallel import batched, bounded_map
 from resources.probes import ProbeStore
 from resources.progress import track
 from resources.segments import SEGMENT_ROWS, Segments
@@ -30,6 +30,7 @@ from schemas.tables import polars_schema, to_frame
 Row = dict[str, object]
 Entry = tuple[SourceFile, FileRole]
 NAMES_TOLD: Final = 20
+BATCH: Final = 16
 # raise it when the same bytes would give another row of raw_images
 SIGHTING_VERSION: Final = 1
 
@@ -73,10 +74,13 @@ def ingest(
 ) -> Iterator[Taken]:
     """What is found in each file, in the order given; bytes go to the content store as they are read."""
 
-    def take(entry: Entry) -> Taken:
-        return _take(entry[0], entry[1], source, content, config)
+    def take(some: list[Entry]) -> list[Taken]:
+        return [_take(file, role, source, content, config) for file, role in some]
 
-    yield from bounded_map(take, entries, threads=threads)
+    # of small files, handing each to a thread by itself costs more than reading it; of far ones, many are under way
+    size = BATCH if content.is_local and isinstance(source, LocalSource) else 1
+    for taken in bounded_map(take, batched(entries, size), threads=threads):
+        yield from taken
 
 
 def sightings_of(store: ObjectStore, config: DatasetConfig) -> Segments:

@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import secrets
+import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,6 +34,15 @@ def read_file(path: Path) -> bytes:
     """All bytes of a file. Raises OSError."""
     with open(path, "rb", buffering=0) as opened:  # noqa: PTH123 - half the time of Path.read_bytes
         return opened.readall()
+
+
+def find_size(path: str) -> int | None:
+    """Size of a regular file in bytes, or None if there is none; a fifth of the time of asking by Path. Raises OSError."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def replace(path: Path, data: bytes) -> None:

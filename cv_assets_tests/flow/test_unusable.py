@@ -63,7 +63,7 @@ UNUSABLE = [
     (["run", "gone", "--select", "shards,,"], ["--select", "found ''"]),
     (["run", "gone", "--select", "*"], ["--select", "found '*'"]),
     (["show", "gone"], ["dataset gone has no committed version; make one with `cv-assets run gone`"]),
-    (["show", "gone@v1"], ["expected a version of gone among (none yet); found 'v1'"]),
+    (["show", "gone@v1"], ["expected a version of gone among (none yet), or a tag among latest; found 'v1'"]),
     (["show", "gone@../hostile"], ["expected a version of gone", "found '../hostile'"]),
     (["show", "nowhere@v1"], ["expected a dataset of ", "found 'nowhere'"]),
 ]

@@ -153,6 +153,7 @@ def test_damaged_memory_is_no_memory(take, tmp_path):
 
 def test_a_snapshot_that_was_killed_goes_on_where_it_stopped(take, landing, monkeypatch):
     monkeypatch.setattr(ingest, "SEGMENT_ROWS", 2)
+    monkeypatch.setattr(ingest, "BATCH", 1)
     read = Reads.read
 
     def killed_at_the_fifth(self, file):
