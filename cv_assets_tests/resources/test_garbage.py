@@ -320,6 +320,7 @@ def test_publishers_and_collectors_at_once_never_lose_an_image(store):
                     break
                 except StoreUnavailable:
                     time.sleep(0.001)
+            time.sleep(0.05)  # between two versions a collector gets its turn
 
     def collect(publishers):
         while not all(publisher.done() for publisher in publishers):

@@ -134,8 +134,8 @@ def test_a_hundred_thousand_boxes_take_seconds():
         "categories": [{"id": 1, "name": "cat"}],
     }
     landing = Landing(images, {"annotations/ann.json": json.dumps(content)})
-    start = time.perf_counter()
+    start = time.process_time()
     frame = landing.annotations(format="coco")
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert (frame.height, frame["reason"].null_count()) == (100_000, 100_000)
     assert boxes(frame.head(1)) == [(0, 1, 5, 6)]
