@@ -18,7 +18,7 @@ from schemas.datasets import DatasetConfig
 from schemas.tables import polars_schema, to_frame
 
 # raise it when a probe finds something else in the same bytes
-PROBE_VERSION: Final = 1
+PROBE_VERSION: Final = 2
 
 Row = dict[str, object]
 
@@ -46,7 +46,7 @@ class ProbeStore:
                     yield image
 
         answers = decode_items(engine, "probe", {"limits": self._limits}, fresh())
-        for segment in batched((_to_row(*answer) for answer in answers), SEGMENT_ROWS):
+        for segment in batched((to_row(*answer) for answer in answers), SEGMENT_ROWS):
             self._keep(to_frame("probes", segment))
             yield from segment
 
@@ -54,11 +54,17 @@ class ProbeStore:
         """A Probes table of every image that was probed before."""
         return self._segments.load()
 
+    def forget(self, image_ids: Iterable[str]) -> None:
+        """Let these images be decoded again by the next probe."""
+        self._segments.forget("image_id", image_ids)
+
     def _keep(self, probes: pl.DataFrame) -> None:
         passing = pl.col("reason").is_not_null() & pl.col("reason").is_in(PASSING_REASONS)
         self._segments.append(probes.filter(~passing))
 
 
-def _to_row(image_id: str, answer: Answer) -> Row:
-    empty = dict.fromkeys(polars_schema("probes"))
-    return {**empty, "image_id": image_id, **(answer.get("probe") or answer["rejected"])}
+def to_row(image_id: str, answer: Answer) -> Row:
+    """A worker's answer to the task `probe` as a row of a Probes table; measures are columns of their own."""
+    said = dict(answer.get("probe") or answer["rejected"])
+    measures = said.pop("measures", {})
+    return {**dict.fromkeys(polars_schema("probes")), "image_id": image_id, **said, **measures}

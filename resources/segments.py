@@ -3,6 +3,7 @@
 It is a memory, not a record: a segment that is damaged or gone counts as never written, and its rows are made again.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import polars as pl
@@ -42,6 +43,18 @@ class Segments:
         for key in before:
             if key != kept:
                 self._store.delete(key)
+
+    def forget(self, column: str, values: Iterable[str]) -> None:
+        """Remember no row any more that has one of these values; a run that appends at this moment may bring it back."""
+        unwanted = pl.Series(column, sorted(values), pl.String)
+        for key in [] if unwanted.is_empty() else list(self._store.keys(self._prefix)):
+            found = self._load_one(key)
+            left = None if found is None else found.filter(~pl.col(column).is_in(unwanted.implode()))
+            if found is None or left is None or left.height == found.height:
+                continue
+            if not left.is_empty():
+                self._put(left)
+            self._store.delete(key)
 
     def _put(self, rows: pl.DataFrame) -> str:
         data = table_bytes(rows, self._table)

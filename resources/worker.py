@@ -14,13 +14,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from cv_assets.domain.probing import one_line, probe
 from cv_assets.domain.rendering import thumbnail, upright_bytes
-from schemas.images import Limits, Rejection
+from schemas.images import Limits, Measures, Probe, Rejection
 
 PR_SET_PDEATHSIG: Final = 1
 FLUSH_SECONDS: Final = 0.1
@@ -32,7 +31,14 @@ def _limits(arguments: dict[str, Any]) -> Limits:
 
 def _probe(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
     found = probe(data, _limits(arguments))
-    return {"rejected" if isinstance(found, Rejection) else "probe": asdict(found)}
+    if isinstance(found, Rejection):
+        return {"rejected": _plain(found)}
+    return {"probe": {**_plain(found), "measures": _plain(found.measures)}}
+
+
+def _plain(record: Probe | Rejection | Measures) -> dict[str, Any]:
+    """The fields of a record; `dataclasses.asdict` copies each value deeply, at five times the cost."""
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def _thumbnail(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:

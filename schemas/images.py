@@ -19,6 +19,24 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Measures:
+    """What the pixels look like, from the reduced upright image; each rounded, so that no CPU's last bits show.
+
+    Brightness is perceived brightness over 255; shares and ratios run from 0 to 1.
+    """
+
+    brightness_ratio: float
+    brightness_p05_ratio: float
+    brightness_p99_ratio: float
+    contrast_ratio: float
+    sharpness: float
+    entropy_bits: float
+    colour_ratio: float
+    bars_ratio: float
+    border_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """An accepted image: width and height in pixels of the *upright* image, phash as 16 hex digits."""
 
@@ -31,6 +49,7 @@ class Probe:
     exif_orientation: int
     frames: int
     phash: str
+    measures: Measures
     notes: tuple[Note, ...] = ()
 
 

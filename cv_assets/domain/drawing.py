@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from typing import Final
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 CLASSES: Final = ("circle", "square", "triangle")
 CAMERAS: Final = 8
@@ -48,9 +48,15 @@ def _draw(label: str, generator: random.Random) -> Image.Image:
         draw.rectangle(box, fill=ink)
     else:
         draw.polygon([(left, top + size), (left + size, top + size), (left + size // 2, top)], fill=ink)
-    for _ in range(40):  # grain, so that no two pictures are alike
-        draw.point((generator.randrange(SIDE_PX), generator.randrange(SIDE_PX)), fill=ink)
-    return image
+    return _photograph(image, generator)
+
+
+def _photograph(image: Image.Image, generator: random.Random) -> Image.Image:
+    """The picture under a light from above, with grain: as a camera sees it, and no two alike."""
+    light = Image.linear_gradient("L").resize(image.size).point([value // 5 for value in range(256)])
+    grain = Image.frombytes("L", image.size, generator.randbytes(image.width * image.height))
+    shade = ImageChops.add(light, grain.point([value // 16 for value in range(256)]))
+    return ImageChops.subtract(image, Image.merge("RGB", (shade, shade, shade)))
 
 
 def _encode(image: Image.Image, extension: str, *, orientation: int | None = None) -> bytes:
@@ -58,8 +64,10 @@ def _encode(image: Image.Image, extension: str, *, orientation: int | None = Non
     if extension == "png":
         image.save(out, "PNG")
         return out.getvalue()
+    if orientation is None:
+        image.save(out, "JPEG", quality=90)
+        return out.getvalue()
     exif = Image.Exif()
-    if orientation is not None:
-        exif[0x0112] = orientation
+    exif[0x0112] = orientation
     image.save(out, "JPEG", quality=90, exif=exif)
     return out.getvalue()

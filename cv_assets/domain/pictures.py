@@ -5,20 +5,20 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from cv_assets.domain.sketching import BLANK, INK, PAPER, font, shorten, to_jpeg
 
 THUMBNAIL_PX: Final = 72
 THUMBNAILS_PER_CLASS: Final = 6
 CLASSES_SHOWN: Final = 12
 BARS_SHOWN: Final = 40
 # Dagster keeps metadata more than once: a sheet stays small, whatever the dataset
-_JPEG_QUALITY: Final = 70
+_SHEET_BYTES: Final = 60_000
 _GAP: Final = 6
 _NAME_PX: Final = 190
 _ROW_PX: Final = 22
 _BAR_PX: Final = 420
-_INK: Final = (30, 34, 42)
-_PAPER: Final = (255, 255, 255)
 _COLOURS: Final = (
     (46, 110, 180),
     (240, 160, 50),
@@ -42,11 +42,11 @@ def sheet_plan(manifest: pl.DataFrame) -> dict[str, list[str]]:
 def contact_sheet(plan: Mapping[str, Sequence[str]], thumbnails: Mapping[str, bytes]) -> bytes:
     """A JPEG with a row a class: its name, then its images. `thumbnails` maps image id → JPEG; a missing one stays grey."""
     cell = THUMBNAIL_PX + _GAP
-    sheet = Image.new("RGB", (_NAME_PX + THUMBNAILS_PER_CLASS * cell, _GAP + max(1, len(plan)) * cell), _PAPER)
+    sheet = Image.new("RGB", (_NAME_PX + THUMBNAILS_PER_CLASS * cell, _GAP + max(1, len(plan)) * cell), PAPER)
     draw = ImageDraw.Draw(sheet)
     for row, (label, ids) in enumerate(plan.items()):
         top = _GAP + row * cell
-        draw.text((_GAP, top + THUMBNAIL_PX // 2 - 8), _shorten(label), _INK, _font())
+        draw.text((_GAP, top + THUMBNAIL_PX // 2 - 8), shorten(label, 26), INK, font(13))
         for column, image_id in enumerate(ids):
             left = _NAME_PX + column * cell
             if image_id in thumbnails:
@@ -54,8 +54,8 @@ def contact_sheet(plan: Mapping[str, Sequence[str]], thumbnails: Mapping[str, by
                     shift = ((THUMBNAIL_PX - thumbnail.width) // 2, (THUMBNAIL_PX - thumbnail.height) // 2)
                     sheet.paste(thumbnail, (left + shift[0], top + shift[1]))
             else:
-                draw.rectangle((left, top, left + THUMBNAIL_PX, top + THUMBNAIL_PX), (225, 225, 225))
-    return _to_jpeg(sheet)
+                draw.rectangle((left, top, left + THUMBNAIL_PX, top + THUMBNAIL_PX), BLANK)
+    return to_jpeg(sheet, _SHEET_BYTES)
 
 
 def class_bars(manifest: pl.DataFrame, splits: pl.DataFrame, names: Sequence[str]) -> bytes:
@@ -68,45 +68,30 @@ def class_bars(manifest: pl.DataFrame, splits: pl.DataFrame, names: Sequence[str
     largest_first = sorted(table.items(), key=lambda item: (-sum(item[1].values()), item[0]))[:BARS_SHOWN]
     longest = max((sum(parts.values()) for _, parts in largest_first), default=1)
     height = (len(largest_first) + 1) * (_ROW_PX + 4) + _GAP
-    sheet = Image.new("RGB", (_NAME_PX + _BAR_PX + 60, height), _PAPER)
+    sheet = Image.new("RGB", (_NAME_PX + _BAR_PX + 60, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     _draw_legend(draw, names)
     for row, (label, parts) in enumerate(largest_first, start=1):
         top = _GAP + row * (_ROW_PX + 4)
-        draw.text((_GAP, top + 3), _shorten(label), _INK, _font())
+        draw.text((_GAP, top + 3), shorten(label, 26), INK, font(13))
         left = float(_NAME_PX)
         for place, name in enumerate(names):
             width = parts.get(name, 0) / longest * _BAR_PX
             draw.rectangle((left, top, left + width, top + _ROW_PX), _colour(place))
             if width > 24:
-                draw.text((left + 4, top + 3), str(parts.get(name, 0)), _PAPER, _font())
+                draw.text((left + 4, top + 3), str(parts.get(name, 0)), PAPER, font(13))
             left += width
-        draw.text((left + 6, top + 3), str(sum(parts.values())), _INK, _font())
-    return _to_jpeg(sheet)
+        draw.text((left + 6, top + 3), str(sum(parts.values())), INK, font(13))
+    return to_jpeg(sheet, _SHEET_BYTES)
 
 
 def _draw_legend(draw: ImageDraw.ImageDraw, names: Sequence[str]) -> None:
     left = float(_NAME_PX)
     for place, name in enumerate(names):
         draw.rectangle((left, _GAP, left + 14, _GAP + 14), _colour(place))
-        draw.text((left + 20, _GAP), name, _INK, _font())
-        left += 40 + draw.textlength(name, _font())
+        draw.text((left + 20, _GAP), name, INK, font(13))
+        left += 40 + draw.textlength(name, font(13))
 
 
 def _colour(place: int) -> tuple[int, int, int]:
     return _COLOURS[place % len(_COLOURS)]
-
-
-def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(13)
-
-
-def _shorten(text: str) -> str:
-    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    return printable if len(printable) <= 26 else printable[:25] + "…"
-
-
-def _to_jpeg(sheet: Image.Image) -> bytes:
-    out = io.BytesIO()
-    sheet.save(out, "JPEG", quality=_JPEG_QUALITY)
-    return out.getvalue()

@@ -5,9 +5,7 @@ Order matters: everything that can be refused from the header is refused before 
 
 import io
 import re
-import struct
 import warnings
-import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final, cast
@@ -15,34 +13,15 @@ from typing import Final, cast
 from PIL import Image, ImageFile
 
 from cv_assets.domain.formats import PILLOW_NAMES, sniff
+from cv_assets.domain.measuring import measure
+from cv_assets.domain.metadata import DECODE_ERRORS, ending_notes, metadata_notes, read_orientation
 from cv_assets.domain.orientation import turn_upright, upright_size
 from cv_assets.domain.phash import perceptual_hash
+from cv_assets.domain.reducing import draft, reduce_image, to_grey
 from schemas.codes import ImageFormat, Note, ProbeReason
 from schemas.images import Limits, Probe, Rejection
 
-ORIENTATION_TAG: Final = 0x0112
 BITS_PER_SAMPLE_TAG: Final = 258
-# A JPEG decoded at 1/8 still reads all its entropy-coded data; 32 pixels a side are what the hash looks at.
-REDUCED_SIDE_PX: Final = 32
-# What Pillow's decoders raise on damaged input; anything else is a bug and is reported as such by the worker.
-DECODE_ERRORS: Final = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    EOFError,
-    OverflowError,
-    NotImplementedError,
-    ZeroDivisionError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
 _MODE_BITS: Final = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I;16N": 16, "I": 32, "F": 32}
 
 
@@ -78,7 +57,7 @@ def open_image(data: bytes) -> tuple[Image.Image, ImageFormat]:
 def probe(data: bytes, limits: Limits) -> Probe | Rejection:
     """Decode every frame of one image under `limits`, and say what it is.
 
-    A JPEG is decoded once at reduced scale, in grey; everything else whole. Never raises for bad input.
+    A JPEG is decoded once at reduced scale; everything else whole. Never raises for bad input.
     """
     try:
         with careful_decoding(limits):
@@ -108,14 +87,21 @@ def _probe_open(image: Image.Image, name: ImageFormat, limits: Limits, data: byt
     frames = _count_frames(image, limits)
     # Pillow turns a TIFF upright while it loads, and forgets the tag. Asking a PNG for it may decode the pixels
     # and swallow what that raises, so there the pixels come first.
-    before = read_orientation(image) if name == "tiff" else None
-    small = _decode_first(image, name)
-    orientation, is_valid = before or read_orientation(image)
+    before = _read_metadata(image) if name == "tiff" else None
+    if name == "jpeg":
+        draft(image)
+    image.load()
+    orientation, notes = before or _read_metadata(image)
+    small = reduce_image(image)
     if before is None:
         width_px, height_px = upright_size(*stored_size, orientation)
         small = turn_upright(small, orientation)
     else:
         width_px, height_px = image.size
+    grey = to_grey(small)
+    if _has_transparent_pixel(image):
+        notes.append("transparent")
+    notes += ending_notes(image, data, name)
     if frames > 1:
         _decode_others(data, frames, limits)
     return Probe(
@@ -127,8 +113,9 @@ def _probe_open(image: Image.Image, name: ImageFormat, limits: Limits, data: byt
         bit_depth=bit_depth,
         exif_orientation=orientation,
         frames=frames,
-        phash=perceptual_hash(small),
-        notes=_notes(name, frames, is_valid),
+        phash=perceptual_hash(grey),
+        measures=measure(small, grey),
+        notes=(*_frame_notes(name, frames), *notes),
     )
 
 
@@ -147,15 +134,11 @@ def _check_area(image: Image.Image, limits: Limits) -> None:
         raise _Refused("pixels-over-limit", f"{width_px} × {height_px} pixels; at most {limits.max_pixels} are allowed")
 
 
-def read_orientation(image: Image.Image) -> tuple[int, bool]:
-    """(orientation from 1 to 8, was what the file says valid); an absent or invalid value counts as upright."""
-    try:
-        value = image.getexif().get(ORIENTATION_TAG, 1)
-    except DECODE_ERRORS:  # broken metadata round good pixels is common: cameras write it
-        return 1, False
-    if isinstance(value, int) and 1 <= value <= 8:
-        return value, True
-    return 1, False
+def _read_metadata(image: Image.Image) -> tuple[int, list[Note]]:
+    """Orientation from 1 to 8, and notes on what the file says beside its pixels."""
+    orientation, is_valid = read_orientation(image)
+    notes = metadata_notes(image)
+    return orientation, notes if is_valid else [*notes, "orientation-invalid"]
 
 
 def _bit_depth(image: Image.Image, name: ImageFormat, data: bytes) -> int:
@@ -177,16 +160,13 @@ def _count_frames(image: Image.Image, limits: Limits) -> int:
     return frames
 
 
-def _decode_first(image: Image.Image, name: ImageFormat) -> Image.Image:
-    """Decode the first frame and return it small and grey, as it is stored."""
-    if name == "jpeg":
-        image.draft("L", (REDUCED_SIDE_PX, REDUCED_SIDE_PX))
-    image.load()
-    if image.mode == "L":
-        return image  # what a JPEG is drafted to
-    grey = image.getchannel("L") if image.mode == "LAB" else image.convert("L")
-    grey.thumbnail((8 * REDUCED_SIDE_PX, 8 * REDUCED_SIDE_PX), Image.Resampling.BOX)
-    return grey
+def _has_transparent_pixel(image: Image.Image) -> bool:
+    """Is some pixel of the decoded first frame not opaque?"""
+    if not image.has_transparency_data:
+        return False
+    opaque = image if "A" in image.getbands() else image.convert("RGBA")
+    least = cast("tuple[int, int]", opaque.getchannel("A").getextrema())[0]
+    return least < 255
 
 
 def _decode_others(data: bytes, frames: int, limits: Limits) -> None:
@@ -199,12 +179,7 @@ def _decode_others(data: bytes, frames: int, limits: Limits) -> None:
             image.load()
 
 
-def _notes(name: ImageFormat, frames: int, orientation_is_valid: bool) -> tuple[Note, ...]:
-    notes: list[Note] = []
+def _frame_notes(name: ImageFormat, frames: int) -> tuple[Note, ...]:
     if frames > 1:
-        notes.extend(("several-frames", "first-frame-only"))
-    elif name == "gif":
-        notes.append("first-frame-only")
-    if not orientation_is_valid:
-        notes.append("orientation-invalid")
-    return tuple(notes)
+        return ("several-frames", "first-frame-only")
+    return ("first-frame-only",) if name == "gif" else ()

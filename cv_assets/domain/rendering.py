@@ -32,6 +32,7 @@ def thumbnail(data: bytes, limits: Limits, side_px: int) -> bytes:
     image, _ = _decode_upright(data, limits, draft_px=2 * side_px)
     image = image.getchannel("L") if image.mode == "LAB" else image
     small = image.convert("RGB")
+    small.info = {}  # a comment in it would be written again
     small.thumbnail((side_px, side_px))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=THUMBNAIL_QUALITY)

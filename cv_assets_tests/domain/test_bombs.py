@@ -8,6 +8,7 @@ import sys
 import zlib
 
 import pytest
+from PIL import Image
 
 from cv_assets.domain.probing import probe
 from cv_assets_tests.domain.images import encode, picture, png, png_chunk, tiff
@@ -32,6 +33,19 @@ def endless_pages():
     return bytes(data)
 
 
+def wide_screen():
+    """A sound GIF whose screen is said to have 144 million pixels."""
+    data = encode(picture((16, 12)), "GIF")
+    return data[:6] + struct.pack("<HH", 12_000, 12_000) + data[10:]
+
+
+def webp(kind, body):
+    chunk = kind + struct.pack("<I", len(body)) + body
+    return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
+
+
+LOSSLESS = b"\x2f" + struct.pack("<I", 11_999 | 11_999 << 14) + bytes(21)
+LOSSY = b"\x10\x02\x00\x9d\x01\x2a" + struct.pack("<HH", 16_383, 16_383) + bytes(40)
 BMP_HEADER = struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 30_000, 30_000, 1, 24, 0, 0, 1, 1, 0, 0)
 SOF0 = b"\xff\xc0" + struct.pack(">HBHHB", 11, 8, 65_535, 65_535, 1) + b"\x01\x11\x00"
 
@@ -60,6 +74,10 @@ BOMBS = {
     "WebP 16,384 squared": (
         b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\x3f\0\xff\x3f\0" + b"VP8 \0\0\0\0", None,
     ),
+    "PNG of 144 million pixels in 17 kB": (encode(Image.new("1", (12_000, 12_000)), "PNG"), "pixels-over-limit"),
+    "GIF of 144 million pixels": (wide_screen(), "pixels-over-limit"),
+    "WebP, lossless, 12,000 squared": (webp(b"VP8L", LOSSLESS), "pixels-over-limit"),
+    "WebP, lossy, 16,383 squared": (webp(b"VP8 ", LOSSY), "pixels-over-limit"),
     "GIF of 10,000 frames": (many_frames(10_000), "frames-over-limit"),
     "PNG text of 200 MB": (png(64, 48, png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200_000_000), 1))), None),
     "PNG colour profile of 200 MB": (

@@ -1,7 +1,8 @@
-"""The perceptual hash: near for the same picture, far for another, and the one that ImageHash defines."""
+"""The perceptual hash: near for the same picture, far for another, and next to the one that ImageHash defines."""
 
 import csv
 import statistics
+from itertools import combinations
 
 import pytest
 from PIL import Image
@@ -63,20 +64,56 @@ def rows_of(folder, most):
     return rows[:: max(1, len(rows) // most)]
 
 
+PHOTOS = ["bccd", "clothing", "grocery"]
+# pairs whose hashes are at most so many bits apart, by the parts of their names
+NEAR = {
+    "bccd": (4, {("BloodImage_00037", "BloodImage_00038")}),
+    "clothing": (4, {("637a56e4", "6075b4a5")}),
+    "grocery": (4, {("Floury-Potato_006", "Floury-Potato_016")}),
+}
+
+
 @pytest.mark.data
-@pytest.mark.parametrize("name", ["bccd", "clothing", "grocery", "omniglot"])
-def test_real_pictures_have_the_hash_that_imagehash_gave_them(real_data, name):
+@pytest.mark.parametrize("name", [*PHOTOS, "omniglot"])
+def test_real_pictures_have_nearly_the_hash_that_imagehash_gave_them(real_data, name):
+    found = []
     for row in rows_of(real_data / name, most=25):
         with Image.open(real_data / name / "data" / row["path"]) as image:
-            assert perceptual_hash(image) == row["phash"]
+            found.append(distance(perceptual_hash(image), row["phash"]))
+    assert statistics.median(found) <= 2
+    assert max(found) <= 6
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", ["bccd", "clothing", "grocery", "omniglot"])
-def test_decoding_at_reduced_scale_moves_a_hash_by_two_bits_at_the_median(real_data, name):
+@pytest.mark.parametrize("name", [*PHOTOS, "omniglot"])
+def test_decoding_at_reduced_scale_moves_a_hash_by_no_bit_at_the_median(real_data, name):
     found = [
         distance(probe((real_data / name / "data" / row["path"]).read_bytes(), Limits()).phash, row["phash"])
         for row in rows_of(real_data / name, most=400)
     ]
-    assert statistics.median(found) <= 2
-    assert max(found) <= 8
+    assert statistics.median(found) == 0
+    assert max(found) <= 6
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", PHOTOS)
+def test_the_near_duplicates_of_real_photos_are_found_and_no_others(real_data, name):
+    most, pairs = NEAR[name]
+    rows = {row["sha256"]: row["path"] for row in rows_of(real_data / name, most=10_000)}
+    hashes = {
+        path: probe((real_data / name / "data" / path).read_bytes(), Limits()).phash for path in sorted(rows.values())
+    }
+    near = {pair for pair in combinations(hashes, 2) if distance(*(hashes[path] for path in pair)) <= most}
+    assert len(near) == len(pairs)
+    for one, other in pairs:
+        assert any(one in " ".join(pair) and other in " ".join(pair) for pair in near)
+
+
+@pytest.mark.parametrize("size", [(200, 150), (333, 251), (190, 143), (130, 97), (1_023, 767)])
+def test_another_size_hardly_moves_a_hash_whether_or_not_it_divides_evenly(size):
+    assert distance(perceptual_hash(PICTURE.resize(size)), perceptual_hash(PICTURE)) <= 2
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 5), (8, 4_000)])
+def test_a_picture_of_any_shape_has_a_hash(size):
+    assert len(perceptual_hash(noise(size))) == 16

@@ -3,17 +3,20 @@
 import io
 import struct
 import zipfile
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
+from PIL import Image, ImageCms, ImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from cv_assets.domain.probing import probe
 from cv_assets_tests.domain.images import animation, encode, noise, oriented, oriented_by_xmp, picture, png_chunk, tiff
 from schemas.codes import IMAGE_FORMATS, NOTES, PROBE_REASONS
 from schemas.images import Limits, Probe, Rejection
 
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 DRAWN = [
     # Pillow's format, mode drawn, options → format, mode, channels, bits a channel
     ("JPEG", "L", {}, ("jpeg", "L", 1, 8)),
@@ -146,12 +149,145 @@ def test_lenient_decoding_that_another_library_switched_on_is_noticed(monkeypatc
     assert "LOAD_TRUNCATED_IMAGES" in found.detail
 
 
-def test_bytes_after_the_image_change_nothing_that_is_said_of_it():
-    image = encode(picture(), "JPEG")
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as opened:
-        opened.writestr("run.py", "print()")
-    assert probe(image + archive.getvalue(), Limits()) == probe(image, Limits())
+ENDING = ["JPEG", "PNG", "GIF", "WEBP"]
+ARCHIVE = io.BytesIO()
+with zipfile.ZipFile(ARCHIVE, "w") as opened:
+    opened.writestr("run.py", "print()")
+
+
+@pytest.mark.parametrize("pillow_format", ENDING)
+@pytest.mark.parametrize("behind", [b"\0", bytes(4_000), ARCHIVE.getvalue(), encode(picture(), "PNG")])
+def test_bytes_after_the_image_are_noted_and_change_nothing_else_that_is_said_of_it(pillow_format, behind):
+    image = encode(picture(), pillow_format)
+    found, alone = probe(image + behind, Limits()), probe(image, Limits())
+    assert "trailing-bytes" not in alone.notes
+    assert found == replace(alone, notes=(*alone.notes, "trailing-bytes"))
+
+
+@pytest.mark.parametrize("pillow_format", ["BMP", "TIFF", "PPM"])
+def test_a_format_without_an_end_marker_has_nothing_noted(pillow_format):
+    image = encode(picture(), pillow_format)
+    assert probe(image + bytes(100), Limits()) == probe(image, Limits())
+
+
+# a decoder that has read all of a JPEG's rows may or may not insist on two more bytes
+MARKED = [("JPEG", 2, bytes(2)), ("PNG", 12, b""), ("GIF", 1, b"")]
+
+
+@pytest.mark.parametrize(("pillow_format", "length", "instead"), MARKED)
+def test_a_whole_image_without_its_end_marker_is_accepted_and_noted(pillow_format, length, instead):
+    image = encode(picture(), pillow_format)
+    found = probe(image[:-length] + instead, Limits())
+    assert isinstance(found, Probe)
+    assert "ends-early" in found.notes
+
+
+def test_the_end_of_a_thumbnail_in_the_metadata_is_not_the_end_of_the_image():
+    exif = b"Exif\0\0" + encode(picture((16, 16)), "JPEG")
+    image = encode(picture(), "JPEG", exif=exif)
+    assert "trailing-bytes" not in probe(image, Limits()).notes
+    assert "trailing-bytes" in probe(image + b"\0", Limits()).notes
+    assert "ends-early" in probe(image[:-2] + bytes(2), Limits()).notes
+
+
+def test_further_images_that_a_jpeg_declares_are_no_trailing_bytes():
+    whole = encode(picture(), "MPO", save_all=True, append_images=[picture((64, 48), "L")])
+    found = probe(whole + bytes(8), Limits())
+    assert (found.frames, found.notes) == (2, ("several-frames", "first-frame-only"))
+
+
+def with_palette_alpha(*alpha):
+    """A PNG of two colours, each of which has an alpha value."""
+    image = Image.new("P", (20, 20))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.paste(1, (0, 0, 10, 20))
+    return encode(image, "PNG", transparency=bytes(alpha))
+
+
+TRANSPARENT = {
+    "an alpha channel": encode(picture(mode="RGBA"), "PNG"),
+    "an alpha channel beside grey": encode(picture(mode="LA"), "PNG"),
+    "lossy, with alpha": encode(picture(mode="RGBA"), "WEBP"),
+    "TIFF with alpha": encode(picture(mode="RGBA"), "TIFF"),
+    "a palette with alpha": with_palette_alpha(255, 128),
+    "a colour that stands for nothing": encode(Image.new("RGB", (20, 20), (1, 2, 3)), "PNG", transparency=(1, 2, 3)),
+    "a grey that stands for nothing": encode(Image.new("L", (20, 20), 7), "PNG", transparency=7),
+}
+OPAQUE = {
+    "no alpha": encode(picture(), "PNG"),
+    "an alpha channel that hides nothing": encode(picture().convert("RGBA"), "PNG"),
+    "a palette whose alpha hides nothing": with_palette_alpha(255, 255),
+    "a colour that no pixel has": encode(Image.new("RGB", (20, 20), (1, 2, 3)), "PNG", transparency=(1, 2, 4)),
+}
+
+
+@pytest.mark.parametrize("data", TRANSPARENT.values(), ids=TRANSPARENT)
+def test_a_pixel_that_is_not_opaque_is_noted(data):
+    assert "transparent" in probe(data, Limits()).notes
+
+
+@pytest.mark.parametrize("data", OPAQUE.values(), ids=OPAQUE)
+def test_transparency_that_hides_nothing_is_not_noted(data):
+    assert "transparent" not in probe(data, Limits()).notes
+
+
+def with_exif(**tags):
+    """EXIF with these directories, by number."""
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    for tag, fields in tags.items():
+        exif.get_ifd(int(tag[1:], 16)).update(fields)
+    return exif
+
+
+NORTH = {1: "N", 2: (52.0, 31.0, 0.0)}
+
+
+def test_the_position_that_a_tiff_names_is_noted():
+    tags = ImageFileDirectory_v2()
+    tags[0x8825] = NORTH
+    assert probe(encode(picture(), "TIFF", tiffinfo=tags), Limits()).notes == ("gps-present",)
+
+
+@pytest.mark.parametrize("pillow_format", ["JPEG", "PNG", "WEBP"])
+def test_a_position_is_noted_and_other_metadata_are_not(pillow_format):
+    located = encode(picture(), pillow_format, exif=with_exif(x8825=NORTH))
+    assert probe(located, Limits()).notes == ("gps-present",)
+    assert probe(encode(picture(), pillow_format, exif=with_exif()), Limits()).notes == ()
+
+
+@pytest.mark.parametrize("pillow_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_colour_profile_is_noted(pillow_format):
+    assert probe(encode(picture(), pillow_format, icc_profile=SRGB), Limits()).notes == ("colour-profile",)
+
+
+@pytest.mark.parametrize("pillow_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"Exif\0\0" + bytes(40),
+        b"Exif\0\0garbage",
+        b"Exif\0\0II*\0\x08\0\0\0\xff\xff",  # 65,535 fields, and none there
+        b"Exif\0\0" + with_exif().tobytes()[:-6],  # the last field is cut off
+        # the position's directory is at "abcd"
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x25\x88\x02\0\x04\0\0\0abcd\0\0\0\0",
+    ],
+)
+def test_exif_that_cannot_be_read_is_noted_and_the_image_accepted(pillow_format, block):
+    found = probe(encode(picture(), pillow_format, exif=block), Limits())
+    assert isinstance(found, Probe)
+    assert "exif-invalid" in found.notes
+    assert found.exif_orientation == 1
+
+
+def test_exif_that_says_of_itself_that_it_is_empty_is_sound():
+    assert probe(encode(noise((64, 48)), "JPEG", exif=Image.Exif()), Limits()).notes == ()
+
+
+def test_colours_that_a_decoder_must_not_turn_into_others_are_decoded_as_they_are():
+    plain, kept = (probe(encode(picture(), "JPEG", keep_rgb=kept), Limits()) for kept in (False, True))
+    assert kept.measures.brightness_ratio == pytest.approx(plain.measures.brightness_ratio, abs=0.01)
+    assert kept.measures.colour_ratio == pytest.approx(plain.measures.colour_ratio, abs=0.05)
 
 
 def test_the_bit_depth_of_a_png_is_read_from_its_header_wherever_that_stands():

@@ -98,6 +98,13 @@ def test_a_thumbnail_is_a_small_upright_jpeg(mode):
     assert (small.format, small.mode, small.size) == ("JPEG", "RGB", (54, 72))
 
 
+@pytest.mark.parametrize("form", ["JPEG", "GIF"])
+def test_a_thumbnail_repeats_no_comment(form):
+    stored = encode(picture((200, 150), mode="RGB"), form, comment=b"secret")
+    assert b"secret" in stored
+    assert b"secret" not in thumbnail(stored, LIMITS, 128)
+
+
 def test_a_thumbnail_is_made_of_lab_colours_too():
     small = decoded(thumbnail(encode(picture((640, 480), mode="LAB"), "TIFF"), LIMITS, 72))
     assert (small.format, small.size) == ("JPEG", (72, 54))
