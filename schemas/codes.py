@@ -38,7 +38,67 @@ AnnotationReason = Literal[
     "no-object",
     "unparsable",
 ]
-Note = Literal["first-frame-only", "orientation-invalid", "several-frames"]
+Note = Literal[
+    "colour-profile",
+    "ends-early",
+    "exif-invalid",
+    "first-frame-only",
+    "gps-present",
+    "orientation-invalid",
+    "several-frames",
+    "trailing-bytes",
+    "transparent",
+]
+ImageFinding = Literal[
+    "animated",
+    "blurry",
+    "cmyk",
+    "colour-profile",
+    "constant-border",
+    "dark",
+    "exact-duplicate",
+    "exif-rotated",
+    "extension-differs",
+    "gps-present",
+    "grayscale-among-colour",
+    "invalid-exif",
+    "letterboxed",
+    "light",
+    "low-information",
+    "near-duplicate",
+    "odd-aspect-ratio",
+    "odd-size",
+    "transparent",
+    "truncated",
+    "unusual-bit-depth",
+    "unusual-mode",
+]
+AnnotationFinding = Literal[
+    "box-covers-image",
+    "box-out-of-bounds",
+    "box-without-area",
+    "declared-size-differs",
+    "duplicate-box",
+    "duplicates-disagree",
+    "file-without-label",
+    "label-differs-by-case",
+    "label-with-space",
+    "label-without-file",
+    "odd-box-size",
+    "tiny-box",
+    "unknown-label",
+]
+DatasetFinding = Literal[
+    "chained-duplicates",
+    "class-imbalance",
+    "class-missing",
+    "rare-class",
+    "taxonomy-differs",
+    "too-few-groups",
+]
+FindingCode = ImageFinding | AnnotationFinding | DatasetFinding
+# ERROR blocks the version, WARN is an alarm, INFO is worth knowing
+FindingSeverity = Literal["ERROR", "WARN", "INFO"]
 
 # the machine may have been at fault: not remembered, tried again
 PASSING_REASONS: Final = ("decoder-died", "memory-over-limit", "time-over-limit")
@@ -48,3 +108,8 @@ ANNOTATION_REASONS: Final[tuple[str, ...]] = get_args(AnnotationReason)
 IMAGE_FORMATS: Final[tuple[str, ...]] = get_args(ImageFormat)
 FILE_ROLES: Final[tuple[str, ...]] = get_args(FileRole)
 NOTES: Final[tuple[str, ...]] = get_args(Note)
+IMAGE_FINDINGS: Final[tuple[str, ...]] = get_args(ImageFinding)
+ANNOTATION_FINDINGS: Final[tuple[str, ...]] = get_args(AnnotationFinding)
+DATASET_FINDINGS: Final[tuple[str, ...]] = get_args(DatasetFinding)
+FINDINGS: Final = IMAGE_FINDINGS + ANNOTATION_FINDINGS + DATASET_FINDINGS
+FINDING_SEVERITIES: Final[tuple[str, ...]] = get_args(FindingSeverity)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import polars as pl
 
@@ -9,14 +10,30 @@ from cv_assets.domain.releasing import count
 from schemas.tables import to_frame
 
 EVIDENCE_ROWS = 20
+# column of the manifest → unit of its values
+PROPERTIES: Final = {
+    "width_px": "pixels",
+    "height_px": "pixels",
+    "size_bytes": "bytes",
+    "brightness_ratio": "ratio",
+    "brightness_p05_ratio": "ratio",
+    "brightness_p99_ratio": "ratio",
+    "contrast_ratio": "ratio",
+    "sharpness": "sharpness",
+    "entropy_bits": "bits",
+    "colour_ratio": "ratio",
+    "bars_ratio": "ratio",
+    "border_ratio": "ratio",
+}
+QUANTILES: Final = {"p05": 0.05, "median": 0.5, "p95": 0.95}
 Row = dict[str, object]
 
 
 def build_report(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """One row a figure, sorted by section; see schemas.tables.QualityReport.
 
-    `tables` holds raw_images, annotations, manifest and quarantine. The row result/passed is 1 if there is an image
-    and every image file was accepted or quarantined, else 0.
+    `tables` holds raw_images, annotations, manifest and quarantine, and may hold findings. The row result/passed is 1
+    if there is an image and nothing that landed is lost, else 0: landed = accepted + duplicate + quarantined.
     """
     rows = [
         *_records(tables),
@@ -24,9 +41,11 @@ def build_report(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         *_duplicates(tables["manifest"]),
         *_classes(tables["manifest"], tables["annotations"]),
         *_sizes(tables["manifest"]),
+        *_properties(tables["manifest"]),
         *_boxes(tables["annotations"]),
         *_by_reason(tables["annotations"], "annotations", "annotation_id"),
         *_by_reason(tables["quarantine"], "quarantine", "path"),
+        *_findings(tables.get("findings")),
     ]
     return to_frame("quality_report", rows)
 
@@ -40,9 +59,16 @@ def _records(tables: Mapping[str, pl.DataFrame]) -> Iterator[Row]:
     counts = count(tables)
     for name, value in counts.model_dump().items():
         yield _row("records", name, value, "records")
-    accepted_files = int(tables["manifest"]["paths"].list.len().sum())
-    accounted = accepted_files + counts.quarantined == counts.files
-    yield _row("result", "passed", accounted and counts.images > 0, "yes or no")
+    accepted = tables["manifest"]["paths"].list.len()
+    duplicate = int(accepted.sum()) - accepted.len()
+    for name, value, unit in (
+        ("landed", counts.files, "files"),
+        ("accepted", accepted.len(), "distinct images"),
+        ("duplicate", duplicate, "further files of the same bytes"),
+    ):
+        yield _row("records", name, value, unit)
+    nothing_is_lost = counts.files == accepted.len() + duplicate + counts.quarantined
+    yield _row("result", "passed", nothing_is_lost and counts.images > 0, "yes or no")
 
 
 def _nulls(frame: pl.DataFrame, section: str) -> Iterator[Row]:
@@ -81,6 +107,20 @@ def _sizes(manifest: pl.DataFrame) -> Iterator[Row]:
         image = by_area.row(place, named=True)
         evidence = {key: image[key] for key in ("image_id", "width_px", "height_px", "paths")}
         yield _row("sizes", f"{name}_image", image["width_px"] * image["height_px"], "pixels", evidence)
+
+
+def _properties(manifest: pl.DataFrame) -> Iterator[Row]:
+    for column, unit in PROPERTIES.items() if manifest.height else ():
+        for name, share in QUANTILES.items():
+            value = manifest[column].quantile(share, "nearest")
+            assert value is not None  # no column of these may be null
+            yield _row("properties", f"{column}.{name}", value, unit)
+
+
+def _findings(findings: pl.DataFrame | None) -> Iterator[Row]:
+    if findings is not None:
+        for code, number in findings.group_by("code").len().sort("code").iter_rows():
+            yield _row("findings", code, number, "findings")
 
 
 def _boxes(annotations: pl.DataFrame) -> Iterator[Row]:

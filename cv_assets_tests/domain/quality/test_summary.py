@@ -5,8 +5,8 @@ import json
 import polars as pl
 import pytest
 
-from cv_assets.domain.quality.summary import EVIDENCE_ROWS, build_report
-from cv_assets_tests.domain.tables import file_row, image_id, label_row, sound_tables
+from cv_assets.domain.quality.summary import EVIDENCE_ROWS, PROPERTIES, build_report
+from cv_assets_tests.domain.tables import MEASURES, file_row, image_id, label_row, sound_tables
 from schemas.tables import TABLES, to_frame
 
 SOUND = {name: table for name, table in sound_tables().items() if name not in {"splits", "quality_report"}}
@@ -32,6 +32,9 @@ FIGURES = [
     ("records/files_without_label", 0),
     ("records/labels_without_file", 0),
     ("records/duplicate_groups", 1),
+    ("records/landed", 27),
+    ("records/accepted", 24),
+    ("records/duplicate", 1),  # 24 + 1 + 2 = 27
     ("result/passed", 1),
     ("nulls/annotations.image_id", 2),  # the two rejected files
     ("nulls/annotations.label", 2),
@@ -41,6 +44,9 @@ FIGURES = [
     ("classes/images of square", 8),
     ("classes/annotations of square", 9),  # one of them under a second path
     ("sizes/smallest_image", 64 * 48),
+    ("properties/width_px.median", 64),
+    ("properties/sharpness.p05", MEASURES["sharpness"]),
+    ("properties/size_bytes.p95", 1_000),
     ("annotations/boxes", 0),
     ("annotations/zero_area_boxes", 0),
     ("annotations/file-quarantined", 2),
@@ -82,6 +88,43 @@ def test_the_smallest_and_the_largest_image_are_named():
 def test_a_file_that_is_neither_accepted_nor_quarantined_fails_the_report():
     files = pl.concat([SOUND["raw_images"], to_frame("raw_images", [file_row("new.png")])])
     assert figures(raw_images=files)["result/passed"] == 0
+
+
+def test_a_file_that_is_accepted_and_quarantined_fails_the_report():
+    twice = SOUND["quarantine"].head(1).with_columns(path=pl.lit("circle/0.png"))
+    assert figures(quarantine=pl.concat([SOUND["quarantine"], twice]))["result/passed"] == 0
+
+
+def test_further_files_of_the_same_bytes_are_duplicates_each():
+    more = pl.when(image_id=image_id("circle/1.png")).then(pl.lit(["circle/1.png", "a.png", "b.png"]))
+    manifest = SOUND["manifest"].with_columns(more.otherwise("paths").alias("paths"))
+    files = [file_row(name, same_as="circle/1.png") for name in ("a.png", "b.png")]
+    found = figures(manifest=manifest, raw_images=pl.concat([SOUND["raw_images"], to_frame("raw_images", files)]))
+    assert (found["records/landed"], found["records/accepted"], found["records/duplicate"]) == (29, 24, 3)
+    assert found["result/passed"] == 1
+
+
+def test_each_measure_has_its_median_and_its_ends():
+    ranks = {name: place for place, name in enumerate(SOUND["manifest"]["image_id"])}
+    sharpness = pl.col("image_id").replace_strict(ranks, return_dtype=pl.Float64)
+    found = figures(manifest=SOUND["manifest"].with_columns(sharpness.alias("sharpness")))
+    names = {name.removeprefix("properties/") for name in found if name.startswith("properties/")}
+    assert names == {f"{column}.{end}" for column in PROPERTIES for end in ("p05", "median", "p95")}
+    assert set(MEASURES) <= set(PROPERTIES)
+    assert [found[f"properties/sharpness.{end}"] for end in ("p05", "median", "p95")] == [1, 12, 22]
+
+
+def test_findings_are_counted_by_code():
+    dark = {"code": "dark", "severity": "WARN", "evidence": "{}"}
+    findings = to_frame("findings", [dark, dark, {**dark, "code": "blurry"}])
+    counted = {name: value for name, value in figures(findings=findings).items() if name.startswith("findings/")}
+    assert counted == {"findings/blurry": 1, "findings/dark": 2}
+
+
+def test_a_report_without_findings_counts_none():
+    tables = {name: table for name, table in SOUND.items() if name != "findings"}
+    assert "findings" not in build_report(tables)["section"]
+    assert "findings" not in build_report({**tables, "findings": SOUND["findings"].clear()})["section"]
 
 
 def test_a_version_without_an_image_has_a_report_that_fails():

@@ -1,0 +1,93 @@
+"""The quality report as one HTML file: it loads nothing, runs nothing, and shows names from the data as text alone.
+
+Whatever a template prints is escaped, and characters that are not seen (controls, marks that turn the direction of text)
+are spelled out before that: `finalize` is given every value, so that no template can forget it.
+"""
+
+import unicodedata
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from cv_assets.domain.quality import plots
+from cv_assets.domain.quality.finding_kinds import CLUSTERED
+from cv_assets.domain.quality.report import Report, pictures_shown
+from cv_assets.domain.quality.wording import FILTERS
+
+if TYPE_CHECKING:
+    import jinja2
+
+MOST_PICTURE_BYTES: Final = 4_500_000
+TEMPLATE: Final = "page.html.j2"
+# no script needs more accents on one letter; a heap of them covers the lines above
+MARKS_ON_A_LETTER: Final = 3
+
+
+def page(report: Report, thumbnails: Mapping[str, bytes]) -> bytes:
+    """The page of `report_json`; `thumbnails` maps image id → JPEG. A missing one, or one too many, is said in its place.
+
+    Less than 10 MB, whatever the dataset. Equal input gives equal bytes.
+    """
+    pictures = _pictures(report, thumbnails)
+    text = _environment().get_template(TEMPLATE).render(
+        report=report, pictures=pictures, clustered=CLUSTERED, plots=plots
+    )  # fmt: skip
+    return text.encode()
+
+
+def visible(text: str) -> str:
+    """`text` with everything spelled out that a reader would not see, or that would move or cover what stands around it."""
+    if text.isascii() and text.isprintable():
+        return text
+    kept: list[str] = []
+    marks = 0
+    for char in text:
+        marks = marks + 1 if unicodedata.category(char).startswith("M") else 0
+        if marks <= MARKS_ON_A_LETTER:
+            kept.append(char if char.isprintable() else f"⟨U+{ord(char):04X}⟩")
+        elif marks == MARKS_ON_A_LETTER + 1:
+            kept.append("…")
+    return "".join(kept)
+
+
+def marked(label: str) -> str:
+    """A label with the spaces at its ends marked, where the eye misses them."""
+    inner = label.strip(" ")
+    before = len(label) - len(label.lstrip(" "))
+    return f"{'␣' * before}{inner}{'␣' * (len(label) - before - len(inner))}"
+
+
+def _pictures(report: Report, thumbnails: Mapping[str, bytes]) -> dict[str, str]:
+    """Image id → data URI, as long as there is room; the first places of a page come first."""
+    places = Counter(pictures_shown(report))
+    found: dict[str, str] = {}
+    room = MOST_PICTURE_BYTES
+    for image_id, count in places.items():
+        if image_id in thumbnails:
+            uri = f"data:image/jpeg;base64,{b64encode(thumbnails[image_id]).decode()}"
+            if len(uri) * count <= room:
+                found[image_id] = uri
+                room -= len(uri) * count
+    return found
+
+
+@cache
+def _environment() -> "jinja2.Environment":
+    import jinja2  # noqa: PLC0415 - a command that shows no page need not wait for it
+    from markupsafe import Markup  # noqa: PLC0415 - comes with jinja2
+
+    def finalize(value: Any) -> Any:
+        return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__ or "", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS, marked=marked)  # pyright: ignore[reportUnknownMemberType] - untyped
+    return environment

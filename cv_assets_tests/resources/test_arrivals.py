@@ -1,0 +1,67 @@
+"""When the uploads of a version came: said by the source, kept beside the version, and asked at a moment."""
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from resources.arrivals import newest_upload_age_hours, save_arrivals
+from resources.object_store import open_store
+from resources.source import open_source
+from resources.versions import VersionStore
+
+NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def version(tmp_path):
+    return VersionStore(open_store(str(tmp_path / "store")), "shapes", "v1")
+
+
+def test_a_folder_says_when_a_file_was_last_written(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"a")
+    os.utime(path, (NOON.timestamp(), NOON.timestamp()))
+    (file,) = open_source(str(tmp_path)).files()
+    assert file.modified == NOON
+
+
+def test_a_file_that_is_dated_beyond_all_calendars_has_no_date(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"a")
+    try:
+        os.utime(path, (2**56, 2**56))
+    except OverflowError:
+        pytest.skip("no such date can be given to a file here")
+    (file,) = open_source(str(tmp_path)).files()
+    assert file.modified is None or file.modified.year < 10_000
+
+
+def test_a_bucket_says_it_too(bucket):
+    bucket.put("uploads/a.png", b"a")
+    (file,) = open_source(f"{bucket.url}/uploads").files()
+    assert file.modified is not None
+    assert abs(datetime.now(UTC) - file.modified) < timedelta(minutes=10)
+
+
+AGES = [(timedelta(hours=1), 1.0), (timedelta(days=2, minutes=30), 48.5), (timedelta(seconds=-36), -0.01)]
+
+
+@pytest.mark.parametrize(("later", "hours"), AGES)
+def test_the_age_is_that_of_the_moment_at_which_one_asks(version, later, hours):
+    save_arrivals(version, NOON)
+    assert newest_upload_age_hours(version, NOON + later) == hours
+
+
+def test_an_age_that_the_source_does_not_say_is_not_known(version):
+    assert newest_upload_age_hours(version, NOON) is None
+    save_arrivals(version, None)
+    assert newest_upload_age_hours(version, NOON) is None
+
+
+def test_equal_times_are_equal_bytes_wherever_the_clock_stands(version):
+    save_arrivals(version, NOON)
+    (key,) = version.store.keys("datasets/shapes/versions/v1")
+    before = version.store.get(key)
+    save_arrivals(version, NOON.astimezone(tz=None))
+    assert version.store.get(key) == before

@@ -1,0 +1,66 @@
+"""Where the files of a quality report lie, and the thumbnails that it shows. What is in a report is not said here."""
+
+import json
+from base64 import b64decode
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any, Final
+
+from cv_assets.domain.digests import bytes_digest
+from resources.content_store import ContentStore
+from resources.engine import Engine
+from resources.versions import VersionStore
+from schemas.errors import ConfigurationError, CorruptObject, StoreError
+from schemas.images import Limits
+
+PAGE: Final = "report.html"
+DATA: Final = "report.json"
+FILES: Final = (PAGE, DATA)
+THUMBNAIL_PX: Final = 128
+
+
+def make_thumbnails(content: ContentStore, engine: Engine, limits: Limits, ids: Iterable[str]) -> dict[str, bytes]:
+    """Image id → JPEG of at most 128 × 128 pixels, upright, made by decoding workers and without any metadata.
+
+    An image that a worker does not get through this time is left out. Raises CorruptObject, StoreError.
+    """
+    arguments = {"limits": asdict(limits), "side_px": THUMBNAIL_PX}
+    answers = content.decode(engine, "thumbnail", arguments, sorted(set(ids)))
+    return {image_id: b64decode(answer["bytes"]) for image_id, answer in answers if "bytes" in answer}
+
+
+def save_report(version: VersionStore, page: bytes, report: dict[str, Any]) -> dict[str, str]:
+    """Keep the page and the data behind it with the version; file name → key of what is kept.
+
+    A committed version keeps what it was committed with.
+    """
+    text = json.dumps(report, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    files = {PAGE: page, DATA: (text + "\n").encode()}
+    return {name: version.save_report(name, data) for name, data in files.items()}
+
+
+def load_report(version: VersionStore, name: str) -> bytes:
+    """A file of the report, `PAGE` or `DATA`. Raises ConfigurationError if there is none, CorruptObject, StoreError."""
+    key = version.find_report_key(name)
+    if key is None:
+        raise ConfigurationError(_missing(version))
+
+    def check(data: bytes) -> bytes:
+        if bytes_digest(data)[:16] not in key.rsplit("/", 1)[-1]:
+            raise CorruptObject(f"{key} is damaged: its bytes are not those that its name tells; repair the version")
+        return data
+
+    data = version.store.read(key, check)
+    if data is None:
+        raise StoreError(f"expected an object at {key}, found none; repair the version")
+    return data
+
+
+def _missing(version: VersionStore) -> str:
+    said = f"expected a report of {version.dataset}@{version.version}, found none"
+    run = f"cv-assets run {version.dataset}"
+    if version.commit() is None:
+        return f"{said}; make it with `{run} --version {version.version}`"
+    return (
+        f"{said}: it was committed by a release that made none, and stays as it is. The next version has one: `{run}`"
+    )
