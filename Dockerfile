@@ -25,6 +25,7 @@ COPY schemas ./schemas
 COPY resources ./resources
 COPY cv_assets ./cv_assets
 COPY datasets ./datasets
+COPY expectations ./expectations
 # The build backend is pinned and gone again before the layer ends. Modes are set because COPY keeps those of the
 # checkout, which a strict umask makes unreadable for the user below.
 RUN pip install --no-cache-dir --target /tmp/backend hatchling==1.33.0 editables==0.6 \

@@ -15,7 +15,7 @@ from cv_assets.domain.versions import next_version, sort_versions
 from cv_assets.partitions import versions_of
 from resources.object_store import ObjectStore
 from resources.records import find_record, list_versions, tombstone_key
-from resources.uploads import changes_since, has_snapshot
+from resources.uploads import changes_since, has_requeued, has_snapshot
 from schemas.datasets import DatasetConfig
 from schemas.releases import Tombstone
 
@@ -68,12 +68,17 @@ def decide(
 ) -> Begin | Leave:
     """Begin a version for this listing, or leave it; `least` is how many files must differ."""
     standing = look_at_versions(instance, store, config.name)
-    if standing.newest is not None and find_run(instance, standing.newest, listing) is not None:
+    waits = has_requeued(store, config.name)
+    if not waits and standing.newest is not None and find_run(instance, standing.newest, listing) is not None:
         return Leave(f"{standing.newest} holds what is there", held_by=standing.newest)
     for run in runs_in_progress(instance, config.name):
         version = run.tags.get(PARTITION_TAG)
-        if version is not None and not has_snapshot(store, config.name, version):
-            return Leave(f"run {run.run_id} ({run.status.value}) is about to take what is there as {version}")
+        takes = version is not None and not has_snapshot(store, config.name, version)
+        if version is not None and (takes or waits):  # of what waits, any run may have taken it just now
+            said = (
+                f"is about to take what is there as {version}" if takes else f"of {version} may take what is requeued"
+            )
+            return Leave(f"run {run.run_id} ({run.status.value}) {said}")
     changes = changes_since(listing, store, config, standing.newest)
     if listing.images == 0:
         return Leave("no file that is there is an image; a version needs one")

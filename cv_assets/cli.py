@@ -6,9 +6,28 @@ from cv_assets.commands.backfilling import backfill
 from cv_assets.commands.keeping import checkout, gc, repair, verify
 from cv_assets.commands.making import draw, run
 from cv_assets.commands.naming import pin, rollback, tag
+from cv_assets.commands.quarantining import quarantine, requeue
 from cv_assets.commands.reading import diff, list_datasets, show
+from cv_assets.commands.reporting import report
 
-COMMANDS = (run, draw, backfill, list_datasets, show, diff, checkout, verify, repair, tag, pin, rollback, gc)
+COMMANDS = (
+    run,
+    draw,
+    backfill,
+    list_datasets,
+    show,
+    diff,
+    report,
+    checkout,
+    quarantine,
+    requeue,
+    verify,
+    repair,
+    tag,
+    pin,
+    rollback,
+    gc,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -15,6 +15,7 @@ from cv_assets.assets.raw_images import build_raw_images
 from cv_assets.assets.release import build_release
 from cv_assets.assets.shards import build_shards
 from cv_assets.assets.splits import build_splits_asset
+from cv_assets.checks.expectations import build_expectation_checks
 from cv_assets.checks.gates import build_gate_checks, build_release_checks, build_shard_checks
 from cv_assets.failures import RetryingTables
 from cv_assets.jobs import build_gc_job, build_job, build_verify_job
@@ -44,6 +45,7 @@ def build_checks(line: Line) -> list[dg.AssetChecksDefinition]:
         *(build_gate_checks(line, asset) for asset in BEFORE_SHARDS),
         build_shard_checks(line),
         build_release_checks(line),
+        *build_expectation_checks(line),
     ]
 
 

@@ -19,7 +19,7 @@ from resources.versions import VersionStore
 from resources.working_tree import WorkingTree
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError, CorruptObject
-from schemas.releases import CheckoutRecord
+from schemas.upkeep import CheckoutRecord
 
 MARKER: Final = ".cv-assets.json"
 LISTED: Final = ".cv-assets.files.parquet"

@@ -1,6 +1,10 @@
-"""Reads `datasets/*.yaml`. A mistake names file, field, value and cure, and stops the load: no dataset vanishes quietly."""
+"""Reads `datasets/*.yaml`, and the suites in `expectations/` beside that folder.
+
+A mistake names file, field, value and cure, and stops the load: no dataset and no suite vanishes quietly.
+"""
 
 import difflib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -14,9 +18,12 @@ from pydantic_core import ErrorDetails
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
+from cv_assets.domain.quality.rulebook import check_rules
 from resources.settings import PROJECT_ROOT
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError
+from schemas.expectations import Expectations
+from schemas.gx_suites import from_gx_suite, is_gx_suite
 
 MAX_FILE_BYTES: Final = 1_000_000
 _VARIABLE: Final = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
@@ -59,28 +66,89 @@ def load_datasets(folder: Path) -> list[DatasetConfig]:
                     f"{path}: name: found {config.name!r}, which another file describes; remove one of the two"
                 )
             datasets[config.name] = config
+    mistakes += _suites_without_a_dataset(folder)
     if mistakes:
         raise ConfigurationError("\n".join(mistakes))
     return list(datasets.values())
 
 
 def load_dataset(path: Path) -> DatasetConfig:
-    """One dataset file. Raises ConfigurationError that lists every mistake in it."""
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ConfigurationError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, found {path.stat().st_size}")
-        content = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)  # noqa: S506 - a SafeLoader, stricter
-    except (yaml.YAMLError, OSError, RecursionError, ValueError, LookupError, AttributeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{path}: expected keys such as `name:` and `source:`, found {type(content).__name__}")
+    """One dataset file with its suite. Raises ConfigurationError that lists every mistake in the two."""
+    content = _read(path, "keys such as `name:` and `source:`")
     try:
         config = DatasetConfig.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError("\n".join(f"{path}: {_explain(mistake)}" for mistake in error.errors())) from error
-    return config.model_copy(
-        update={"source": config.source.model_copy(update={"url": _resolve(config.source.url, path)})}
-    )
+        raise ConfigurationError(_explain_all(path, error, DatasetConfig)) from error
+    url = _resolve(config.source.url, path)
+    config = config.model_copy(update={"source": config.source.model_copy(update={"url": url})})
+    try:
+        check_rules(config)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    suites = [suite for suite in _suite_files(path.parent) if suite.stem == path.stem]
+    if len(suites) + ("expectations" in content) > 1:
+        places = ", ".join(str(place) for place in (*suites, *([path] if "expectations" in content else ())))
+        raise ConfigurationError(f"{path}: expectations: found in {places}; keep one of them")
+    return _with_suite(config, suites[0]) if suites else config
+
+
+def _with_suite(config: DatasetConfig, path: Path) -> DatasetConfig:
+    """The dataset with what its suite file expects, in our keys or in those of Great Expectations."""
+    content = _read(path, "tables such as `manifest:` with a list of expectations")
+    try:
+        content = from_gx_suite(content) if is_gx_suite(content) else content
+    except ValueError as error:
+        raise ConfigurationError("\n".join(f"{path}: {mistake}" for mistake in str(error).splitlines())) from error
+    try:
+        suite = Expectations.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError(_explain_all(path, error, Expectations)) from error
+    return config.model_copy(update={"expectations": suite})
+
+
+def _suite_files(datasets: Path) -> list[Path]:
+    folder = datasets.absolute().parent / "expectations"
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if path.suffix.lower() in {".yaml", ".yml", ".json"})
+
+
+def _suites_without_a_dataset(folder: Path) -> list[str]:
+    known = {path.stem for path in folder.iterdir() if path.suffix.lower() in {".yaml", ".yml"}}
+    return [
+        f"{suite}: expected the name of a dataset, one of {', '.join(sorted(known)) or '(none)'}; rename or remove it"
+        for suite in _suite_files(folder)
+        if suite.stem not in known
+    ]
+
+
+def _read(path: Path, expected: str) -> dict[str, Any]:
+    """The mapping that a file holds. Raises ConfigurationError."""
+    kind = "JSON" if path.suffix.lower() == ".json" else "YAML"
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ConfigurationError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, found {path.stat().st_size}")
+        text = path.read_text(encoding="utf-8")
+        if kind == "JSON":
+            content = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+        else:
+            content = yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader, stricter
+    except (yaml.YAMLError, OSError, RecursionError, ValueError, LookupError, AttributeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read as {kind}: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path}: expected {expected}, found {type(content).__name__}")
+    return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise ValueError(f"the key {twice!r} is given twice")
+    return dict(pairs)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number")
 
 
 def _resolve(url: str, path: Path) -> str:
@@ -98,12 +166,16 @@ def _resolve(url: str, path: Path) -> str:
     return filled if urlsplit(filled).scheme else os.path.normpath(PROJECT_ROOT / Path(filled).expanduser())
 
 
-def _explain(mistake: ErrorDetails) -> str:
+def _explain_all(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
+    return "\n".join(f"{path}: {_explain(mistake, model)}" for mistake in error.errors())
+
+
+def _explain(mistake: ErrorDetails, model: type[BaseModel]) -> str:
     """`field: found value; what was expected and what to do`, in one line."""
     field = ".".join(str(part) for part in mistake["loc"]) or "(whole file)"
     message = mistake["msg"].removeprefix("Value error, ")
     if mistake["type"] == "extra_forbidden":
-        known = list(_fields_at(mistake["loc"][:-1]))
+        known = list(_fields_at(mistake["loc"][:-1], model))
         close = difflib.get_close_matches(str(mistake["loc"][-1]), known, n=1)
         cure = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(known)}"
         return f"{field}: found an unknown key; {cure}"
@@ -113,9 +185,9 @@ def _explain(mistake: ErrorDetails) -> str:
     return f"{field}: found {found if len(found) <= 120 else found[:117] + '...'}; {message}"
 
 
-def _fields_at(location: tuple[int | str, ...]) -> Iterator[str]:
+def _fields_at(location: tuple[int | str, ...], top: type[BaseModel]) -> Iterator[str]:
     """Names of the keys that the model knows at a place."""
-    model: Any = DatasetConfig
+    model: Any = top
     for part in location:
         annotation = getattr(model.model_fields.get(str(part)), "annotation", None)
         models = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type)]

@@ -1,6 +1,7 @@
 """Finds what no version needs, and deletes it in two phases: marked first, deleted a grace time later.
 
-A blob is needed while the raw_images table of any version names it, committed or open. What cannot be read stops
+A blob is needed while the raw_images table of any version names it, committed or open, and while a file that was
+requeued waits for the next version. What cannot be read stops
 everything: a version that is not understood may need any blob. How publishers are kept out meanwhile is in leases.py.
 """
 
@@ -22,6 +23,7 @@ from resources.object_store import ObjectStore, Stored
 from resources.parallel import batched, bounded_map
 from resources.records import find_record, list_versions, tombstone_key
 from resources.removing import Removal, finish_removals, old_versions, remove_version
+from resources.requeue import pending_blobs
 from resources.tables import read_table, table_bytes
 from resources.versions import VersionStore
 from schemas.errors import CorruptObject, CvAssetsError, StoreError
@@ -124,7 +126,7 @@ def _named_by(store: ObjectStore, dataset: str, version: str) -> pl.Series:
 
 
 def _unneeded(store: ObjectStore, by_version: dict[tuple[str, str], pl.Series]) -> list[Stored]:
-    needed = pl.concat([pl.Series("sha256", [], pl.String), *by_version.values()]).unique()
+    needed = pl.concat([pl.Series("sha256", pending_blobs(store), pl.String), *by_version.values()]).unique()
     entries = list(store.entries(BLOBS))
     named = pl.Series("sha256", [entry.key.rsplit("/", 1)[-1] for entry in entries], pl.String)
     return [entry for entry, is_needed in zip(entries, named.is_in(needed.implode()), strict=True) if not is_needed]

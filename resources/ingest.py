@@ -4,9 +4,11 @@ A file that is listed as it was when an earlier version read it is not read agai
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from datetime import datetime
+from itertools import chain
+from typing import Final, NamedTuple, Protocol
 
 import polars as pl
 
@@ -20,11 +22,13 @@ from resources.object_store import ObjectStore
 from resources.parallel import batched, bounded_map
 from resources.probes import ProbeStore
 from resources.progress import track
+from resources.requeue import KeptFiles
 from resources.segments import SEGMENT_ROWS, Segments
-from resources.source import LocalSource, NotRead, Source, SourceFile, open_source
+from resources.source import Content, LocalSource, NotRead, Source, SourceFile, open_source
 from schemas.codes import PASSING_REASONS, FileRole
 from schemas.datasets import DatasetConfig
 from schemas.errors import SourceError
+from schemas.releases import RequeuedFile
 from schemas.tables import polars_schema, to_frame
 
 Row = dict[str, object]
@@ -51,6 +55,14 @@ class Taken(NamedTuple):
     data: bytes | None
 
 
+class Readable(Protocol):
+    """Where the bytes of listed files come from."""
+
+    def read(self, file: SourceFile) -> Content:
+        """All bytes of a file. Raises NotRead, SourceError, StoreError."""
+        ...
+
+
 def list_source(source: Source, config: DatasetConfig) -> Listing:
     """Every file of the source, told apart by the dataset's patterns. Raises SourceError, also if none is an image."""
     role_of = RoleOf(config)
@@ -70,7 +82,7 @@ def list_source(source: Source, config: DatasetConfig) -> Listing:
 
 
 def ingest(
-    entries: Iterable[Entry], source: Source, content: ContentStore, config: DatasetConfig, *, threads: int
+    entries: Iterable[Entry], source: Readable, content: ContentStore, config: DatasetConfig, *, threads: int
 ) -> Iterator[Taken]:
     """What is found in each file, in the order given; bytes go to the content store as they are read."""
 
@@ -98,23 +110,37 @@ class Snapshot:
         self._content, self._probes = ContentStore(store), ProbeStore(store, config)
         self._sightings = sightings_of(store, config)
         self.not_included: list[str] = []
+        self.newest_upload: datetime | None = None
         self.files_read = 0
+        self.brought_back: list[str] = []
 
-    def take(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """A RawImages and a Probes table of what the source holds now. Raises SourceError, StoreError, EngineError."""
+    def take(self, requeued: Sequence[RequeuedFile] = ()) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """A RawImages and a Probes table of what the source holds now. Raises SourceError, StoreError, EngineError.
+
+        Files that are requeued are read and decoded again, whatever is remembered of them; where the source has one no
+        more, and its bytes are kept, those are taken under its path.
+        """
         began_ns = time.time_ns()
         source = open_source(self._config.source.url)
         listing = list_source(source, self._config)
         self.not_included = listing.not_included[:NAMES_TOLD]
+        self.newest_upload = max((file.modified for file, _ in listing.files if file.modified), default=None)
+        kept, absent = self._look_for_absent(listing, requeued)
+        self._sightings.forget("path", {one.path for one in requeued})
+        self._probes.forget({one.sha256 for one in requeued if one.sha256 is not None})
         seen = self._seen_before(listing)
         fresh = [entry for entry in listing.files if entry[0].path not in seen]
         rows: list[Row] = list(seen.values())
-        self.files_read = len(fresh)
+        self.files_read = len(fresh) + len(absent)
+        threads = self._threads(source)
 
         def images() -> Iterator[Item]:
-            taken = ingest(fresh, source, self._content, self._config, threads=self._threads(source))
+            taken = chain(
+                ingest(fresh, source, self._content, self._config, threads=threads),
+                ingest(absent, kept, self._content, self._config, threads=threads),
+            )
             recent: list[Row] = []
-            for row, stamp, data in track(taken, len(fresh), label="files", log=self._log):
+            for row, stamp, data in track(taken, self.files_read, label="files", log=self._log):
                 rows.append(row)
                 if row["sha256"] is not None and source.is_settled(stamp, began_ns):
                     recent.append({**row, "stamp": stamp})
@@ -141,10 +167,29 @@ class Snapshot:
         found = pl.concat([settled, done]).unique("image_id", keep="first", maintain_order=True)
         return found.join(image_files(snapshot), left_on="image_id", right_on="sha256", how="semi").sort("image_id")
 
+    def _look_for_absent(self, listing: Listing, requeued: Sequence[RequeuedFile]) -> tuple[KeptFiles, list[Entry]]:
+        """Requeued images that the source has no more and whose bytes are kept; what stays in the source is never kept."""
+        role_of, listed = RoleOf(self._config), {file.path for file, _ in listing.files}
+        absent = [one for one in requeued if one.path not in listed and role_of(one.path) == "image"]
+        kept = KeptFiles(self._content, absent if self._config.source.mode == "copy" else [])
+        entries: list[Entry] = [(file, "image") for file in kept.files()]
+        self.brought_back = [file.path for file, _ in entries]
+        lost = sorted({one.path for one in absent} - set(self.brought_back))
+        if lost:
+            self._log(f"requeued, but neither in the source nor kept: {lost[:NAMES_TOLD]}, {len(lost)} in all")
+        return kept, entries
+
     def _seen_before(self, listing: Listing) -> dict[str, Row]:
-        """Path → row of each file that is listed as it was when it was last read, and whose bytes are at hand."""
+        """Path → row of each file that is listed as it was when it was last read, and whose bytes are at hand.
+
+        Not of one that would not be read under the limits of today.
+        """
         listed = pl.DataFrame(
-            [(file.path, role, file.size_bytes, file.stamp) for file, role in listing.files if file.reason is None],
+            [
+                (file.path, role, file.size_bytes, file.stamp)
+                for file, role in listing.files
+                if file.reason is None and size_reason(file.size_bytes, role, self._config) is None
+            ],
             schema={"path": pl.String, "role": pl.String, "size_bytes": pl.Int64, "stamp": pl.String},
             orient="row",
         )
@@ -163,7 +208,7 @@ class Snapshot:
         return self._engine.threads if near else max(REMOTE_THREADS, self._engine.threads)
 
 
-def _take(file: SourceFile, role: FileRole, source: Source, content: ContentStore, config: DatasetConfig) -> Taken:
+def _take(file: SourceFile, role: FileRole, source: Readable, content: ContentStore, config: DatasetConfig) -> Taken:
     row: Row = {**dict.fromkeys(polars_schema("raw_images")), "path": file.path, "role": role}
     row["size_bytes"] = file.size_bytes
     found = (file.reason, file.detail) if file.reason else size_reason(file.size_bytes, role, config)

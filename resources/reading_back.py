@@ -12,13 +12,14 @@ from resources.content_store import REMOTE_THREADS
 from resources.object_store import ObjectStore
 from resources.parallel import batched, bounded_map
 from schemas.errors import StoreError, StoreRefused, StoreUnavailable
-from schemas.releases import Problem
+from schemas.upkeep import Problem
 
 BATCH: Final = 256
 LISTED_FROM: Final = 1_000  # so many blobs of a remote store are quicker listed, a thousand a request, than asked for
 CURES: Final = {
     "record": "repair it from another copy of the store (--from URL)",
     "table": "repair it from another copy of the store (--from URL)",
+    "report": "repair it from another copy of the store (--from URL); one that is missing is written anew by quality_report",
     "index": "repair it from another copy of the store (--from URL)",
     "shard": "repair it from another copy of the store (--from URL); one that is missing is written anew by its asset",
     "blob": "repair it from another copy of the store (--from URL), or from the uploads (--from-source)",

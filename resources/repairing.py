@@ -18,7 +18,8 @@ from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError, CorruptObject, StoreError
-from schemas.releases import CommitRecord, Problem, Repaired, RepairReport
+from schemas.releases import CommitRecord
+from schemas.upkeep import Problem, Repaired, RepairReport
 
 LOST: Final = "lost"
 # the record names the tables, and the table raw_images names the blobs: each may bring to light what is wrong below it

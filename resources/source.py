@@ -5,7 +5,8 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -31,7 +32,7 @@ class SourceFile:
     """One file of the source: path below its root with `/` between folders, size in bytes, why it cannot be read.
 
     `stamp` changes when the bytes do, and is known without reading them: the ETag of an object, or modification time in
-    nanoseconds and inode of a local file.
+    nanoseconds and inode of a local file. `modified` is when the source says that it was last written.
     """
 
     path: str
@@ -39,6 +40,7 @@ class SourceFile:
     reason: SnapshotReason | None = None
     detail: str | None = None
     stamp: str | None = None
+    modified: datetime | None = field(default=None, compare=False)
 
 
 class Content(NamedTuple):
@@ -156,7 +158,11 @@ class RemoteSource:
             pages = self._ask(lambda: list(obstore.list(self._backend)))
         except (BaseError, OSError) as error:
             raise self._explain("list", error) from error
-        found = [SourceFile(one["path"], one["size"], stamp=one["e_tag"]) for page in pages for one in page]
+        found = [
+            SourceFile(one["path"], one["size"], stamp=one["e_tag"], modified=one["last_modified"])
+            for page in pages
+            for one in page
+        ]
         yield from sorted(found, key=lambda file: file.path)
 
     def read(self, file: SourceFile) -> Content:
@@ -226,7 +232,15 @@ def _describe(path: str, status: os.stat_result) -> SourceFile:
         return SourceFile(path, 0, "symbolic-link", "a symbolic link is not followed; upload the file itself")
     if not stat.S_ISREG(status.st_mode):
         return SourceFile(path, 0, "not-a-regular-file", "a pipe, socket or device cannot be an upload")
-    return SourceFile(path, status.st_size, stamp=_stamp(status))
+    return SourceFile(path, status.st_size, stamp=_stamp(status), modified=_modified(status))
+
+
+def _modified(status: os.stat_result) -> datetime | None:
+    """None for a time that no calendar has: whoever writes a file may date it as they like."""
+    try:
+        return datetime.fromtimestamp(status.st_mtime, UTC)
+    except (OSError, OverflowError, ValueError):
+        return None
 
 
 def _stamp(status: os.stat_result) -> str:

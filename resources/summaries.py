@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from cv_assets.domain.expecting import expectations_key
 from cv_assets.domain.lineage import READS
 from cv_assets.domain.releasing import count, split_sizes
 from cv_assets.domain.versions import sort_versions
@@ -27,7 +28,8 @@ def summarize(version: VersionStore, config: DatasetConfig) -> dict[str, Any]:
     else:
         tables = {name: _table(version, name) for name in READS}
         counts, splits = count(tables), split_sizes(tables["splits"], config)
-        checks = [verdict for name in READS for verdict in _verdicts(version, name)]
+        keys = [key for name in READS for key in (name, expectations_key(name))]
+        checks = [verdict for key in keys for verdict in _verdicts(version, key)]
         rows = tables["shards"].to_dicts()
     return {
         "dataset": version.dataset,

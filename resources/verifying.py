@@ -15,10 +15,12 @@ from resources.reading_back import CURES
 from resources.versions import VersionStore
 from schemas import errors
 from schemas.errors import ConfigurationError, StoreError
-from schemas.releases import Problem, VerifyReport
+from schemas.releases import ObjectRole
+from schemas.upkeep import Problem, VerifyReport
 
 COMMAND: Final = (sys.executable, "-m", "resources.inspecting")
 MOST_DEATHS: Final = 20
+ROLES: Final[dict[str, ObjectRole]] = {"tables": "table", "report": "report"}
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -89,7 +91,9 @@ def _look_once(version: VersionStore, scope: Scope) -> tuple[dict[str, Any] | No
 
 def _death(key: str, signal: int) -> Problem:
     """The finding about an object that ended the process; its role is told by where it lies."""
-    role = "blob" if key.startswith("blobs/") else "table" if "/tables/" in key else "shard"
+    # datasets/NAME/versions/VERSION/FOLDER/…
+    folder = key.split("/")[4] if key.startswith("datasets/") else ""
+    role = "blob" if key.startswith("blobs/") else ROLES.get(folder, "shard")
     return Problem(
         key=key,
         sha256=key.rsplit("/", 1)[-1] if role == "blob" else None,

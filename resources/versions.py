@@ -1,12 +1,11 @@
-"""What a version keeps in the store, and under which keys: tables, verdicts, shards, the commit record.
+"""What a version keeps in the store, and under which keys: tables, the report, verdicts, shards, the commit record.
 
-Tables and shards lie under keys that tell their content, so that of several runs of one version none can change what
-another one has committed; which table is the version's is said by a small record, and from the commit on by that.
+Tables, reports and shards lie under keys that tell their content, so that of several runs of one version none can change
+what another one has committed; which is the version's is said by a small record, and from the commit on by that.
 """
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Literal
 
 import polars as pl
 
@@ -22,6 +21,8 @@ from schemas.releases import (
     CommitRecord,
     Making,
     ObjectEntry,
+    ObjectRole,
+    ReportPlace,
     ShardEntry,
     TablePlace,
     Tombstone,
@@ -119,6 +120,39 @@ class VersionStore:
             raise StoreError(f"expected an object at {key}, found none; materialize it again, or repair the version")
         return found
 
+    def find_report_key(self, name: str) -> str | None:
+        """Key of a file of the quality report, such as report.html: as the commit record names it, else as last written."""
+        committed = self._committed_report_key(name)
+        if committed is not None:
+            return committed
+        place = self._read(ReportPlace, self._report_place_key(name))
+        return None if place is None else f"{self._prefix}/report/{place.file}"
+
+    def save_report(self, name: str, data: bytes) -> str:
+        """Keep a file of the quality report, and return the key of the one that is kept.
+
+        One that the commit record names stays, whatever `data` is: a later release may draw the same findings otherwise.
+        Raises VersionConflict if `data` is that file, and its object is damaged.
+        """
+        stem, _, extension = name.rpartition(".")
+        file = f"{stem}-{bytes_digest(data)[:16]}.{extension}"
+        key, committed = f"{self._prefix}/report/{file}", self._committed_report_key(name)
+        if committed is None:
+            self._store.put(key, data)
+            self._store.put(self._report_place_key(name), ReportPlace(name=name, file=file).to_bytes())
+        elif committed == key:
+            self._store.put_new(key, data)
+        return committed or key
+
+    def _committed_report_key(self, name: str) -> str | None:
+        stem, _, extension = name.rpartition(".")
+        record = self.commit()
+        for entry in record.objects if record else ():
+            before, _, after = entry.key.rsplit("/", 1)[-1].rpartition("-")
+            if entry.role == "report" and before == stem and after.endswith(f".{extension}"):
+                return entry.key
+        return None
+
     def save_verdicts(self, verdicts: AssetVerdicts) -> None:
         """Keep what the checks of one asset found; refuses to change what a commit record was written upon."""
         key, data = self._verdicts_key(verdicts.asset), verdicts.to_bytes()
@@ -164,7 +198,7 @@ class VersionStore:
         data = None if entry is None else self._store.find(entry.key)
         return entry if entry is not None and data is not None and bytes_digest(data) == entry.sha256 else None
 
-    def describe_object(self, key: str, role: Literal["table", "shard", "index"]) -> ObjectEntry:
+    def describe_object(self, key: str, role: ObjectRole) -> ObjectEntry:
         """Size and hash of an object as it is stored. Raises StoreError if it is missing."""
         data = self._store.get(key)
         return ObjectEntry(key=key, size_bytes=len(data), sha256=bytes_digest(data), role=role)
@@ -230,6 +264,9 @@ class VersionStore:
 
     def _place_key(self, name: str) -> str:
         return f"{self._prefix}/tables/{name}.json"
+
+    def _report_place_key(self, name: str) -> str:
+        return f"{self._prefix}/report/places/{name}.json"
 
     def _making_key(self, asset: str) -> str:
         return f"{self._prefix}/made/{asset}.json"

@@ -16,7 +16,9 @@ from pydantic import (
 
 from schemas.automation import Freshness, ScheduleConfig, UploadsConfig
 from schemas.codes import Frame
+from schemas.expectations import Expectations
 from schemas.images import Limits
+from schemas.quality import QualityConfig
 from schemas.strict import Strict
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
@@ -205,6 +207,13 @@ class DatasetConfig(Strict):
     split: SplitConfig = Field(default_factory=lambda: SplitConfig.model_validate({}))
     shards: ShardsConfig = ShardsConfig()
     limits: LimitsConfig = LimitsConfig()
+    classes: tuple[str, ...] = Field(
+        default=(), description="the taxonomy: every class there should be; empty: unknown"
+    )
+    quality: QualityConfig = QualityConfig()
+    expectations: Expectations = Field(
+        default=Expectations(), description="what is expected of the tables; lives in expectations/NAME.yaml"
+    )
     uploads: UploadsConfig | None = Field(default=None, description="watch the uploads; left out, nobody does")
     schedule: ScheduleConfig | None = Field(default=None, description="what happens by the clock; left out, nothing")
     freshness: Freshness | None = Field(default=None, description="a release that is older than this is reported")
@@ -216,6 +225,16 @@ class DatasetConfig(Strict):
             if not re.fullmatch(r"team:[A-Za-z0-9_ .-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
                 raise ValueError(f"{owner!r} is neither team:NAME nor an e-mail address")
         return owners
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_are_named_once(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        for name in classes:
+            if not name.strip() or name != name.strip():
+                raise ValueError(f"{name!r} cannot name a class: it is empty, or begins or ends with space")
+            if classes.count(name) > 1:
+                raise ValueError(f"{name!r} is named twice; remove one")
+        return classes
 
     @model_validator(mode="after")
     def _a_column_needs_a_table(self) -> Self:

@@ -71,11 +71,38 @@ class Making(Record):
     configuration: str
 
 
+class BaselineRecord(Record):
+    """Which version another one is compared with, fixed when it was first asked; none if there was none.
+
+    `setting` is what the dataset said then: a version, a tag, `latest`, or none.
+    """
+
+    setting: str | None
+    version: str | None
+    digest: str | None
+
+
+class Arrivals(Record):
+    """When the newest upload of a version's snapshot was last modified, ISO 8601 in UTC; none if the source does not say."""
+
+    newest_upload: str | None
+
+
 class TablePlace(Record):
     """Which file holds a table of an open version now; the commit record names it from then on."""
 
     table: str
     file: str
+
+
+class ReportPlace(Record):
+    """Which file holds a part of the quality report now, such as report.html; the commit record names it from then on."""
+
+    name: str
+    file: str
+
+
+ObjectRole = Literal["table", "report", "shard", "index"]
 
 
 class ObjectEntry(Record):
@@ -84,7 +111,7 @@ class ObjectEntry(Record):
     key: str
     size_bytes: int
     sha256: str
-    role: Literal["table", "shard", "index"]
+    role: ObjectRole
 
 
 class ShardEntry(Record):
@@ -185,75 +212,32 @@ class Tombstone(Record):
     reason: str
 
 
+class RequeuedFile(Record):
+    """A rejected file that is to be tried once more; without a hash its bytes were never read."""
+
+    path: str
+    sha256: str | None
+    size_bytes: int
+
+
+class Requeue(Record):
+    """Files that the next version tries once more, whatever is remembered of them; gone once a version has taken it."""
+
+    dataset: str
+    files: list[RequeuedFile]
+
+
+class TakenRequeue(Record):
+    """What a version tried once more; `brought_back` are paths that the source had no more, so kept bytes were taken."""
+
+    dataset: str
+    version: str
+    files: list[RequeuedFile]
+    brought_back: list[str]
+
+
 class LeaseRecord(Record):
     """Work that is under way, and which process does it; the store's clock dates the object."""
 
     purpose: str
     holder: str
-
-
-class Problem(Record):
-    """One object of a version that is not what it should be: what was expected, what was found, what to do.
-
-    `sha256` is the hash that the version names it by, where it does.
-    """
-
-    key: str
-    sha256: str | None
-    role: Literal["record", "table", "shard", "index", "blob", "source"]
-    problem: Literal["missing", "short", "long", "altered", "misplaced", "unreadable"]
-    expected: str
-    found: str
-    cure: str
-
-
-class VerifyReport(Record):
-    """What a look at every object of a version found. `objects` were looked at, `read` of them whole.
-
-    `read_again` counts those that were sound only when they were read a second time.
-    """
-
-    dataset: str
-    version: str
-    read_data: bool
-    sample: float | None
-    seed: int
-    objects: int
-    read: int
-    read_bytes: int
-    read_again: int
-    problems: list[Problem]
-
-    @property
-    def passed(self) -> bool:
-        """Is every object that was looked at what it should be?"""
-        return not self.problems
-
-
-class CheckoutRecord(Record):
-    """What lies in a folder that a version was checked out into; `complete` once every file is there."""
-
-    dataset: str
-    version: str
-    digest: str
-    layout: Literal["source", "classes"]
-    splits: list[str]
-    quarantined: bool
-    complete: bool
-
-
-class Repaired(Record):
-    """An object that was brought back: from where, and under which key the bytes lie that it replaced, if there were any."""
-
-    key: str
-    origin: str
-    kept_as: str | None
-
-
-class RepairReport(Record):
-    """What a repair brought back, and what is still wrong."""
-
-    dataset: str
-    version: str
-    repaired: list[Repaired]
-    remaining: list[Problem]

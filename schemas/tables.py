@@ -3,28 +3,18 @@
 Every table is strict (no unknown column) and sorted by its first columns, so that equal content is equal bytes.
 """
 
-from typing import Annotated, Final
+from typing import Final
 
 import pandera.polars as pa
 import polars as pl
-from pandera.api.polars.model_config import BaseConfig
 from pandera.api.polars.types import PolarsData
 
 from schemas.codes import ANNOTATION_REASONS, FILE_ROLES, IMAGE_FORMATS, PROBE_REASONS, SNAPSHOT_REASONS
-
-SHA256 = r"^[0-9a-f]{64}$"
-PHASH = r"^[0-9a-f]{16}$"
-
-TextList = Annotated[pl.List, pl.String()]
+from schemas.columns import PHASH, SHA256, SHARE, Table, TextList
+from schemas.quality_tables import Drift, Findings, NearDuplicates, QualityReport, Rejections
 
 
-class _Table(pa.DataFrameModel):
-    class Config(BaseConfig):
-        strict = True
-        ordered = True
-
-
-class RawImages(_Table):
+class RawImages(Table):
     """The snapshot of a source: one row a file that the dataset's patterns name."""
 
     path: str = pa.Field(
@@ -49,7 +39,7 @@ class RawImages(_Table):
         return data.lazyframe.select(pl.col("reason").is_not_null() | pl.col("sha256").is_not_null())
 
 
-class Sightings(_Table):
+class Sightings(Table):
     """What was found in files of a source when they were read: a file that is listed alike need not be read again."""
 
     path: str = pa.Field()
@@ -63,7 +53,7 @@ class Sightings(_Table):
     detail: str = pa.Field(nullable=True)
 
 
-class Annotations(_Table):
+class Annotations(Table):
     """Labels and boxes: one row an object, and one row for each file or entry that yields none, with a reason."""
 
     annotation_id: str = pa.Field(unique=True, description="file that holds it, `#`, and its place in that file")
@@ -78,13 +68,17 @@ class Annotations(_Table):
     y_min_px: float = pa.Field(nullable=True, description="top edge of the box, upright image")
     x_max_px: float = pa.Field(nullable=True, description="right edge of the box, upright image")
     y_max_px: float = pa.Field(nullable=True, description="bottom edge of the box, upright image")
+    declared_width_px: float = pa.Field(nullable=True, description="width of the image as the annotation file says it")
+    declared_height_px: float = pa.Field(
+        nullable=True, description="height of the image as the annotation file says it"
+    )
     group: str = pa.Field(nullable=True, description="group key: what must stay on one side of a split")
     attributes: str = pa.Field(nullable=True, description="everything else that the format says of the object, as JSON")
     reason: str = pa.Field(nullable=True, isin=ANNOTATION_REASONS, description="why there is no label, box or file")
     detail: str = pa.Field(nullable=True, description="what was found, in one line")
 
 
-class Probes(_Table):
+class Probes(Table):
     """One row a probed image, accepted or not; kept by dataset, so that no image is decoded twice."""
 
     image_id: str = pa.Field(unique=True, str_matches=SHA256)
@@ -99,10 +93,19 @@ class Probes(_Table):
     exif_orientation: int = pa.Field(nullable=True)
     frames: int = pa.Field(nullable=True)
     phash: str = pa.Field(nullable=True)
+    brightness_ratio: float = pa.Field(nullable=True)
+    brightness_p05_ratio: float = pa.Field(nullable=True)
+    brightness_p99_ratio: float = pa.Field(nullable=True)
+    contrast_ratio: float = pa.Field(nullable=True)
+    sharpness: float = pa.Field(nullable=True)
+    entropy_bits: float = pa.Field(nullable=True)
+    colour_ratio: float = pa.Field(nullable=True)
+    bars_ratio: float = pa.Field(nullable=True)
+    border_ratio: float = pa.Field(nullable=True)
     notes: TextList = pa.Field(nullable=True)
 
 
-class Manifest(_Table):
+class Manifest(Table):
     """One row an accepted image; sizes, pixels and boxes speak of the upright image."""
 
     image_id: str = pa.Field(unique=True, str_matches=SHA256, description="SHA-256 of the bytes")
@@ -119,12 +122,21 @@ class Manifest(_Table):
     )
     frames: int = pa.Field(ge=1, description="frames or pages")
     phash: str = pa.Field(str_matches=PHASH, description="64-bit DCT perceptual hash, upright")
+    brightness_ratio: float = pa.Field(in_range=SHARE, description="mean perceived brightness")
+    brightness_p05_ratio: float = pa.Field(in_range=SHARE, description="brightness that 5 % of the pixels stay under")
+    brightness_p99_ratio: float = pa.Field(in_range=SHARE, description="brightness that 99 % of the pixels stay under")
+    contrast_ratio: float = pa.Field(in_range=SHARE, description="standard deviation of the brightness")
+    sharpness: float = pa.Field(ge=0, description="strength of edges at small scale; low is blurred")
+    entropy_bits: float = pa.Field(in_range={"min_value": 0, "max_value": 8}, description="entropy of the brightness")
+    colour_ratio: float = pa.Field(in_range=SHARE, description="how far the most coloured pixels are from grey")
+    bars_ratio: float = pa.Field(in_range=SHARE, description="share of the area in even bars on two opposite sides")
+    border_ratio: float = pa.Field(in_range=SHARE, description="share of the area in an even frame on all four sides")
     notes: TextList = pa.Field(description="what a reader should know, such as first-frame-only")
     labels: TextList = pa.Field(description="distinct classes of the image, sorted")
     groups: TextList = pa.Field(description="distinct group keys of the image, sorted")
 
 
-class Quarantine(_Table):
+class Quarantine(Table):
     """One row a rejected image file: its bytes are kept where they could be read."""
 
     path: str = pa.Field(unique=True, description="path below the source")
@@ -137,17 +149,7 @@ class Quarantine(_Table):
     detail: str = pa.Field(description="what was found, in one line")
 
 
-class QualityReport(_Table):
-    """One row a figure about the version."""
-
-    section: str = pa.Field(description="records, nulls, duplicates, classes, sizes, annotations, quarantine or result")
-    name: str = pa.Field(description="what is counted")
-    value: float = pa.Field(description="the figure")
-    unit: str = pa.Field(description="images, files, annotations, pixels, …")
-    evidence: str = pa.Field(nullable=True, description="ids or paths behind the figure, as JSON, the first twenty")
-
-
-class Splits(_Table):
+class Splits(Table):
     """One row an accepted image: the split it belongs to, or none for one that is kept out of training."""
 
     image_id: str = pa.Field(unique=True, str_matches=SHA256, description="SHA-256 of the bytes")
@@ -155,7 +157,7 @@ class Splits(_Table):
     unit: str = pa.Field(str_matches=SHA256, description="smallest image id among all that must stay together")
 
 
-class Shards(_Table):
+class Shards(Table):
     """One row a shard file."""
 
     format: str = pa.Field(description="shard format")
@@ -166,11 +168,11 @@ class Shards(_Table):
     sha256: str = pa.Field(str_matches=SHA256, description="hash of the file")
 
 
-class Release(_Table):
+class Release(Table):
     """One row an object that the commit record names."""
 
     key: str = pa.Field(unique=True, description="where it lies below the store's root")
-    role: str = pa.Field(isin=("table", "shard", "index"), description="what it is")
+    role: str = pa.Field(isin=("table", "report", "shard", "index"), description="what it is")
     size_bytes: int = pa.Field(gt=0, description="size of the object")
     sha256: str = pa.Field(str_matches=SHA256, description="hash of the object")
 
@@ -181,13 +183,17 @@ TABLES: Final[dict[str, type[pa.DataFrameModel]]] = {
     "manifest": Manifest,
     "quarantine": Quarantine,
     "quality_report": QualityReport,
+    "findings": Findings,
+    "near_duplicates": NearDuplicates,
+    "drift": Drift,
+    "rejections": Rejections,
     "splits": Splits,
     "shards": Shards,
     "release": Release,
     "sightings": Sightings,
     "probes": Probes,
 }
-TABLE_VERSIONS: Final = {**dict.fromkeys(TABLES, 1), "raw_images": 2}
+TABLE_VERSIONS: Final = {**dict.fromkeys(TABLES, 1), "raw_images": 2, "annotations": 2, "probes": 2, "manifest": 2}
 
 
 def polars_schema(table: str) -> dict[str, pl.DataType]:

@@ -25,13 +25,19 @@ def build_annotations_asset(line: Line) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource, raw_images: pl.DataFrame
     ) -> dg.MaterializeResult[pl.DataFrame]:
         store = object_store.open()
-        probes = line.version(context, store).load_table("probes")
+        version = line.version(context, store)
+        probes = version.load_table("probes")
         # boxes need the size and the orientation of their image
         accepted = probes.filter(pl.col("reason").is_null())
         sizes = accepted.select("image_id", "width_px", "height_px", "exif_orientation").iter_rows()
         sizes_of = {image_id: StoredSize(*size) for image_id, *size in sizes}
         frame = build_annotations(line.config, raw_images, contents_of(store, line.config, raw_images).read, sizes_of)
         reasons = frame.group_by("reason").len().drop_nulls().sort("reason")
-        return result(frame, labels=frame["label"].n_unique(), reasons=dict(reasons.iter_rows()))
+        return result(
+            frame,
+            labels=frame["label"].n_unique(),
+            reasons=dict(reasons.iter_rows()),
+            **line.data_docs(version, "annotations"),
+        )
 
     return annotations

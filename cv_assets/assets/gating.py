@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from cv_assets.domain.lineage import READS, why_stale
+from cv_assets.domain.digests import table_digest
+from cv_assets.domain.expecting import (
+    expectation_objections,
+    expectations_key,
+    lasting_verdicts,
+    suite_of,
+    tables_read,
+)
+from cv_assets.domain.lineage import MADE_WITH, READS, why_stale
 from cv_assets.domain.written_gates import objections
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
@@ -16,13 +24,16 @@ BEFORE_SHARDS = tuple(asset for asset in READS if asset != "shards")
 def require_gates(
     version: VersionStore, assets: Sequence[str], config: DatasetConfig, *, before: str
 ) -> list[AssetVerdicts]:
-    """The verdicts on `assets`.
+    """The verdicts on `assets`: of the gates, and of the expectations as far as they do not depend on the clock.
 
-    Raises GateNotPassed if one is missing, failed, or is about other content, or if a table is not what its inputs and
-    the configuration make of it.
+    Raises GateNotPassed if one that blocks is missing, failed, or is about other content, or if a table is not what its
+    inputs and the configuration make of it.
     """
     verdicts = {asset: version.find_verdicts(asset) for asset in assets}
-    tables = {name: found for name in {"probes", *assets} if (found := version.find_table(name)) is not None}
+    expected = {asset: version.find_verdicts(expectations_key(asset)) for asset in assets}
+    tables = {name: found for name in {*MADE_WITH, *assets} if (found := version.find_table(name)) is not None}
+    spoken_of = {name for asset in assets for name in tables_read(suite_of(config, asset))}
+    digests = {name: table_digest(tables[name]) for name in spoken_of & tables.keys()}
     against: list[str] = []
     for asset, found in verdicts.items():
         if asset not in tables:
@@ -30,9 +41,15 @@ def require_gates(
             continue
         against += why_stale(asset, version.find_making(asset), tables, config)
         against += objections(asset, found, tables)
+        against += expectation_objections(asset, expected[asset], digests, config)
     if against:
         raise GateNotPassed(
             f"{version.dataset}@{version.version} may not go on to {before}: {'; '.join(against)}. "
             "Look at the failed check in the run or on the asset, mend the cause, and materialize those assets with their checks"
         )
-    return [found for found in verdicts.values() if found]
+    lasting = [
+        found.model_copy(update={"verdicts": lasting_verdicts(asset, found, digests, config)})
+        for asset, found in expected.items()
+        if found
+    ]
+    return [*(found for found in verdicts.values() if found), *lasting]

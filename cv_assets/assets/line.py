@@ -10,10 +10,12 @@ import dagster as dg
 import polars as pl
 
 from cv_assets.domain.digests import table_digest
+from cv_assets.domain.expecting import suite_of
 from cv_assets.domain.lineage import READS, configuration_digest
 from cv_assets.failures import RETRY, tell_apart
 from cv_assets.partitions import versions_of
 from resources.configured import MADE_UNDER
+from resources.data_docs import data_docs_key
 from resources.object_store import ObjectStore
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
@@ -23,7 +25,7 @@ PREVIEW_ROWS = 5
 # Assets that decode images take every core; all others only read and write the store. What the pools let run at one time
 # says dagster.yaml.
 DECODING_POOL, STORE_POOL = "decoding", "store"
-DECODING_ASSETS = frozenset({"raw_images", "manifest", "shards"})
+DECODING_ASSETS = frozenset({"raw_images", "manifest", "quality_report", "shards"})
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,12 @@ class Line:
         """
         allowed = self.config.freshness
         return None if allowed is None else dg.FreshnessPolicy.time_window(fail_window=allowed * 2, warn_window=allowed)
+
+    def data_docs(self, version: VersionStore, asset: str) -> dict[str, dg.MetadataValue]:
+        """Where the pages about what is expected of an asset will lie, as its metadata; nothing if nothing is expected."""
+        if not suite_of(self.config, asset):
+            return {}
+        return {"data_docs": page_link(version.store, data_docs_key(version, asset))}
 
     def version(self, context: dg.AssetExecutionContext, store: ObjectStore) -> VersionStore:
         """The records of the version that a run is about."""
@@ -122,3 +130,9 @@ def preview(frame: pl.DataFrame) -> dg.MetadataValue:
 def picture(jpeg: bytes, alt: str) -> dg.MetadataValue:
     """A picture of our own drawing, inline."""
     return dg.MetadataValue.md(f"![{alt}](data:image/jpeg;base64,{base64.b64encode(jpeg).decode()})")
+
+
+def page_link(store: ObjectStore, key: str) -> dg.MetadataValue:
+    """Where a page of our own making lies: a path of this machine's disk, or a URL. Keys hold no names from the data."""
+    path = store.local_path(key)
+    return dg.MetadataValue.url(f"{store.url.rstrip('/')}/{key}") if path is None else dg.MetadataValue.path(str(path))

@@ -34,12 +34,14 @@ def build_manifest_asset(line: Line) -> dg.AssetsDefinition:
         annotations: pl.DataFrame,
     ) -> dg.MaterializeResult[pl.DataFrame]:
         store = object_store.open()
-        probes = line.version(context, store).load_table("probes")
+        version = line.version(context, store)
+        probes = version.load_table("probes")
         frame = build_manifest(raw_images, probes, annotations)
         sheet = picture(
             _draw_sheet(frame, contents_of(store, line.config, raw_images), engine.open(), line.config), "classes"
         )
-        return result(frame, contact_sheet=sheet, size_bytes=int(frame["size_bytes"].sum()))
+        said = {"contact_sheet": sheet, "size_bytes": int(frame["size_bytes"].sum())}
+        return result(frame, **said, **line.data_docs(version, "manifest"))
 
     return manifest
 

@@ -6,6 +6,7 @@ import polars as pl
 from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.manifest import build_quarantine
 from resources.configured import ObjectStoreResource
+from resources.rejections import remember_rejections
 
 
 def build_quarantine_asset(line: Line) -> dg.AssetsDefinition:
@@ -22,8 +23,9 @@ def build_quarantine_asset(line: Line) -> dg.AssetsDefinition:
     def quarantine(
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource, raw_images: pl.DataFrame
     ) -> dg.MaterializeResult[pl.DataFrame]:
-        probes = line.version(context, object_store.open()).load_table("probes")
-        frame = build_quarantine(raw_images, probes)
+        version = line.version(context, object_store.open())
+        frame = build_quarantine(raw_images, version.load_table("probes"))
+        remember_rejections(version, frame)
         return result(frame, reasons=dict(frame.group_by("reason").len().sort("reason").iter_rows()))
 
     return quarantine

@@ -1,21 +1,27 @@
 """release: the commit record, written last and once. From then on the version is there for readers."""
 
+from typing import Final
+
 import dagster as dg
 import polars as pl
 
 from cv_assets.assets.gating import BEFORE_RELEASE, require_gates
 from cv_assets.assets.line import Line, as_asset, result
+from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.domain.releasing import build_commit
 from resources.configured import ObjectStoreResource
 from resources.content_store import ContentStore, blob_key
 from resources.object_store import ObjectStore
 from resources.packing import INDEX
 from resources.refs import Refs
+from resources.reports import FILES
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import StoreError
 from schemas.releases import CommitRecord, ObjectEntry
 from schemas.tables import to_frame
+
+TABLES: Final = (*MADE_WITH, *BEFORE_RELEASE)
 
 
 def build_release(line: Line) -> dg.AssetsDefinition:
@@ -46,7 +52,7 @@ def build_release(line: Line) -> dg.AssetsDefinition:
 def _publish(version: VersionStore, config: DatasetConfig) -> CommitRecord:
     verdicts = require_gates(version, BEFORE_RELEASE, config, before="release")
     checks = [verdict for found in verdicts for verdict in found.verdicts]
-    tables = {name: version.load_table(name) for name in BEFORE_RELEASE}
+    tables = {name: version.load_table(name) for name in TABLES}
     blobs = require_blobs(version.store, tables["raw_images"])
     objects = list_objects(version, tables["shards"])
     record = build_commit(config, version.version, tables, checks=checks, objects=objects)
@@ -69,12 +75,14 @@ def require_blobs(store: ObjectStore, snapshot: pl.DataFrame) -> list[str]:
 
 def list_objects(version: VersionStore, shards: pl.DataFrame) -> list[ObjectEntry]:
     """Every object of the version but its blobs, which the table raw_images names by hash and size."""
-    keys = [version.find_table_key(name) for name in ("probes", *BEFORE_RELEASE)]
+    keys = [version.find_table_key(name) for name in TABLES]
     tables = [version.describe_object(key, "table") for key in keys if key is not None]
+    files = [version.find_report_key(name) for name in FILES]
+    reports = [version.describe_object(key, "report") for key in files if key is not None]
     folders = shards["key"].str.replace("[^/]+$", "").unique().sort()
     indexes = [version.describe_object(f"{folder}{INDEX}", "index") for folder in folders]
     packed = [
         version.require_shard(ObjectEntry(key=key, size_bytes=size_bytes, sha256=sha256, role="shard"))
         for key, size_bytes, sha256 in shards.select("key", "bytes", "sha256").iter_rows()
     ]
-    return sorted([*tables, *indexes, *packed], key=lambda entry: entry.key)
+    return sorted([*tables, *reports, *indexes, *packed], key=lambda entry: entry.key)

@@ -8,6 +8,7 @@ import dagster as dg
 from cv_assets.assets.line import STORE_POOL, Line
 from cv_assets.domain.digests import table_digest
 from cv_assets.domain.gates import Gate, Tables, gates_of
+from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.domain.written_gates import RELEASE_GATES, SHARD_GATES, inspect_shards, release_gates, shard_gates
 from cv_assets.failures import RETRY, told_apart
 from resources.configured import ObjectStoreResource
@@ -20,7 +21,7 @@ MakeGates = Callable[[Tables, ObjectStore], Sequence[Gate]]
 
 def build_gate_checks(line: Line, asset: str) -> dg.AssetChecksDefinition:
     """The checks of one of the tables up to the splits."""
-    gates = gates_of(asset)
+    gates = gates_of(asset, line.config)
     return _build(line, asset, gates, lambda _tables, _store: gates)
 
 
@@ -77,7 +78,9 @@ def _specify(line: Line, gate: Gate) -> dg.AssetCheckSpec:
             description=gate.description,
             blocking=gate.is_blocking,
             partitions_def=line.partitions,
-            additional_deps=[line.key(name) for name in gate.reads[1:]],
+            additional_deps=sorted(
+                {line.key(MADE_WITH.get(name, name)) for name in gate.reads} - {line.key(gate.asset)}
+            ),
         )
 
 

@@ -26,7 +26,7 @@ from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from resources.garbage import Garbage
-    from schemas.releases import Problem
+    from schemas.upkeep import Problem
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 SHORT_GRACE: Final = timedelta(hours=1)

@@ -1,12 +1,13 @@
 """The rules that a version must pass, one function a gate: tables in, a verdict out. When and where they run is not said here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 import pandera.errors
 import polars as pl
 
+from cv_assets.domain.lineage import MADE_WITH
 from schemas.codes import PASSING_REASONS, Severity
 from schemas.datasets import DatasetConfig
 from schemas.releases import Verdict
@@ -58,7 +59,7 @@ class Gate:
 
 
 def schema_gate(table: str) -> Gate:
-    """The gate that holds a table to its pandera model."""
+    """The gate that holds a table to its pandera model; it is one of the asset that makes the table."""
 
     def rule(tables: Tables, _: DatasetConfig) -> Finding:
         frame = tables[table]
@@ -70,10 +71,11 @@ def schema_gate(table: str) -> Gate:
             return Finding(saw, cases.select(pl.col("column", "check", "failure_case").cast(pl.String)))
         return Finding(saw, pl.DataFrame())
 
+    asset = MADE_WITH.get(table, table)
     return Gate(
         f"{table}_match_their_schema",
-        table,
-        (table,),
+        asset,
+        (table,) if asset == table else (asset, table),
         rule,
         f"Every row of {table} holds to its pandera model.",
     )
@@ -117,17 +119,31 @@ def _some_image_is_accepted(tables: Tables, _: DatasetConfig) -> Finding:
 
 
 def _images_are_decoded_or_quarantined(tables: Tables, _: DatasetConfig) -> Finding:
-    files = tables["raw_images"].filter(pl.col("role") == "image").select("path")
+    files = tables["raw_images"].filter(pl.col("role") == "image").select("path", "sha256")
     accepted = tables["manifest"].select(pl.col("paths").explode().alias("path"))
-    accounted = pl.concat([accepted, tables["quarantine"].select("path")])
-    missing = files.join(accounted, on="path", how="anti").with_columns(
-        problem=pl.lit("neither accepted nor quarantined")
-    )
-    twice = (
-        accounted.filter(pl.col("path").is_duplicated()).unique().with_columns(problem=pl.lit("accounted for twice"))
-    )
-    saw = {"files": files.height, "accepted": accepted.height, "quarantined": tables["quarantine"].height}
-    return Finding(saw, pl.concat([missing, twice]).sort("path"))
+    quarantined = tables["quarantine"].select("path")
+    accounted = pl.concat([accepted, quarantined])
+    missing = files.join(accounted, on="path", how="anti").select("path")
+    unknown = accounted.join(files, on="path", how="anti").unique()
+    twice = accounted.filter(pl.col("path").is_duplicated()).unique()
+    # counted from what landed, not from the manifest: so the sum is another look at the same thing
+    sound = files.join(quarantined, on="path", how="anti")["sha256"]
+    saw = {
+        "landed": files.height,
+        "accepted": tables["manifest"]["image_id"].n_unique(),
+        "duplicate": sound.len() - sound.n_unique(),
+        "quarantined": quarantined.height,
+    }
+    is_whole = saw["landed"] == saw["accepted"] + saw["duplicate"] + saw["quarantined"]
+    sums = pl.DataFrame({"path": [] if is_whole else [None]}, {"path": pl.String})
+    problems = {
+        "neither accepted nor quarantined": missing,
+        "accounted for twice": twice,
+        "not among the files that landed": unknown,
+        "landed is not accepted + duplicate + quarantined": sums,
+    }
+    offending = pl.concat([rows.with_columns(problem=pl.lit(said)) for said, rows in problems.items()])
+    return Finding(saw, offending.sort("path", "problem"))
 
 
 def _images_are_dealt_once(tables: Tables, _: DatasetConfig) -> Finding:
@@ -205,6 +221,26 @@ def _decoders_came_to_an_end(tables: Tables, _: DatasetConfig) -> Finding:
     return Finding({"quarantined": quarantine.height}, given_up.select("path", "reason", "detail"))
 
 
+def _no_finding_blocks(tables: Tables, _: DatasetConfig) -> Finding:
+    findings = tables["findings"]
+    blocking = findings.filter(pl.col("severity") == "ERROR")
+    by_severity = findings.group_by("severity").len().sort("severity")
+    shown = blocking.select("code", "path", "annotation_id", "score", "threshold", "evidence")
+    return Finding({"findings": findings.height, **dict(by_severity.iter_rows())}, shown)
+
+
+def _drift_is_within_thresholds(tables: Tables, _: DatasetConfig) -> Finding:
+    drift = tables["drift"]
+    figures = ("property", "psi", "js_distance", "ks_statistic", "rows", "baseline_rows")
+    saw = {
+        "properties": drift.height,
+        "largest_psi": drift["psi"].max(),
+        "without_figure": drift.filter(pl.col("psi").is_null())["property"].to_list(),
+    }
+    return Finding(saw, drift.filter("drifted").select(figures))
+
+
+_DRIFT: Final = "drift_is_within_thresholds"
 _SPLIT_TABLES: Final = ("splits", "manifest")
 
 # Gates of the tables up to the splits. Those of shards and release need the store: written_gates.py.
@@ -226,8 +262,15 @@ GATES: Final[tuple[Gate, ...]] = (
     Gate("decoders_came_to_an_end", "quarantine", ("quarantine",), _decoders_came_to_an_end,
          "No image was given up for want of time or memory; materialize raw_images again to retry.", "WARN"),
     Gate("images_are_decoded_or_quarantined", "quarantine", ("quarantine", "manifest", "raw_images"),
-         _images_are_decoded_or_quarantined, "Every image file is accepted or quarantined, and never both."),
+         _images_are_decoded_or_quarantined, "Every image file is accepted, a duplicate or quarantined, and the three add up."),
     schema_gate("quality_report"),
+    schema_gate("findings"),
+    schema_gate("near_duplicates"),
+    schema_gate("drift"),
+    Gate("no_finding_blocks", "quality_report", ("quality_report", "findings"), _no_finding_blocks,
+         "No finding is of severity ERROR; which rules have it is said in the dataset file (quality.rules)."),
+    Gate(_DRIFT, "quality_report", ("quality_report", "drift"), _drift_is_within_thresholds,
+         "Nothing that is measured has moved further from the baseline than the dataset allows (quality.drift).", "WARN"),
     schema_gate("splits"),
     Gate("images_are_dealt_once", "splits", _SPLIT_TABLES, _images_are_dealt_once, "Every image of the manifest has one row."),
     Gate("groups_stay_together", "splits", _SPLIT_TABLES, _groups_stay_together, "No group is on two sides of a split."),
@@ -239,6 +282,13 @@ GATES: Final[tuple[Gate, ...]] = (
 )  # fmt: skip
 
 
-def gates_of(asset: str) -> tuple[Gate, ...]:
-    """The gates of one asset, in their order."""
-    return tuple(gate for gate in GATES if gate.asset == asset)
+def gates_of(asset: str, config: DatasetConfig) -> tuple[Gate, ...]:
+    """The gates of one asset of a dataset, in their order; how grave drift is, the dataset says."""
+    drift_severity = config.quality.drift.severity
+    gates = (gate for gate in GATES if gate.asset == asset)
+    return tuple(replace(gate, severity=drift_severity) if gate.name == _DRIFT else gate for gate in gates)
+
+
+def gate_names(asset: str) -> set[str]:
+    """Names of the gates of one asset, whatever the dataset."""
+    return {gate.name for gate in GATES if gate.asset == asset}

@@ -9,7 +9,7 @@ from cv_assets.domain.digests import record_digest, table_digest
 from schemas.datasets import DatasetConfig
 from schemas.releases import Making
 
-# Every asset before the release, in the order of the line. `probes` is made with raw_images, in the same pass.
+# Every asset before the release, in the order of the line.
 READS: Final[dict[str, tuple[str, ...]]] = {
     "raw_images": (),
     "annotations": ("raw_images", "probes"),
@@ -18,6 +18,13 @@ READS: Final[dict[str, tuple[str, ...]]] = {
     "quality_report": ("raw_images", "annotations", "manifest", "quarantine"),
     "splits": ("manifest",),
     "shards": ("manifest", "splits", "annotations"),
+}
+# Tables that are no assets of their own, and the asset that makes each in the same pass.
+MADE_WITH: Final[dict[str, str]] = {
+    "probes": "raw_images",
+    "findings": "quality_report",
+    "near_duplicates": "quality_report",
+    "drift": "quality_report",
 }
 
 
@@ -28,6 +35,7 @@ def configuration_digest(asset: str, config: DatasetConfig) -> str:
     parts: dict[str, Any] = {
         "raw_images": {"source": given["source"], "limits": given["limits"], "annotation_files": files},
         "annotations": {"annotations": given["annotations"], "group_by": given["group_by"]},
+        "quality_report": {"quality": given["quality"], "classes": given["classes"]},
         "splits": given["split"],
         "shards": {"shards": given["shards"], "limits": given["limits"]},
     }

@@ -105,19 +105,21 @@ def tell(cursor: Cursor, differs: str) -> Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How many files a listing has that a version has not, has otherwise, or has no more."""
+    """How many files a listing has that a version has not, has otherwise, or has no more; and how many are requeued."""
 
     new: int
     changed: int
     removed: int
+    requeued: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.new + self.changed + self.removed
+        return self.new + self.changed + self.removed + self.requeued
 
     def __str__(self) -> str:
-        return f"{self.new:,} new, {self.changed:,} changed, {self.removed:,} removed"
+        asked = f", {self.requeued:,} requeued" if self.requeued else ""
+        return f"{self.new:,} new, {self.changed:,} changed, {self.removed:,} removed{asked}"
 
 
 def compare(listing: pl.DataFrame, snapshot: pl.DataFrame | None, sightings: pl.DataFrame) -> Changes:

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from cv_assets.domain.digests import bytes_digest, table_digest
-from cv_assets.domain.gates import Finding, Gate, Tables, gates_of, schema_gate
+from cv_assets.domain.gates import Finding, Gate, Tables, gate_names, schema_gate
 from cv_assets.domain.packing.formats import FORMATS
 from schemas.datasets import DatasetConfig
 from schemas.releases import AssetVerdicts
@@ -96,7 +96,7 @@ def objections(asset: str, verdicts: AssetVerdicts | None, tables: Tables) -> li
     stale = [name for name, digest in verdicts.table_digests.items() if table_digest(tables[name]) != digest]
     if stale:
         return [f"the checks of {asset} ran on other content of {', '.join(stale)}"]
-    missing = {gate.name for gate in (*gates_of(asset), *SHARD_GATES) if gate.asset == asset}
+    missing = gate_names(asset) | {gate.name for gate in SHARD_GATES if gate.asset == asset}
     missing -= {verdict.name for verdict in verdicts.verdicts}
     if missing:
         return [f"the checks of {asset} ran without {', '.join(sorted(missing))}"]

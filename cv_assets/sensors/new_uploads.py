@@ -13,7 +13,7 @@ from cv_assets.beginning import Leave, decide, look_at_versions, to_run_request
 from cv_assets.domain.uploads import Cursor, Listing, Taken, in_words, look_again, tell
 from resources.configured import ObjectStoreResource
 from resources.object_store import ObjectStore
-from resources.uploads import changes_since, has_snapshot, list_uploads
+from resources.uploads import changes_since, has_requeued, has_snapshot, list_uploads
 from schemas.automation import UploadsConfig
 
 
@@ -50,7 +50,7 @@ def build_new_uploads(
                 return _skip(
                     tell(cursor, said), f"Found {listing}: {said}; settled in {in_words(left)} if it stays so."
                 )
-        elif has_snapshot(store, name, cursor.taken.version):
+        elif has_snapshot(store, name, cursor.taken.version) and not has_requeued(store, name):
             return dg.SkipReason(f"Nothing new: {listing}, which {cursor.taken.version} holds.")
         return _act(context.instance, store, line, listing, cursor)
 

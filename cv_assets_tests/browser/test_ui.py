@@ -75,7 +75,7 @@ def test_the_graph_shows_the_line_in_a_group_of_its_dataset(url: str, browser: w
         assert find(browser, f"//*[text()='{name}']")
 
 
-@pytest.mark.parametrize("asset", ["manifest", "splits"])
+@pytest.mark.parametrize("asset", ["manifest", "quality_report", "splits"])
 def test_people_see_a_picture_of_what_was_made(url: str, browser: webdriver.Chrome, asset: str):
     browser.get(f"{url}/assets/shapes/{asset}?view=events")
     find(browser, "//*[contains(text(), 'Show Markdown')]").click()

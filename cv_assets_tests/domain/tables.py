@@ -4,10 +4,23 @@ import hashlib
 
 import polars as pl
 
-from cv_assets.domain.quality.summary import build_report
+from cv_assets.domain.quality.judging import judge
 from cv_assets.domain.splitting import build_splits
 from schemas.datasets import DatasetConfig
 from schemas.tables import to_frame
+
+# an ordinary picture
+MEASURES = {
+    "brightness_ratio": 0.5,
+    "brightness_p05_ratio": 0.1,
+    "brightness_p99_ratio": 0.9,
+    "contrast_ratio": 0.2,
+    "sharpness": 40.0,
+    "entropy_bits": 7.0,
+    "colour_ratio": 0.4,
+    "bars_ratio": 0.0,
+    "border_ratio": 0.0,
+}
 
 
 def config(**settings):
@@ -40,6 +53,7 @@ def _manifest_row(name, said):
         "exif_orientation": 1,
         "frames": 1,
         "phash": image_id(name)[:16],
+        **MEASURES,
         "notes": [],
         "labels": labels,
         "groups": groups,
@@ -110,4 +124,4 @@ def sound_tables():
         "quarantine": to_frame("quarantine", [{**row, "detail": "told"} for row in quarantined]),
     }
     splits = build_splits(images, config(split={"train": 0.5, "val": 0.25, "test": 0.25}).split)
-    return {**tables, "quality_report": build_report(tables), "splits": splits}
+    return {**tables, **judge(tables, config(), baseline=None, earlier=None), "splits": splits}

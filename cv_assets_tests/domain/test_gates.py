@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from cv_assets.domain.digests import table_digest
-from cv_assets.domain.gates import GATES, OFFENDING_ROWS, gates_of
+from cv_assets.domain.gates import GATES, OFFENDING_ROWS, gate_names, gates_of
 from cv_assets.domain.written_gates import objections
 from cv_assets_tests.domain.tables import config, file_row, image_id, label_row, manifest, sound_tables
 from schemas.releases import AssetVerdicts
@@ -17,6 +17,16 @@ CONFIG = config(split={"train": 0.5, "val": 0.25, "test": 0.25})
 BY_NAME = {gate.name: gate for gate in GATES}
 IMAGE = image_id("circle/3.png")
 FIRST = TABLES["splits"]["image_id"][0]
+FINDING = {
+    "code": "dark",
+    "severity": "WARN",
+    "image_id": IMAGE,
+    "path": "circle/3.png",
+    "score": 0.1,
+    "evidence": "{}",
+}
+DRIFT = {"property": "brightness_ratio", "kind": "number", "baseline_rows": 90, "rows": 100, "psi": 0.7, "drifted": True,
+         "evidence": "{}"}  # fmt: skip
 
 
 def changed(column, value, **where):
@@ -57,6 +67,12 @@ def move_half_of_a_group(frame):
     camera = [image_id(f"circle/{n}.png") for n in (0, 1)]
     other = "val" if frame.filter(image_id=camera[0])["split"][0] == "train" else "train"
     return changed("split", pl.lit(other), image_id=camera[1])(frame)
+
+
+def duplicate_as_an_image_of_its_own(frame):
+    """Every path is accounted for once, and yet an image is counted that nobody uploaded."""
+    own = manifest({"square/again.png": ["square"]})
+    return pl.concat([changed("paths", pl.lit(["square/0.png"]), image_id=image_id("square/0.png"))(frame), own])
 
 
 # gate, table to break, how, and what the first offending rows name
@@ -102,10 +118,22 @@ BROKEN = [
     ("boxes_lie_in_their_images", "annotations", boxed(-1e308, 0, 1e308, 5), {"labels.csv#3"}),
     ("some_image_is_accepted", "manifest", lambda frame: frame.clear(),
      {"every image file was rejected; the table quarantine says why"}),
+    ("findings_match_their_schema", "findings", with_rows("findings", FINDING | {"severity": "GRAVE"}), {"GRAVE"}),
+    ("near_duplicates_match_their_schema", "near_duplicates",
+     with_rows("near_duplicates", {"image_id": IMAGE, "cluster_id": IMAGE, "component_id": IMAGE, "distance_bits": 65}), {"65"}),
+    ("drift_match_their_schema", "drift", with_rows("drift", DRIFT | {"kind": "sound"}), {"sound"}),
+    ("no_finding_blocks", "findings", with_rows("findings", FINDING | {"severity": "ERROR"}), {"dark", "circle/3.png"}),
+    ("drift_is_within_thresholds", "drift", with_rows("drift", DRIFT), {"brightness_ratio", "0.7"}),
     ("decoders_came_to_an_end", "quarantine", changed("reason", pl.lit("decoder-died"), stage="probe"),
      {"circle/broken.png", "decoder-died"}),
     ("some_image_is_accepted", "manifest", lambda frame: frame.clear(),
      {"every image file was rejected; the table quarantine says why"}),
+    ("findings_match_their_schema", "findings", with_rows("findings", FINDING | {"severity": "GRAVE"}), {"GRAVE"}),
+    ("near_duplicates_match_their_schema", "near_duplicates",
+     with_rows("near_duplicates", {"image_id": IMAGE, "cluster_id": IMAGE, "component_id": IMAGE, "distance_bits": 65}), {"65"}),
+    ("drift_match_their_schema", "drift", with_rows("drift", DRIFT | {"kind": "sound"}), {"sound"}),
+    ("no_finding_blocks", "findings", with_rows("findings", FINDING | {"severity": "ERROR"}), {"dark", "circle/3.png"}),
+    ("drift_is_within_thresholds", "drift", with_rows("drift", DRIFT), {"brightness_ratio", "0.7"}),
     ("decoders_came_to_an_end", "quarantine", changed("reason", pl.lit("time-over-limit"), stage="probe"),
      {"circle/broken.png", "time-over-limit"}),
     ("image_ids_are_unique", "manifest", twice(image_id=IMAGE), {IMAGE}),
@@ -117,6 +145,10 @@ BROKEN = [
      {"circle/empty.png", "accounted for twice"}),
     ("images_are_decoded_or_quarantined", "quarantine", changed("path", pl.lit("circle/3.png"), path="circle/empty.png"),
      {"circle/3.png", "accounted for twice"}),
+    ("images_are_decoded_or_quarantined", "quarantine", changed("path", pl.lit("ghost.png"), path="circle/empty.png"),
+     {"ghost.png", "not among the files that landed"}),
+    ("images_are_decoded_or_quarantined", "manifest", duplicate_as_an_image_of_its_own,
+     {"landed is not accepted + duplicate + quarantined"}),
     # splits
     ("images_are_dealt_once", "splits", without(image_id=IMAGE), {IMAGE, "in no row of splits"}),
     ("images_are_dealt_once", "splits", twice(image_id=IMAGE), {IMAGE, "dealt twice"}),
@@ -133,6 +165,12 @@ BROKEN = [
      {"5.0"}),
     ("some_image_is_accepted", "manifest", lambda frame: frame.clear(),
      {"every image file was rejected; the table quarantine says why"}),
+    ("findings_match_their_schema", "findings", with_rows("findings", FINDING | {"severity": "GRAVE"}), {"GRAVE"}),
+    ("near_duplicates_match_their_schema", "near_duplicates",
+     with_rows("near_duplicates", {"image_id": IMAGE, "cluster_id": IMAGE, "component_id": IMAGE, "distance_bits": 65}), {"65"}),
+    ("drift_match_their_schema", "drift", with_rows("drift", DRIFT | {"kind": "sound"}), {"sound"}),
+    ("no_finding_blocks", "findings", with_rows("findings", FINDING | {"severity": "ERROR"}), {"dark", "circle/3.png"}),
+    ("drift_is_within_thresholds", "drift", with_rows("drift", DRIFT), {"brightness_ratio", "0.7"}),
     ("decoders_came_to_an_end", "quarantine", all_changed("reason", "time-over-limit"), {"time-over-limit"}),
 ]  # fmt: skip
 
@@ -171,6 +209,11 @@ def test_a_gate_names_the_rows_that_break_it(name, table, spoil, named):
     assert AssetVerdicts(asset=gate.asset, table_digests={}, verdicts=[verdict]).to_bytes()
 
 
+def test_what_landed_is_counted_as_accepted_duplicate_and_quarantined():
+    verdict = BY_NAME["images_are_decoded_or_quarantined"].judge(TABLES, CONFIG)
+    assert verdict.saw == {"landed": 27, "accepted": 24, "duplicate": 1, "quarantined": 2, "offending": 0}
+
+
 def test_a_verdict_keeps_the_first_rows_and_counts_all():
     splits = all_changed("image_id", "f" * 64)(TABLES["splits"])
     verdict = BY_NAME["images_are_dealt_once"].judge({**TABLES, "splits": splits}, CONFIG)
@@ -180,7 +223,7 @@ def test_a_verdict_keeps_the_first_rows_and_counts_all():
 
 def test_images_kept_out_of_the_splits_break_no_gate():
     tables = {**TABLES, "splits": changed("split", None, image_id=IMAGE)(TABLES["splits"])}
-    failed = [gate.name for gate in gates_of("splits") if not gate.judge(tables, CONFIG).passed]
+    failed = [gate.name for gate in gates_of("splits", CONFIG) if not gate.judge(tables, CONFIG).passed]
     assert failed == []
 
 
@@ -190,12 +233,20 @@ def test_warnings_are_only_the_gates_that_speak_of_what_was_uploaded():
         "annotations_are_readable",
         "boxes_lie_in_their_images",
         "decoders_came_to_an_end",
+        "drift_is_within_thresholds",
         "ratios_are_within_tolerance",
     }
 
 
+def test_how_grave_drift_is_says_the_dataset():
+    strict = config(quality={"drift": {"severity": "ERROR"}})
+    found = {gate.name: gate.is_blocking for gate in gates_of("quality_report", strict)}
+    assert found["drift_is_within_thresholds"]
+    assert gate_names("quality_report") == set(found)
+
+
 def verdicts_of(asset, tables=TABLES):
-    gates = gates_of(asset)
+    gates = gates_of(asset, CONFIG)
     return AssetVerdicts(
         asset=asset,
         table_digests={name: table_digest(tables[name]) for gate in gates for name in gate.reads},

@@ -97,7 +97,7 @@ def test_yaml_is_read_only_with_safe_loaders_and_programs_are_started_without_a_
     assert all(issubclass(loader, yaml.SafeLoader) for loader in loaders)
 
 
-def test_only_our_own_pictures_are_markdown_and_nothing_is_a_link():
+def test_only_our_own_pictures_are_markdown_and_only_our_own_pages_are_links():
     found = Counter()
     for path in PRODUCT:
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -106,7 +106,11 @@ def test_only_our_own_pictures_are_markdown_and_nothing_is_a_link():
                 marked = [call for call in calls if re.search(r"Metadata(Value)?\.(md|url|notebook|path)$", call)]
                 marked += [call for call in calls if re.search(r"(Markdown|Url|Notebook)MetadataValue$", call)]
                 found.update((path.name, function.name, call) for call in marked)
-    assert found == {("line.py", "picture", "dg.MetadataValue.md"): 1}
+    assert found == {
+        ("line.py", "picture", "dg.MetadataValue.md"): 1,
+        ("line.py", "page_link", "dg.MetadataValue.path"): 1,
+        ("line.py", "page_link", "dg.MetadataValue.url"): 1,
+    }
 
 
 # ── what is put into the store ──

@@ -210,7 +210,7 @@ def test_the_terminal_and_the_ui_hold_no_markup_of_an_upload(here, hostile):
     ]
     assert len(metadata) > 20
     marked_up = {name: value.value for name, value in metadata if isinstance(value, dg.MarkdownMetadataValue)}
-    assert set(marked_up) == {"contact_sheet", "classes"}
+    assert set(marked_up) == {"contact_sheet", "classes", "duplicates", "findings", "history", "sizes"}
     assert all(text.startswith("![") and text.count("](data:image/jpeg;base64,") == 1 for text in marked_up.values())
     assert not any(isinstance(value, dg.UrlMetadataValue) for _, value in metadata)
 

@@ -97,10 +97,15 @@ def test_every_step_has_the_policy_and_a_pool(place: Place):
     defs = build_defs(datasets=[place.config()])
     jobs = [defs.resolve_job_def(name) for name in ("shapes", "shapes__verify", "store__gc_dry_run")]
     steps = {node.name: node.definition for job in jobs for node in job.nodes}
-    assert len(steps) == 18
+    assert len(steps) == 23
     assert {step.retry_policy for step in steps.values()} == {RETRY}
     pools = {name.removeprefix("shapes__"): step.pool for name, step in steps.items()}
-    assert {name for name, pool in pools.items() if pool == "decoding"} == {"raw_images", "manifest", "shards"}
+    assert {name for name, pool in pools.items() if pool == "decoding"} == {
+        "raw_images",
+        "manifest",
+        "quality_report",
+        "shards",
+    }
     assert set(pools.values()) == {"decoding", "store"}
 
 

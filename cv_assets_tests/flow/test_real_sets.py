@@ -33,6 +33,9 @@ class Made:
     def summary(self) -> dict[str, Any]:
         return self.place.summary(self.config)
 
+    def findings(self, code: str) -> pl.DataFrame:
+        return self.table("findings").filter(code=code)
+
     def figure(self, name: str) -> float:
         return self.table("quality_report").filter(name=name)["value"].item()
 
@@ -129,6 +132,41 @@ def test_grocery_is_dealt_by_class(grocery):
         images = sum(per_class[label, split] for split in ("train", "val", "test"))
         assert abs(per_class[label, "train"] - 0.7 * images) <= 1
         assert abs(per_class[label, "val"] - 0.15 * images) <= 1
+
+
+def test_grocerys_duplicates_are_findings_and_two_potatoes_look_alike(grocery):
+    assert grocery.findings("exact-duplicate").height == 8
+    assert grocery.findings("duplicates-disagree").is_empty()
+    potatoes = [path for path in grocery.findings("near-duplicate")["path"] if "Floury-Potato" in path]
+    assert sorted(path[-7:] for path in potatoes) == ["006.jpg", "016.jpg"]
+
+
+def test_bccds_findings_are_the_known_ones(bccd):
+    flat = bccd.findings("box-without-area")["path"].to_list()
+    assert sorted(flat) == ["JPEGImages/BloodImage_00338.jpg", "JPEGImages/BloodImage_00343.jpg"]
+    assert bccd.findings("exact-duplicate").is_empty()
+    alike = bccd.findings("near-duplicate")["path"].to_list()
+    assert sorted(alike) == ["JPEGImages/BloodImage_00037.jpg", "JPEGImages/BloodImage_00038.jpg"]
+
+
+def test_clothings_photo_under_two_senders_and_two_labels_is_found(clothing):
+    disagreeing = clothing.findings("duplicates-disagree")
+    twins = disagreeing.filter(pl.col("path").str.contains("6075b4a5|637a56e4"))
+    assert twins["score"].to_list() == [2, 2]
+    assert all(label in said for said in twins["evidence"] for label in ("Shorts", "Skirt"))
+    assert disagreeing.height == 3  # and the pair of equal files of which one has no row
+    assert clothing.findings("exact-duplicate").height == 1
+    assert clothing.findings("label-without-file").height == 4
+    assert clothing.findings("file-without-label").height == 12
+
+
+@pytest.mark.parametrize("name", ["grocery", "bccd", "clothing", "omniglot"])
+def test_the_report_of_a_real_set_is_part_of_its_version(request, name):
+    made = request.getfixturevalue(name)
+    record = made.place.version(made.config, "v1").commit()
+    pages = [entry for entry in record.objects if entry.role == "report"]
+    assert sorted(entry.key.rsplit(".", 1)[-1] for entry in pages) == ["html", "json"]
+    assert all(10_000 < entry.size_bytes < 5_000_000 for entry in pages)
 
 
 def test_bccd_has_every_box_and_says_which_have_no_area(bccd):

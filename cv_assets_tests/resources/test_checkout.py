@@ -13,7 +13,7 @@ from resources.content_store import blob_key
 from resources.laying_out import Wish
 from resources.object_store import open_store
 from schemas.errors import ConfigurationError, CorruptObject, StoreError
-from schemas.releases import CheckoutRecord
+from schemas.upkeep import CheckoutRecord
 
 ONE = {
     "circle/a.png": b"a round one",

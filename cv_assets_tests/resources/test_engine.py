@@ -1,20 +1,25 @@
 """Decoding workers: every item is answered, whatever becomes of the worker, and a worker can do little else."""
 
+import hashlib
+import json
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 import pytest
 from PIL import Image
 
+from cv_assets.domain.probing import probe
 from cv_assets_tests.domain.images import encode, noise, picture
 from resources.engine import Engine, Item
 from resources.settings import PROJECT_ROOT
 from schemas.errors import StoreError
+from schemas.images import Limits
 
 PROBE = {"limits": {}}
 PNG = encode(picture(), "PNG")
@@ -86,6 +91,13 @@ def test_a_path_and_a_function_that_fetches_the_bytes_give_the_same_answers(tmp_
     assert [answer for _, answer in paths] == [answer for _, answer in fetched]
 
 
+def test_an_answer_has_all_that_the_probe_found_and_the_hash_of_the_bytes(tmp_path):
+    (tmp_path / "small.png").write_bytes(PNG)
+    ((_, answer),) = Engine(workers=1).run("probe", PROBE, [Item("small", tmp_path / "small.png")])
+    found = json.loads(json.dumps(asdict(probe(PNG, Limits()))))
+    assert answer == {"sha256": hashlib.sha256(PNG).hexdigest(), "probe": found}
+
+
 def test_no_items_start_no_worker():
     assert list(Engine().run("probe", PROBE, [])) == []
 
@@ -127,10 +139,11 @@ def test_an_image_that_takes_longer_than_allowed_is_refused_and_says_so(tmp_path
 @pytest.mark.parametrize("fetched", [False, True], ids=["read by the worker", "sent to the worker"])
 def test_a_worker_that_hangs_is_given_up_after_the_time_that_an_image_may_take(large, fetched):
     items = [Item(str(number), (lambda: LARGE) if fetched else large) for number in range(48)]
-    start = time.monotonic()
     thread, answers = run_aside(Engine(workers=1, seconds=2), items)
     worker = first_worker()
-    time.sleep(0.2)
+    # until it is confined it is starting, for which it has longer
+    wait_until(lambda: worker.rlimit(psutil.RLIMIT_NOFILE) == (64, 64))
+    start = time.monotonic()
     worker.send_signal(signal.SIGSTOP)
     thread.join(10)
     took = time.monotonic() - start

@@ -10,14 +10,18 @@ import pytest
 
 from cv_assets_tests.domain.images import encode, noise
 from cv_assets_tests.domain.tables import config
+from cv_assets_tests.resources.made import sha256
 from resources import ingest
 from resources.content_store import blob_key, contents_of
 from resources.engine import Engine
 from resources.ingest import Snapshot
 from resources.object_store import open_store
+from resources.probes import ProbeStore
+from resources.segments import Segments
 from resources.source import LocalSource
 from schemas.errors import SourceChanged
-from schemas.tables import TABLES
+from schemas.releases import RequeuedFile
+from schemas.tables import TABLES, to_frame
 
 LONG_AGO = time.time() - 3600
 
@@ -55,13 +59,15 @@ def take(tmp_path, landing, monkeypatch):
     """Take a snapshot: (raw_images, probes, paths that were read)."""
     monkeypatch.setattr(ingest, "open_source", lambda _: Reads(landing))
 
-    def run(**source):
+    def run(requeued=(), **source):
         Reads.paths = []
-        dataset = config(source={"url": str(landing), **source})
+        limits = source.pop("limits", {})
+        dataset = config(source={"url": str(landing), **source}, limits=limits)
         taken = Snapshot(open_store(str(tmp_path / "store")), dataset, Engine(workers=1), lambda _: None)
-        snapshot, probes = taken.take()
+        snapshot, probes = taken.take(requeued)
         TABLES["raw_images"].validate(snapshot, lazy=True)
-        assert taken.files_read == len(Reads.paths)
+        too_large = snapshot.filter(reason="bytes-over-limit")["path"]
+        assert taken.files_read == len(Reads.paths) + len({*taken.brought_back, *too_large})
         return snapshot, probes, sorted(Reads.paths)
 
     return run
@@ -170,6 +176,101 @@ def test_a_snapshot_that_was_killed_goes_on_where_it_stopped(take, landing, monk
     assert paths in (["2.png", "3.png", "4.png", "5.png"], ["4.png", "5.png"])  # what was kept, by whole segments
 
 
+def asked(snapshot, *paths):
+    """A request for files as a snapshot names them."""
+    rows = snapshot.filter(pl.col("path").is_in(paths)).select("path", "sha256", "size_bytes")
+    return [RequeuedFile(**row) for row in rows.iter_rows(named=True)]
+
+
+@pytest.fixture
+def misjudged(take, tmp_path, landing):
+    """A first snapshot; then what is remembered of 3.png is wrong: a decoder that was at fault called it undecodable."""
+    snapshot, probes, _ = take()
+    wrong = {"image_id": snapshot["sha256"][3], "reason": "undecodable", "detail": "a fault of the decoder"}
+    store = open_store(str(tmp_path / "store"))
+    (key,) = store.keys("datasets/shapes/probes")
+    store.delete(key)
+    kept = probes.filter(pl.col("image_id") != wrong["image_id"])
+    memory = Segments(store, key.rsplit("/", 1)[0], "probes", ("image_id",))
+    memory.append(pl.concat([kept, to_frame("probes", [wrong])]))
+    assert take()[1]["reason"].drop_nulls().to_list() == ["undecodable"]
+    return snapshot, probes
+
+
+def test_a_file_that_is_requeued_is_read_and_decoded_again_though_it_is_listed_as_before(take, misjudged):
+    snapshot, probes = misjudged
+    again = take(asked(snapshot, "3.png"))
+    assert again[2] == ["3.png"]
+    assert again[0].equals(snapshot)
+    assert again[1].equals(probes)
+    after = take()
+    assert after[2] == []
+    assert after[1].equals(probes)  # what was found then is what is remembered
+
+
+def test_what_is_forgotten_is_only_what_was_requeued(take, misjudged, tmp_path):
+    snapshot, _ = misjudged
+    take(asked(snapshot, "0.png"))
+    known = ProbeStore(open_store(str(tmp_path / "store")), config()).known()
+    assert known.height == 6
+    assert known.filter(pl.col("reason").is_not_null())["image_id"].to_list() == [snapshot["sha256"][3]]
+
+
+def test_a_requeued_file_that_the_source_has_no_more_is_taken_from_what_is_kept_and_only_once(take, landing, misjudged):
+    snapshot, probes = misjudged
+    (landing / "3.png").unlink()
+    again = take(asked(snapshot, "3.png"))
+    assert again[2] == []
+    assert again[0].equals(snapshot)
+    assert again[1].equals(probes)
+    assert "3.png" not in take()[0]["path"]
+
+
+def test_a_requeued_file_that_was_uploaded_anew_is_the_one_in_the_source(take, landing):
+    snapshot, _, _ = take()
+    write(landing / "3.png", 33)
+    again = take(asked(snapshot, "3.png"))
+    assert again[2] == ["3.png"]
+    assert again[0]["sha256"][3] == sha256((landing / "3.png").read_bytes()) != snapshot["sha256"][3]
+
+
+def test_limits_of_today_hold_for_what_is_brought_back(take, landing):
+    snapshot, _, _ = take()
+    (landing / "3.png").unlink()
+    again = take(asked(snapshot, "3.png"), limits={"max_bytes": 100})
+    assert again[0]["reason"].to_list() == ["bytes-over-limit"] * 6  # and for what is remembered
+
+
+def test_bytes_that_were_kept_and_are_damaged_by_now_are_a_row_with_a_reason(take, landing, tmp_path):
+    snapshot, _, _ = take()
+    (landing / "3.png").unlink()
+    store = open_store(str(tmp_path / "store"))
+    key = blob_key(snapshot["sha256"][3])
+    store.put(key, store.get(key)[::-1])
+    row = take(asked(snapshot, "3.png"))[0].row(3, named=True)
+    assert (row["path"], row["reason"], row["sha256"]) == ("3.png", "unreadable", None)
+    assert "the bytes that were kept are damaged" in row["detail"]
+
+
+@pytest.mark.parametrize("gone", ["the bytes", "the pattern", "the copies"])
+def test_what_cannot_be_brought_back_is_left_out(take, landing, tmp_path, gone):
+    snapshot, _, _ = take()
+    (landing / "3.png").unlink()
+    if gone == "the bytes":
+        open_store(str(tmp_path / "store")).delete(blob_key(snapshot["sha256"][3]))
+    more = {"the pattern": {"exclude": ["3*"]}, "the copies": {"mode": "reference"}}.get(gone, {})
+    again = take(asked(snapshot, "3.png"), **more)[0]
+    assert again["path"].to_list() == [f"{number}.png" for number in (0, 1, 2, 4, 5)]
+
+
+def test_a_file_that_was_never_read_can_be_requeued(take):
+    snapshot, _, _ = take(limits={"max_bytes": 100})
+    assert snapshot["sha256"].null_count() == 6
+    again = take(asked(snapshot, "3.png"))
+    assert len(again[2]) == 6
+    assert again[0]["reason"].null_count() == 6
+
+
 def test_bytes_that_are_referred_to_are_not_copied_and_read_from_where_they_are(take, tmp_path, landing):
     copied, _, _ = take()
     store = open_store(str(tmp_path / "store"))
@@ -182,8 +283,8 @@ def test_bytes_that_are_referred_to_are_not_copied_and_read_from_where_they_are(
     assert snapshot["pin"].null_count() == 0
     assert probes["reason"].null_count() == 6
     content = contents_of(store, config(source={"url": str(landing), "mode": "reference"}), snapshot)
-    for path, sha256 in snapshot.select("path", "sha256").iter_rows():
-        assert content.read(sha256) == (landing / path).read_bytes()
+    for path, image_id in snapshot.select("path", "sha256").iter_rows():
+        assert content.read(image_id) == (landing / path).read_bytes()
     assert take(mode="reference")[2] == []
 
 

@@ -1,9 +1,12 @@
 """Probe results are kept: an image is decoded once, and what the machine was at fault for is tried again."""
 
+from dataclasses import asdict, fields
+
 import polars as pl
 import pytest
 from PIL import Image
 
+from cv_assets.domain.probing import probe as probe_bytes
 from cv_assets_tests.domain.images import encode, picture
 from cv_assets_tests.domain.tables import config, image_id
 from resources.content_store import ContentStore, blob_key
@@ -11,6 +14,7 @@ from resources.engine import Engine
 from resources.object_store import open_store
 from resources.probes import ProbeStore
 from schemas.errors import StoreError
+from schemas.images import Limits, Measures, Rejection
 from schemas.tables import TABLES, to_frame
 
 CONFIG = config()
@@ -69,6 +73,15 @@ def test_only_new_images_are_decoded_and_only_the_wanted_ones_are_told(store, im
     frame, asked = probe(store, [images[2], images[0], images[2]])
     assert asked == [images[2]]
     assert frame["image_id"].to_list() == sorted([images[0], images[2]])
+
+
+def test_measures_of_an_accepted_image_are_columns_and_a_rejected_one_has_none(store, images):
+    frame, _ = probe(store, images)
+    measures = frame.select("image_id", *(field.name for field in fields(Measures)))
+    for key, *found in measures.iter_rows():
+        said = probe_bytes(store.get(blob_key(key)), Limits())
+        assert found == ([None] * 9 if isinstance(said, Rejection) else list(asdict(said.measures).values()))
+    assert measures.null_count()["sharpness"].item() == 1
 
 
 def test_no_images_are_no_rows(store):

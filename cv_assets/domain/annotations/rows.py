@@ -48,6 +48,7 @@ def annotation_row(meeting: Meeting, frame: Frame) -> Row:
         "named": None if entry.named is None else storable(entry.named),
         "label": entry.label if entry.label and is_storable(entry.label) else None,
         **_corners(box if box and is_finite(box) else None),
+        **dict(zip(("declared_width_px", "declared_height_px"), entry.declared_size_px or (None, None), strict=True)),
         "group": None if meeting.group is None else storable(meeting.group),
         "attributes": attributes,
         **_reason(faults),

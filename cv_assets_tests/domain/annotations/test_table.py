@@ -69,6 +69,20 @@ def test_each_reason_keeps_what_is_known():
     assert frame.filter(pl.col("reason").is_not_null() & (pl.col("reason") != "no-object"))["detail"].null_count() == 0
 
 
+def test_the_size_that_a_file_declares_is_kept_whatever_becomes_of_the_entry():
+    coco = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 90, "height": 40.5}, {"id": 2, "file_name": "b.jpg"}],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, "nan"]}],
+    }
+    declared = ("annotation_id", "declared_width_px", "declared_height_px")
+    frame = Landing(["a.jpg", "b.jpg"], {"c.json": json.dumps(coco)}).annotations(format="coco")
+    assert column(frame, *declared) == [("c.json#1", 90, 40.5), ("c.json#image-2", None, None)]
+    labels = {"a.xml": voc("a.jpg", voc_object("cat", 1, 2, 3, 4), size=(7, 8)), "lost.xml": voc("x.jpg", size=(-1, 2))}
+    frame = Landing(["a.jpg", "b.jpg"], labels).annotations(format="voc")
+    assert column(frame, *declared) == [("a.xml#1", 7, 8), ("b.jpg#0", None, None), ("lost.xml#0", -1, 2)]
+
+
 def test_a_row_tells_all_that_is_wrong_in_one_line():
     row = every_reason().annotations(format="voc").filter(pl.col("annotation_id") == "lost.xml#2").to_dicts()[0]
     assert row["detail"].startswith("no image file fits 'lost.jpg'; expected four finite numbers as xmin")

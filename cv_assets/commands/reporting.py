@@ -1,0 +1,101 @@
+"""The command that shows the quality report of a version: in words, in a browser, as a file or as JSON."""
+
+import json
+import sys
+import tempfile
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from cv_assets.commands.arguments import FAILED, as_json, choose, explained, in_number, shown
+from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from resources.versions import VersionStore
+
+DRIFT_NAMED: Final = 6
+
+
+@click.command()
+@click.argument("name", metavar="DATASET@VERSION")
+@click.option("--open", "opens", is_flag=True, help="Show the page in a browser.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the page there (HTML)."
+)
+@as_json
+@explained
+def report(name: str, opens: bool, output: Path | None, as_json: bool) -> None:
+    """What is wrong with a version: findings, duplicates, drift, what was rejected.
+
+    Exits with 1 if something blocks the version. The page is one file, which loads nothing from elsewhere.
+    """
+    from resources.reports import DATA, PAGE, load_report
+
+    chosen = choose(name)
+    said: dict[str, Any] = json.loads(load_report(chosen.version, DATA))
+    page = load_report(chosen.version, PAGE)
+    if output is not None:
+        _write(output, page)
+    place = output or _place_in_store(chosen.version)
+    if opens:
+        place = place or _write_for_a_moment(chosen.name, page)
+        _open(place)
+    if as_json:
+        click.echo(json.dumps(said))
+    else:
+        _print(said)
+        key = chosen.version.find_report_key(PAGE)
+        click.echo(f"  page              {place or f'{chosen.version.store.url}/{key}'}")
+    sys.exit(0 if said["passed"] else FAILED)
+
+
+def _write(output: Path, page: bytes) -> None:
+    try:
+        output.write_bytes(page)
+    except OSError as error:
+        raise ConfigurationError(f"--output: cannot write {output}: {error.strerror}; name another file") from error
+
+
+def _place_in_store(version: "VersionStore") -> Path | None:
+    """Where the page lies on this machine's disk, if the store does."""
+    from resources.reports import PAGE
+
+    key = version.find_report_key(PAGE)
+    return None if key is None else version.store.local_path(key)
+
+
+def _write_for_a_moment(name: str, page: bytes) -> Path:
+    """A file for the browser, which reads it when this process has ended: nobody can say when it may go."""
+    with tempfile.NamedTemporaryFile("wb", prefix=f"{name}-".replace("@", "-"), suffix=".html", delete=False) as file:
+        file.write(page)
+    return Path(file.name)
+
+
+def _open(place: Path) -> None:
+    if not webbrowser.open(place.resolve().as_uri()):
+        click.echo(f"no browser was found; open {place} in one", err=True)
+
+
+def _print(said: dict[str, Any]) -> None:
+    compared = f", compared with {said['baseline']}" if said["baseline"] else ""
+    click.echo(f"{said['dataset']}@{said['version']}  {'passed' if said['passed'] else 'blocked'}{compared}")
+    for one in said["blocking"]:
+        click.echo(f"  blocks: {shown(one.get('code', one['what']))}  {shown(one['why'])}")
+    for kind in said["findings"]["kinds"]:
+        images = f" in {in_number(kind['images'], 'image')}" if kind["images"] else ""
+        click.echo(f"  {kind['severity']:<6}{kind['code']:<24}{kind['count']:>8}{images}")
+    if not said["findings"]["kinds"]:
+        click.echo("  nothing was found")
+    duplicates = said["duplicates"]
+    click.echo(
+        f"  duplicates        {in_number(duplicates['exact']['clusters'], 'image')} stored twice, "
+        f"{in_number(duplicates['near']['clusters'], 'cluster')} of images that look alike"
+    )
+    drifted = [row["property"] for row in said["drift"]["rows"] if row["drifted"]]
+    if said["drift"]["rows"]:
+        more = f" and {len(drifted) - DRIFT_NAMED} more" if len(drifted) > DRIFT_NAMED else ""
+        click.echo(f"  drifted           {', '.join(drifted[:DRIFT_NAMED]) + more or 'nothing'}")
+    rejected = ", ".join(f"{row['reason']} {row['files']}" for row in said["quarantine"]["reasons"])
+    click.echo(f"  quarantined       {said['quarantine']['files']}{f' ({rejected})' if rejected else ''}")
