@@ -182,7 +182,10 @@ def _unfinished(root: Path) -> Iterator[Stored]:
     for folder, _, names in os.walk(root):
         for name in filter(is_leftover, names):
             path = Path(folder, name)
-            status = path.stat(follow_symlinks=False)
+            try:
+                status = path.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # its writer lives, and gave it its name meanwhile
             modified = datetime.fromtimestamp(status.st_mtime).astimezone()
             yield Stored(path.relative_to(root).as_posix(), status.st_size, modified, None)
 

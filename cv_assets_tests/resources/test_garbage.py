@@ -303,6 +303,17 @@ def test_temporary_files_of_killed_writers_go_once_they_are_old_and_no_others(st
     assert [path.exists() for path in (*old, young, other)] == [False, False, True, True]
 
 
+def test_a_temporary_file_that_is_renamed_during_the_look_is_passed_over(store, monkeypatch):
+    make_version(store, "v1", ONE)
+
+    def walk_then_rename(root, walk=os.walk):
+        for folder, folders, files in walk(root):
+            yield folder, folders, [*files, f".{'0' * 64}.{'0' * 16}.tmp"]  # was there when the folder was read
+
+    monkeypatch.setattr(os, "walk", walk_then_rename)
+    assert find_garbage(store, grace=NOW).leftovers == []
+
+
 def test_publishers_and_collectors_at_once_never_lose_an_image(store):
     images = [f"image {number}".encode() for number in range(30)]
     for data in images:
