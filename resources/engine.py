@@ -85,8 +85,11 @@ class _Worker:
             pass  # its death is noticed, with its reason, when the answer is read
         finally:
             watchdog.cancel()
-        for _ in items:
-            yield self._receive(seconds)
+        left = len(items)
+        while left:
+            answers = self._receive(seconds)
+            left -= len(answers)
+            yield from answers
 
     def _give_up(self) -> None:
         self._gave_up = True
@@ -95,7 +98,8 @@ class _Worker:
     def _send(self, message: dict[str, Any], body: bytes = b"") -> None:
         self._stdin.write(json.dumps(message).encode() + b"\n" + body)
 
-    def _receive(self, seconds: float) -> Answer:
+    def _receive(self, seconds: float) -> list[Answer]:
+        """The answers that come next, at least one."""
         deadline = time.monotonic() + seconds
         searched = 0
         while (end := self._unread.find(b"\n", searched)) < 0:

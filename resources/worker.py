@@ -17,23 +17,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from cv_assets.domain.probing import one_line, probe
+from cv_assets.domain.probing import Decoded, decode, describe, one_line
 from cv_assets.domain.rendering import thumbnail, upright_bytes
 from schemas.images import Limits, Measures, Probe, Rejection
 
 PR_SET_PDEATHSIG: Final = 1
-FLUSH_SECONDS: Final = 0.1
+SILENT_SECONDS: Final = 0.1
 
 
 def _limits(arguments: dict[str, Any]) -> Limits:
     return Limits(**arguments["limits"])
 
 
-def _probe(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
-    found = probe(data, _limits(arguments))
-    if isinstance(found, Rejection):
-        return {"rejected": _plain(found)}
-    return {"probe": {**_plain(found), "measures": _plain(found.measures)}}
+def _decode(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
+    found = decode(data, _limits(arguments))
+    return {"rejected": _plain(found)} if isinstance(found, Rejection) else {"probe": found}
 
 
 def _plain(record: Probe | Rejection | Measures) -> dict[str, Any]:
@@ -50,7 +48,7 @@ def _upright(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 WORK: Final[dict[str, Callable[[bytes, dict[str, Any]], dict[str, Any]]]] = {
-    "probe": _probe,
+    "probe": _decode,
     "thumbnail": _thumbnail,
     "upright": _upright,
 }
@@ -94,24 +92,34 @@ def read_item(incoming: BinaryIO) -> bytes:
     return Path(item["path"]).read_bytes() if "path" in item else incoming.read(item["size"])
 
 
+def describe_all(replies: list[dict[str, Any]]) -> None:
+    """Put what is known of each decoded image in its place. A failure ends the worker, and its images are tried alone."""
+    decoded = [reply for reply in replies if isinstance(reply.get("probe"), Decoded)]
+    for reply, found in zip(decoded, describe([reply["probe"] for reply in decoded]), strict=True):
+        reply["probe"] = {**_plain(found), "measures": _plain(found.measures)}
+
+
 def main() -> None:
-    """Serve batches until standard input ends: a line of JSON for the batch and each item in, one for each item out."""
+    """Serve batches until standard input ends: a line of JSON for the batch and each item in, lists of answers out."""
     # decoders write to descriptor 1 and 2 at will: answers get a descriptor of their own
     outgoing = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
     os.dup2(2, 1)
     confine(memory_bytes=int(sys.argv[1]))
-    outgoing.write(b'{"ready": true}\n')
-    outgoing.flush()
-    flushed = time.monotonic()
+
+    def say(replies: list[dict[str, Any]]) -> None:
+        outgoing.write(json.dumps(replies).encode() + b"\n")
+        outgoing.flush()
+
+    say([{"ready": True}])
     for line in sys.stdin.buffer:
-        batch = json.loads(line)
+        batch, replies, said = json.loads(line), [], time.monotonic()
         for place in range(batch["count"]):
-            reply = answer(batch["do"], batch["arguments"], sys.stdin.buffer)
-            outgoing.write(json.dumps(reply).encode() + b"\n")
+            replies.append(answer(batch["do"], batch["arguments"], sys.stdin.buffer))
             # the parent's clock runs from answer to answer; waking it for each would cost it a tenth of the work
-            if place == batch["count"] - 1 or time.monotonic() - flushed > FLUSH_SECONDS:
-                outgoing.flush()
-                flushed = time.monotonic()
+            if place == batch["count"] - 1 or time.monotonic() - said > SILENT_SECONDS:
+                describe_all(replies)
+                say(replies)
+                replies, said = [], time.monotonic()
 
 
 if __name__ == "__main__":

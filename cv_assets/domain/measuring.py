@@ -1,11 +1,12 @@
-"""What the pixels of a reduced image look like, in a few numbers: light, contrast, sharpness, colour, bars and borders.
+"""What the pixels of reduced images look like, in a few numbers: light, contrast, sharpness, colour, bars and borders.
 
-Sums are of whole numbers, so that they are the same on every machine; results are rounded to 4 decimals.
+Some images are measured at a time: for one alone, calling numpy takes twice as long as what it computes. Sums are of
+whole numbers, so that they are the same on every machine and in any company; results are rounded to 4 decimals.
 """
 
 import math
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,35 +32,31 @@ EVEN_SHARE: Final = 0.98
 PICTURE_SHARE: Final = 0.5
 
 Samples = npt.NDArray[np.uint8]
+Whole = npt.NDArray[np.int64]
+Figures = npt.NDArray[np.float64]
 
 
-def measure(colour: Image.Image, grey: Image.Image) -> Measures:
-    """Measures of a reduced upright image of mode L, RGB or YCbCr, and of the same in grey (mode L).
+class _Lines(NamedTuple):
+    """Lines across an image, each with its neighbour; two arrays of one shape (lines, pixels), an even number of pixels."""
+
+    upper: Samples
+    lower: Samples
+
+
+def measure(reduced: Sequence[tuple[Image.Image, Image.Image]]) -> list[Measures]:
+    """Measures of reduced upright images, each as (the image in mode L, RGB or YCbCr, the same in grey, mode L).
 
     Brightness is luma (ITU-R BT.601) over 255. Sharpness is 1 for an ideal step between two areas, towards 0 for what
     is blurred, whatever the contrast; 1 as well if there is nothing to see. A picture of one colour is all border.
     """
-    samples = _sample(colour)
-    light = np.bincount(samples[..., 0].ravel(), minlength=256)
-    mean, deviation = _moments(light)
-    dark_end, light_end = _ends(light, 0.05, 0.99)
-    contrast = deviation / 255
-    bars, border = _even_sides(samples)
-    return Measures(
-        brightness_ratio=_rounded(mean / 255),
-        brightness_p05_ratio=_rounded(dark_end / 255),
-        brightness_p99_ratio=_rounded(light_end / 255),
-        contrast_ratio=_rounded(contrast),
-        sharpness=1.0 if contrast < FLAT_RATIO else _rounded(_sharpness(grey)),
-        entropy_bits=_rounded(_entropy(light)),
-        colour_ratio=_rounded(_distance_from_grey(samples)),
-        bars_ratio=_rounded(bars),
-        border_ratio=_rounded(border),
-    )
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), DECIMALS) + 0.0  # no -0.0
+    points = [_sample(colour) for colour, _ in reduced]
+    sharpness = _sharpness([_lines_of(grey) for _, grey in reduced])
+    found: dict[int, Measures] = {}
+    for shape in {one.shape for one in points}:
+        places = [place for place, one in enumerate(points) if one.shape == shape]
+        figures = _figures(np.stack([points[place] for place in places]), sharpness[places])
+        found |= zip(places, (Measures(*row) for row in figures), strict=True)
+    return [found[place] for place in range(len(points))]
 
 
 def _sample(colour: Image.Image) -> Samples:
@@ -70,77 +67,134 @@ def _sample(colour: Image.Image) -> Samples:
     return np.frombuffer(points.tobytes(), np.uint8).reshape(size[1], size[0], -1)
 
 
+def _figures(points: Samples, sharpness: Figures) -> list[list[float]]:
+    """The fields of Measures, in their order, of images whose points have one shape: (images, height, width, 1 or 3)."""
+    counts = _count(points[..., 0].reshape(len(points), -1))
+    total = math.prod(points.shape[1:3])
+    first, second = (counts @ _POWERS).T
+    mean = first / total
+    contrast = np.sqrt(np.maximum(0.0, second / total - mean * mean)) / 255
+    dark_end, light_end = _ends(counts, 0.05, 0.99)
+    columns = (
+        mean / 255,
+        dark_end / 255,
+        light_end / 255,
+        contrast,
+        np.where(contrast < FLAT_RATIO, 1.0, sharpness),
+        _entropy(counts / total),
+        _distance_from_grey(points),
+        *_even_sides(points),
+    )
+    return (np.stack(columns, axis=1).round(DECIMALS) + 0.0).tolist()  # no -0.0
+
+
 _LEVELS: Final = np.arange(256)
 _POWERS: Final = np.stack([_LEVELS, _LEVELS * _LEVELS], axis=1)
 
 
-def _moments(counts: npt.NDArray[np.intp]) -> tuple[float, float]:
-    """Mean and standard deviation of the levels."""
-    total = int(counts.sum())
-    first, second = (int(power) for power in counts @ _POWERS)
-    mean = first / total
-    return mean, max(0.0, second / total - mean * mean) ** 0.5
+def _count(levels: Samples) -> Whole:
+    """How often each of the 256 levels occurs in each row; shape (rows, 256)."""
+    numbered = levels + np.arange(0, 256 * len(levels), 256)[:, None]
+    return np.bincount(numbered.ravel(), minlength=256 * len(levels)).reshape(-1, 256)
 
 
-def _ends(counts: npt.NDArray[np.intp], low: float, high: float) -> tuple[int, int]:
-    """The lowest levels that at least these shares of the samples do not exceed."""
-    reached = counts.cumsum()
-    total = int(reached[-1])
-    first, last = reached.searchsorted((math.ceil(low * total), math.ceil(high * total)))
-    return int(first), int(last)
+def _ends(counts: Whole, low: float, high: float) -> tuple[Whole, Whole]:
+    """The lowest levels that at least these shares of the samples of each row do not exceed."""
+    reached = counts.cumsum(axis=1)
+    first, last = (
+        (reached >= math.ceil(share * reached[0, -1])).argmax(axis=1) for share in (low, high)
+    )  # every row has as many samples
+    return first, last
 
 
-def _entropy(counts: npt.NDArray[np.intp]) -> float:
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log2(shares)).sum())
+def _entropy(shares: Figures) -> Figures:
+    return -(shares * np.log2(shares, where=shares > 0, out=np.zeros_like(shares))).sum(axis=1)
 
 
-def _distance_from_grey(samples: Samples) -> float:
+def _distance_from_grey(points: Samples) -> Figures:
     """How far the 1 % that lean most to either side are from the middle; 0 to 1. A quarter of the points will do."""
-    if samples.shape[2] == 1:
-        return 0.0
-    ends = [_ends(np.bincount(samples[::2, ::2, band].ravel(), minlength=256), 0.01, 0.99) for band in (1, 2)]
-    return max(max(128 - low, high - 128) for low, high in ends) / 128
+    if points.shape[3] == 1:
+        return np.zeros(len(points))
+    bands = np.moveaxis(points[:, ::2, ::2, 1:], 3, 0)
+    low, high = _ends(_count(bands.reshape(2 * len(points), -1)), 0.01, 0.99)
+    return np.maximum(128 - low, high - 128).reshape(2, -1).max(axis=0) / 128
 
 
-def _sharpness(grey: Image.Image) -> float:
+def _lines_of(grey: Image.Image) -> tuple[_Lines, _Lines]:
+    """About LINES rows and as many columns."""
+    pixels = np.frombuffer(grey.tobytes(), np.uint8).reshape(grey.height, grey.width)
+    return _take_lines(pixels), _take_lines(pixels.T)
+
+
+def _take_lines(pixels: Samples) -> _Lines:
+    step, even = max(2, pixels.shape[0] // LINES), pixels.shape[1] // 2 * 2
+    return _Lines(pixels[step // 2 : -1 : step, :even], pixels[step // 2 + 1 :: step, :even])
+
+
+def _sharpness(images: Sequence[tuple[_Lines, _Lines]]) -> Figures:
     """The least over two scales and two directions: noise hides a blur at the finer one, and motion blurs one way.
 
     Along a line, √(Σ second difference² / Σ difference over two pixels²): both grow alike with contrast.
     """
-    pixels = np.frombuffer(grey.tobytes(), np.uint8).reshape(grey.height, grey.width)
-    powers = [found for along in (pixels, pixels.T) for found in _edge_powers(along)]
-    edged = [pair for pair in powers if pair[1] >= FEWEST_EDGES] or powers
-    return min((max(0.0, fine - ROUNDING_NOISE) / (coarse + 0.1) for fine, coarse in edged), default=1.0) ** 0.5
+    powers = np.full((2, len(images), 2, 2), np.nan)  # (fine and coarse), image, direction, scale
+    blocks = [(place, way, one) for place, ways in enumerate(images) for way, one in enumerate(ways) if one.upper.size]
+    if blocks:
+        places, ways, every = zip(*blocks, strict=True)
+        powers[:, places, ways] = _edge_powers(every)
+    fine, coarse = powers
+    ratios = np.maximum(0.0, fine - ROUNDING_NOISE) / (coarse + 0.1)
+    is_known, is_edged = ~np.isnan(ratios), coarse >= FEWEST_EDGES
+    counted = np.where(is_edged.any(axis=(1, 2), keepdims=True), is_edged, is_known)
+    least = ratios.min(axis=(1, 2), where=counted, initial=np.inf)
+    return np.sqrt(np.where(np.isinf(least), 1.0, least))
 
 
-def _edge_powers(pixels: Samples) -> Iterator[tuple[float, float]]:
-    """Mean squares of the second difference and of the difference over two pixels, along about LINES rows.
+def _edge_powers(blocks: Sequence[_Lines]) -> Figures:
+    """Mean squares of the second difference and of the difference over two pixels; shape (2, blocks, scales).
 
-    First for the rows as they are, then for those of the image at half the scale; none where a row is too short.
+    First for the lines as they are, then for those of the image at half the scale; NaN where lines are too short.
     """
-    step = max(2, pixels.shape[0] // LINES)
-    upper = pixels[step // 2 : -1 : step].astype(np.float64)
-    twice = upper + pixels[step // 2 + 1 :: step]
-    even = twice.shape[1] // 2 * 2
-    for unit, lines in ((1, upper), (4, twice[:, :even:2] + twice[:, 1:even:2])):
-        slopes = lines[:, 1:] - lines[:, :-1]
-        bends = slopes[:, 1:] - slopes[:, :-1]
-        if bends.size:
-            fine = float(np.vdot(bends, bends)) / (bends.size * unit * unit)
-            # (a + b)² = 2 a² + 2 b² - (a - b)², for each slope a and the next one b
-            yield fine, 4 * float(np.vdot(slopes, slopes)) / (slopes.size * unit * unit) - fine
+    lines, lengths = np.array([block.upper.shape for block in blocks]).T
+    upper, lower = (np.concatenate([side.ravel() for side in sides]) for sides in zip(*blocks, strict=True))
+    both = upper.astype(np.int32) + lower
+    full = _powers_at(1, upper.astype(np.int32), lengths, lines)
+    return np.stack([full, _powers_at(4, both[::2] + both[1::2], lengths // 2, lines)], axis=2)
 
 
-def _even_sides(samples: Samples) -> tuple[float, float]:
-    """(share of the area in bars on two opposite sides, share of the area in a frame on all four); one is 0."""
-    corners = samples[:: samples.shape[0] - 1 or 1, :: samples.shape[1] - 1 or 1, 0]
-    if int(corners.max()) - int(corners.min()) > EVEN_LEVELS:
-        return 0.0, 0.0
-    is_even = (np.abs(samples.astype(np.int16) - samples[0, 0]) <= EVEN_LEVELS).all(axis=2)
-    rows, columns = is_even.mean(axis=1), is_even.mean(axis=0)
+def _powers_at(unit: int, values: npt.NDArray[np.int32], lengths: Whole, lines: Whole) -> Figures:
+    """The two mean squares over the lines of each block, one after another in `values`, a level being `unit`; (2, blocks)."""
+    ends = np.repeat(lengths, lines).cumsum()
+    starts = (lines * lengths).cumsum() - lines * lengths
+    slopes, bends = np.zeros_like(values), np.zeros_like(values)
+    np.subtract(values[1:], values[:-1], out=slopes[:-1])
+    slopes[ends - 1] = 0  # from one line to the next
+    np.subtract(slopes[1:], slopes[:-1], out=bends[:-1])
+    bends[ends - 1] = bends[ends - 2] = 0
+    squares = np.stack([np.add.reduceat(steps * steps, starts, dtype=np.int64) for steps in (bends, slopes)])
+    numbers = lines * np.stack([lengths - 2, lengths - 1])
+    fine, steep = squares / np.where(lengths > 2, numbers * unit * unit, np.nan)
+    # (a + b)² = 2 a² + 2 b² - (a - b)², for each slope a and the next one b
+    return np.stack([fine, 4 * steep - fine])
+
+
+def _even_sides(points: Samples) -> Figures:
+    """(share of the area in bars on two opposite sides, share of the area in a frame on all four); one of them is 0."""
+    height, width = points.shape[1:3]
+    corners = points[:, :: height - 1 or 1, :: width - 1 or 1, 0].reshape(len(points), -1)
+    found = np.zeros((2, len(points)))
+    framed = np.flatnonzero(np.ptp(corners, axis=1) <= EVEN_LEVELS)  # the others cannot have either
+    if len(framed):
+        bands = np.moveaxis(points[framed].astype(np.int16), 3, 0)
+        is_even = np.logical_and.reduce([np.abs(band - band[:, :1, :1]) <= EVEN_LEVELS for band in bands])
+        for place, rows, columns in zip(framed, is_even.mean(axis=2), is_even.mean(axis=1), strict=True):
+            found[:, place] = _bars_and_border(rows, columns)
+    return found
+
+
+def _bars_and_border(rows: Figures, columns: Figures) -> tuple[float, float]:
+    """The two shares, from the share of even points in each row and in each column."""
     (top, bottom), (left, right) = _depths(rows), _depths(columns)
-    height, width = is_even.shape
+    height, width = len(rows), len(columns)
     if top == height or left == width:
         return 0.0, 1.0
     if min(top, bottom, left, right) > 0:
@@ -148,13 +202,13 @@ def _even_sides(samples: Samples) -> tuple[float, float]:
     return max(_bars(rows, top, bottom), _bars(columns, left, right)), 0.0
 
 
-def _depths(shares: npt.NDArray[np.float64]) -> tuple[int, int]:
+def _depths(shares: Figures) -> tuple[int, int]:
     """How many lines are even from the first on, and from the last on back."""
     uneven = np.flatnonzero(shares < EVEN_SHARE)
     return (int(uneven[0]), len(shares) - 1 - int(uneven[-1])) if len(uneven) else (len(shares), len(shares))
 
 
-def _bars(shares: npt.NDArray[np.float64], first: int, last: int) -> float:
+def _bars(shares: Figures, first: int, last: int) -> float:
     """Share of the lines in two bars of about the same depth, behind which the picture begins at once."""
     least, most = sorted((first, last))
     if least == 0 or most > 1.5 * least + 1:

@@ -1,14 +1,16 @@
 """The one probe of an image: bytes in, a record out, one decode. It runs inside a decoding worker.
 
-Order matters: everything that can be refused from the header is refused before a pixel is decoded.
+Order matters: everything that can be refused from the header is refused before a pixel is decoded. What is measured of
+the pixels is measured of some images at a time (measuring.py).
 """
 
 import io
 import re
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Final, cast
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
 from PIL import Image, ImageFile
 
@@ -16,13 +18,25 @@ from cv_assets.domain.formats import PILLOW_NAMES, sniff
 from cv_assets.domain.measuring import measure
 from cv_assets.domain.metadata import DECODE_ERRORS, ending_notes, metadata_notes, read_orientation
 from cv_assets.domain.orientation import turn_upright, upright_size
-from cv_assets.domain.phash import perceptual_hash
+from cv_assets.domain.phash import perceptual_hashes
 from cv_assets.domain.reducing import draft, reduce_image, to_grey
 from schemas.codes import ImageFormat, Note, ProbeReason
 from schemas.images import Limits, Probe, Rejection
 
 BITS_PER_SAMPLE_TAG: Final = 258
 _MODE_BITS: Final = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I;16N": 16, "I": 32, "F": 32}
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An image after its decode: the fields of its Probe that need no more, and what is left of its pixels, upright.
+
+    `colour` is the reduced image (reducing.py), `grey` its brightness.
+    """
+
+    said: dict[str, Any]
+    colour: Image.Image
+    grey: Image.Image
 
 
 class _Refused(Exception):
@@ -55,15 +69,31 @@ def open_image(data: bytes) -> tuple[Image.Image, ImageFormat]:
 
 
 def probe(data: bytes, limits: Limits) -> Probe | Rejection:
-    """Decode every frame of one image under `limits`, and say what it is.
+    """Decode every frame of one image under `limits`, and say what it is. Never raises for bad input."""
+    found = decode(data, limits)
+    return describe([found])[0] if isinstance(found, Decoded) else found
 
-    A JPEG is decoded once at reduced scale; everything else whole. Never raises for bad input.
+
+def describe(images: Sequence[Decoded]) -> list[Probe]:
+    """What is known of each image. What is said of one does not depend on the others."""
+    hashes = perceptual_hashes([image.grey for image in images])
+    measures = measure([(image.colour, image.grey) for image in images])
+    return [
+        Probe(**image.said, phash=phash, measures=found)
+        for image, phash, found in zip(images, hashes, measures, strict=True)
+    ]
+
+
+def decode(data: bytes, limits: Limits) -> Decoded | Rejection:
+    """Decode every frame of one image under `limits`. Never raises for bad input.
+
+    A JPEG is decoded once at reduced scale; everything else whole.
     """
     try:
         with careful_decoding(limits):
             image, name = open_image(data)
             with image:
-                return _probe_open(image, name, limits, data)
+                return _decode_open(image, name, limits, data)
     except _Refused as refused:
         return refused.rejection
     except MemoryError:
@@ -80,7 +110,7 @@ def one_line(error: BaseException) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)[:200]
 
 
-def _probe_open(image: Image.Image, name: ImageFormat, limits: Limits, data: bytes) -> Probe:
+def _decode_open(image: Image.Image, name: ImageFormat, limits: Limits, data: bytes) -> Decoded:
     _check_header(image, limits)
     mode, channels, bit_depth = image.mode, len(image.getbands()), _bit_depth(image, name, data)
     stored_size = image.size
@@ -98,25 +128,23 @@ def _probe_open(image: Image.Image, name: ImageFormat, limits: Limits, data: byt
         small = turn_upright(small, orientation)
     else:
         width_px, height_px = image.size
-    grey = to_grey(small)
     if _has_transparent_pixel(image):
         notes.append("transparent")
     notes += ending_notes(image, data, name)
     if frames > 1:
         _decode_others(data, frames, limits)
-    return Probe(
-        format=name,
-        width_px=width_px,
-        height_px=height_px,
-        channels=channels,
-        mode=mode,
-        bit_depth=bit_depth,
-        exif_orientation=orientation,
-        frames=frames,
-        phash=perceptual_hash(grey),
-        measures=measure(small, grey),
-        notes=(*_frame_notes(name, frames), *notes),
-    )
+    said = {
+        "format": name,
+        "width_px": width_px,
+        "height_px": height_px,
+        "channels": channels,
+        "mode": mode,
+        "bit_depth": bit_depth,
+        "exif_orientation": orientation,
+        "frames": frames,
+        "notes": (*_frame_notes(name, frames), *notes),
+    }
+    return Decoded(said, small, to_grey(small))
 
 
 def _check_header(image: Image.Image, limits: Limits) -> None:

@@ -24,7 +24,7 @@ BLURRED = 0.35
 def measured(image):
     """Measures of an image as the probe takes them, without a file between."""
     small = reduce_image(image)
-    return measure(small, to_grey(small))
+    return measure([(small, to_grey(small))])[0]
 
 
 def blots(size=(600, 450), seed=3):
@@ -242,6 +242,15 @@ def test_a_picture_of_any_size_has_measures_that_a_manifest_may_hold(width, heig
     row |= {"height_px": height, "channels": 1, "mode": mode, "bit_depth": 8, "exif_orientation": 1, "frames": 1}
     row |= {"phash": "0" * 16, "notes": [], "labels": [], "groups": [], **found}
     TABLES["manifest"].validate(to_frame("manifest", [row]), lazy=True)
+
+
+@given(st.lists(st.tuples(st.integers(1, 90), st.integers(1, 90), st.sampled_from(["L", "RGB", "YCbCr"])), max_size=8))
+def test_what_is_measured_of_an_image_does_not_depend_on_its_company(images):
+    small = [
+        reduce_image(noise((width, height), seed).convert(mode)) for seed, (width, height, mode) in enumerate(images)
+    ]
+    together = measure([(one, to_grey(one)) for one in small])
+    assert together == [measured(one) for one in small]
 
 
 PHOTOS = ["bccd/data/JPEGImages", "clothing/data/images", "grocery/data/dataset/train"]

@@ -7,10 +7,14 @@ from itertools import combinations
 import pytest
 from PIL import Image
 
-from cv_assets.domain.phash import perceptual_hash
+from cv_assets.domain.phash import perceptual_hashes
 from cv_assets.domain.probing import probe
 from cv_assets_tests.domain.images import decoded, encode, noise, oriented
 from schemas.images import Limits
+
+
+def perceptual_hash(image):
+    return perceptual_hashes([image])[0]
 
 
 def distance(one, other):
@@ -117,3 +121,9 @@ def test_another_size_hardly_moves_a_hash_whether_or_not_it_divides_evenly(size)
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 5), (8, 4_000)])
 def test_a_picture_of_any_shape_has_a_hash(size):
     assert len(perceptual_hash(noise(size))) == 16
+
+
+def test_a_hash_does_not_depend_on_what_is_hashed_with_it():
+    images = [noise(size, seed).convert("L") for seed, size in enumerate([(300, 200), (200, 300), (300, 200), (9, 9)])]
+    assert perceptual_hashes(images) == [perceptual_hash(image) for image in images]
+    assert perceptual_hashes([]) == []
