@@ -155,22 +155,26 @@ def _edge_powers(blocks: Sequence[_Lines]) -> Figures:
     First for the lines as they are, then for those of the image at half the scale; NaN where lines are too short.
     """
     lines, lengths = np.array([block.upper.shape for block in blocks]).T
-    upper, lower = (np.concatenate([side.ravel() for side in sides]) for sides in zip(*blocks, strict=True))
-    both = upper.astype(np.int32) + lower
-    full = _powers_at(1, upper.astype(np.int32), lengths, lines)
+    upper, lower = (
+        np.concatenate([side.ravel() for side in sides]).astype(np.int16) for sides in zip(*blocks, strict=True)
+    )
+    both = upper + lower
+    full = _powers_at(1, upper, lengths, lines)
     return np.stack([full, _powers_at(4, both[::2] + both[1::2], lengths // 2, lines)], axis=2)
 
 
-def _powers_at(unit: int, values: npt.NDArray[np.int32], lengths: Whole, lines: Whole) -> Figures:
+def _powers_at(unit: int, values: npt.NDArray[np.int16], lengths: Whole, lines: Whole) -> Figures:
     """The two mean squares over the lines of each block, one after another in `values`, a level being `unit`; (2, blocks)."""
     ends = np.repeat(lengths, lines).cumsum()
-    starts = (lines * lengths).cumsum() - lines * lengths
     slopes, bends = np.zeros_like(values), np.zeros_like(values)
     np.subtract(values[1:], values[:-1], out=slopes[:-1])
     slopes[ends - 1] = 0  # from one line to the next
     np.subtract(slopes[1:], slopes[:-1], out=bends[:-1])
     bends[ends - 1] = bends[ends - 2] = 0
-    squares = np.stack([np.add.reduceat(steps * steps, starts, dtype=np.int64) for steps in (bends, slopes)])
+    borders = (lines * lengths).cumsum()[:-1]
+    squares = np.array(
+        [[np.vdot(part, part) for part in np.split(steps.astype(np.float64), borders)] for steps in (bends, slopes)]
+    )
     numbers = lines * np.stack([lengths - 2, lengths - 1])
     fine, steep = squares / np.where(lengths > 2, numbers * unit * unit, np.nan)
     # (a + b)² = 2 a² + 2 b² - (a - b)², for each slope a and the next one b
