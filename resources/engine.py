@@ -8,16 +8,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from contextlib import suppress
+from itertools import count, groupby, islice, repeat
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from resources.parallel import batched, bounded_map
+from resources.parallel import bounded_map
 from schemas.errors import EngineError, StoreError
 
 START_SECONDS: Final = 60.0
-# A message an image would cost the parent more than a quarter of what the image costs the worker.
-BATCH: Final = 16
+# A message an image would cost the parent more than a quarter of what the image costs the worker. The first batches are
+# small, so that few images are shared out evenly and many are handed over cheaply.
+FIRST_BATCH, LARGEST_BATCH = 8, 64
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
 Answer = dict[str, Any]
@@ -45,9 +47,12 @@ class _Worker:
         environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(_ROOT), "LANG": "C.UTF-8"}
         # one image a worker is the parallelism; a thread pool inside each would only take memory
         environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        # what one image needed the next one needs, too: glibc gives it back to the kernel and asks anew, at 5 % of the time
+        environment |= {"MALLOC_TRIM_THRESHOLD_": "64000000", "MALLOC_MMAP_THRESHOLD_": "32000000"}
         command = [sys.executable, "-m", "resources.worker", str(memory_bytes)]
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command,
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -57,10 +62,11 @@ class _Worker:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._stdout, selectors.EVENT_READ)
+        os.set_blocking(self._stdin.fileno(), False)
+        self._can_read, self._can_write = selectors.DefaultSelector(), selectors.DefaultSelector()
+        self._can_read.register(self._stdout, selectors.EVENT_READ)
+        self._can_write.register(self._stdin, selectors.EVENT_WRITE)
         self._unread = bytearray()
-        self._gave_up = False
         try:
             self._receive(START_SECONDS)
         except _WorkerGone as error:
@@ -73,30 +79,24 @@ class _Worker:
         """Answers, in order. Raises _WorkerGone if the worker dies, or takes longer than `seconds` for one of them."""
         # fetched before any clock runs: a slow store is no fault of the decoder. Bytes come one by one (_in_batches)
         bodies = [None if isinstance(item.payload, Path) else item.payload() for item in items]
-        # a worker that no longer reads would hold up the writing of a large body for ever
-        watchdog = threading.Timer(seconds, self._give_up)
-        watchdog.start()
-        try:
-            self._send({**job, "count": len(items)})
-            for item, body in zip(items, bodies, strict=True):
-                self._send({"path": str(item.payload)} if body is None else {"size": len(body)}, body or b"")
-            self._stdin.flush()
-        except BrokenPipeError:
-            pass  # its death is noticed, with its reason, when the answer is read
-        finally:
-            watchdog.cancel()
+        message = [_line({**job, "count": len(items)})]
+        for item, body in zip(items, bodies, strict=True):
+            message += [_line({"path": str(item.payload)})] if body is None else [_line({"size": len(body)}), body]
+        with suppress(BrokenPipeError):  # its death is noticed, with its reason, when the answer is read
+            self._send(b"".join(message), seconds)
         left = len(items)
         while left:
             answers = self._receive(seconds)
             left -= len(answers)
             yield from answers
 
-    def _give_up(self) -> None:
-        self._gave_up = True
-        self._process.kill()
-
-    def _send(self, message: dict[str, Any], body: bytes = b"") -> None:
-        self._stdin.write(json.dumps(message).encode() + b"\n" + body)
+    def _send(self, message: bytes, seconds: float) -> None:
+        """Write a message. Raises _WorkerGone if the worker reads nothing of it for so long: it would hold us for ever."""
+        unsent = memoryview(message)
+        while unsent:
+            if not self._can_write.select(seconds):
+                raise self._out_of_time(seconds)
+            unsent = unsent[os.write(self._stdin.fileno(), unsent) :]
 
     def _receive(self, seconds: float) -> list[Answer]:
         """The answers that come next, at least one."""
@@ -104,11 +104,9 @@ class _Worker:
         searched = 0
         while (end := self._unread.find(b"\n", searched)) < 0:
             searched = len(self._unread)
-            if not self._selector.select(max(0.0, deadline - time.monotonic())):
-                raise _WorkerGone("time-over-limit", f"took longer than {seconds:g} s to decode")
-            chunk = os.read(self._stdout.fileno(), 1 << 20)
-            if not chunk and self._gave_up:
-                raise _WorkerGone("time-over-limit", f"took longer than {seconds:g} s to decode")
+            if not self._can_read.select(max(0.0, deadline - time.monotonic())):
+                raise self._out_of_time(seconds)
+            chunk = os.read(self._stdout.fileno(), 1 << 16)
             if not chunk:
                 code = self._process.wait()
                 how = f"signal {-code}" if code < 0 else f"status {code}"
@@ -118,15 +116,17 @@ class _Worker:
         del self._unread[: end + 1]
         return json.loads(line)
 
+    @staticmethod
+    def _out_of_time(seconds: float) -> _WorkerGone:
+        return _WorkerGone("time-over-limit", f"took longer than {seconds:g} s to decode")
+
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._selector.close()
+        self._can_read.close()
+        self._can_write.close()
         self._stdout.close()
-        try:
-            self._stdin.close()
-        except BrokenPipeError:
-            return  # what was still buffered for it has nobody to read it
+        self._stdin.close()
 
 
 class _Crew:
@@ -198,13 +198,25 @@ class Engine:
         """
         crew = _Crew({"do": do, "arguments": arguments}, self._memory_bytes, self._seconds)
         try:
-            for answers in bounded_map(crew.answer, _in_batches(items), threads=self.threads):
+            for answers in bounded_map(crew.answer, _in_batches(items, self.threads), threads=self.threads):
                 yield from answers
         finally:
             crew.close()
 
 
-def _in_batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Paths in batches; bytes one by one, or both ends of the pipes could wait for the other to read."""
+def _line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
+def _in_batches(items: Iterable[Item], threads: int) -> Iterator[list[Item]]:
+    """Paths in batches that grow; bytes one by one, so that a worker never holds more than one image."""
     for are_paths, some in groupby(items, key=lambda item: isinstance(item.payload, Path)):
-        yield from batched(some, BATCH if are_paths else 1)
+        growing = (min(LARGEST_BATCH, FIRST_BATCH << number // threads) for number in count())
+        yield from _cut(some, growing if are_paths else repeat(1))
+
+
+def _cut(items: Iterator[Item], sizes: Iterable[int]) -> Iterator[list[Item]]:
+    for size in sizes:
+        if not (batch := list(islice(items, size))):
+            return
+        yield batch
