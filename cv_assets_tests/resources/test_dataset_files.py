@@ -137,10 +137,10 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path):
 
 def test_a_huge_file_is_not_read(tmp_path):
     path = write(tmp_path, "a: " + "[" * MAX_FILE_BYTES)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ConfigurationError, match="expected at most 1000000 bytes, found 1000003"):
         load_dataset(path)
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
 
 
 def test_a_name_that_is_not_the_file_name_is_a_mistake(tmp_path):
