@@ -215,6 +215,7 @@ SPOILT_OBJECTS: list[Spoilt] = [
     Spoilt("label-differs-by-case", "", lambda o, i: o[0].update(category_id=2), frozenset({"unknown-label"})),
     Spoilt("unknown-label", "case", lambda o, i: o[0].update(category_id=2), frozenset({"label-differs-by-case"})),
     Spoilt("unknown-label", "other", lambda o, i: o[0].update(category_id=3)),
+    Spoilt("label-with-space", "", lambda o, i: o[0].update(category_id=4), frozenset({"unknown-label"})),
     Spoilt("declared-size-differs", "swapped", lambda o, i: i.update(width=i["height"], height=i["width"])),
     Spoilt("declared-size-differs", "halved", lambda o, i: i.update(width=i["width"] / 2, height=i["height"] / 2)),
     Spoilt("label-without-file", "", lambda o, i: i.update(file_name=f"lost/{i['id']}.jpg")),

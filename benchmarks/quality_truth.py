@@ -12,7 +12,6 @@ import argparse
 import hashlib
 import io
 import json
-import math
 import random
 import subprocess
 import tempfile
@@ -93,7 +92,6 @@ def real_photos(folder: Path, seed: int) -> list[Image.Image]:
 def find_ours(place: Field) -> Found:
     """Our probe in its workers, then all rules."""
     source = {"name": "planted", "source": {"url": "/nowhere"}, "classes": LABELS}
-    by_folder = DatasetConfig.model_validate(source)
     config = DatasetConfig.model_validate({**source, "annotations": {"format": "coco", "include": ["coco.json"]}})
     files, probes = probe_files(place.folder)
     text = json.dumps(place.coco).encode()
@@ -113,8 +111,6 @@ def find_ours(place: Field) -> Found:
     found = Found()
     for code, path in judged["findings"].drop_nulls("path").select("code", "path").iter_rows():
         found.paths[code].add(path)
-    folders = {"annotations": build_annotations(by_folder, raw, lambda _: text, sizes)}
-    found.paths["label-with-space"].update(RULES["label-with-space"].find(folders, by_folder, math.nan)["path"])
     paths = dict(manifest.select("image_id", "paths").iter_rows())
     clusters = judged["near_duplicates"].group_by("cluster_id").agg("image_id")["image_id"].to_list()
     found.alike = {

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from cv_assets.domain.formats import sniff
 from schemas.codes import ImageFormat
 
 # every marker but stuffed zeros, restarts and those that stand alone; ITU T.81, annex B
@@ -30,6 +31,15 @@ def find_end(data: bytes, name: ImageFormat) -> int | None:
     A file that was cut off may place its end beyond its last byte. Raises KeyError for a format without an end.
     """
     return _WALKS[name](data)
+
+
+def is_cut_short(data: bytes) -> bool:
+    """Does a file whose format has an end marker lack it, or place it beyond its last byte?"""
+    name = sniff(data)
+    if name is None or not has_end(name):
+        return False
+    end = find_end(data, name)
+    return end is None or end > len(data)
 
 
 def _jpeg_end(data: bytes) -> int | None:
@@ -55,8 +65,8 @@ def _png_end(data: bytes) -> int | None:
 
 
 def _gif_end(data: bytes) -> int | None:
-    at = 13 + _gif_colours(data[10])
     try:
+        at = 13 + _gif_colours(data[10])
         while data[at] != _GIF_END:
             if data[at] == _GIF_EXTENSION:
                 at = _behind_blocks(data, at + 2)

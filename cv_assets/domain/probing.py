@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 from PIL import Image, ImageFile
 
+from cv_assets.domain.endings import is_cut_short
 from cv_assets.domain.formats import PILLOW_NAMES, sniff
 from cv_assets.domain.measuring import measure
 from cv_assets.domain.metadata import DECODE_ERRORS, ending_notes, metadata_notes, read_orientation
@@ -99,8 +100,9 @@ def decode(data: bytes, limits: Limits) -> Decoded | Rejection:
     except MemoryError:
         return Rejection("memory-over-limit", "decoding needs more memory than a worker may use")
     except DECODE_ERRORS as error:
-        bomb = isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning)
-        return Rejection("pixels-over-limit" if bomb else "undecodable", one_line(error))
+        if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+            return Rejection("pixels-over-limit", one_line(error))
+        return Rejection("undecodable", one_line(error) + ("; the file ends early" if is_cut_short(data) else ""))
 
 
 def one_line(error: BaseException) -> str:

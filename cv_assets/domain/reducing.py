@@ -34,9 +34,8 @@ def reduce_image(image: Image.Image) -> Image.Image:
     Transparency is left out: the colours are those that `convert("RGB")` shows, which is how images are loaded for
     training. Samples of more than 8 bits are scaled, not clipped.
     """
-    if image.mode in _WIDE_MODES:
-        wide = _shrink(image.convert("I") if image.mode.startswith("I;16") else image)
-        return Image.fromarray(_to_8_bits(np.asarray(wide)))
+    if is_deep(image):
+        return _to_8_bits(_shrink(image.convert("I") if image.mode.startswith("I;16") else image))
     if image.mode == "LAB":  # lightness and two distances from grey round 128: the same build as YCbCr
         return _shrink(Image.merge("YCbCr", image.split()))
     if image.mode in _GREY_MODES:
@@ -57,14 +56,20 @@ def _shrink(image: Image.Image) -> Image.Image:
     return image if wide == high == 1 else image.reduce((wide, high))
 
 
-def _to_8_bits(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Grey samples of any depth as 8 bits; shape kept.
+def is_deep(image: Image.Image) -> bool:
+    """Has the image grey samples of more than 8 bits, which Pillow would clip and not scale?"""
+    return image.mode in _WIDE_MODES
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """A deep image as mode L, scaled.
 
     Whole numbers fill the smallest common depth that holds them all: a sensor's 12 bits are often stored in 16.
     Fractions run to 1 or to 255, if they stay below it. What has negative numbers runs from its least to its largest.
     """
+    samples: npt.NDArray[Any] = np.asarray(image)
     values = np.nan_to_num(samples.astype(np.float64), posinf=0.0, neginf=0.0)
     low, high = min(0.0, float(values.min())), float(values.max())
     tops = (1.0, 255.0) if samples.dtype.kind == "f" else _COMMON_TOPS
     top = max(high, low + 1) if low < 0 else next((top for top in tops if high <= top), high)
-    return ((values - low) * (255 / (top - low))).round().astype(np.uint8)
+    return Image.fromarray(((values - low) * (255 / (top - low))).round().astype(np.uint8))

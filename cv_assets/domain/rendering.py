@@ -5,8 +5,10 @@ from typing import Any, Final
 
 from PIL import Image
 
+from cv_assets.domain.metadata import read_orientation
 from cv_assets.domain.orientation import turn_upright
-from cv_assets.domain.probing import careful_decoding, open_image, read_orientation
+from cv_assets.domain.probing import careful_decoding, open_image
+from cv_assets.domain.reducing import is_deep, reduce_image
 from schemas.images import Limits
 
 # Lossy formats are saved once more, at a quality where the loss is below what a decoder's rounding makes of it.
@@ -31,7 +33,7 @@ def thumbnail(data: bytes, limits: Limits, side_px: int) -> bytes:
     """A JPEG of at most `side_px` × `side_px` pixels, upright, without any metadata of the original."""
     image, _ = _decode_upright(data, limits, draft_px=2 * side_px)
     image = image.getchannel("L") if image.mode == "LAB" else image
-    small = image.convert("RGB")
+    small = (reduce_image(image) if is_deep(image) else image).convert("RGB")
     small.info = {}  # a comment in it would be written again
     small.thumbnail((side_px, side_px))
     out = io.BytesIO()

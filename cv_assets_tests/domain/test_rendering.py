@@ -1,5 +1,6 @@
 """Upright copies and thumbnails: right side up, without what the original said besides its pixels."""
 
+import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageOps
 
@@ -40,6 +41,22 @@ STORED = [
     ("TIFF", "L", {}, 0),
     ("TIFF", "I;16", {}, 0),
 ]
+
+
+DEEP = {
+    "16 bits": np.linspace(0, 65_535, 80 * 60).astype(np.uint16),
+    "12 bits in 16": np.linspace(0, 4_095, 80 * 60).astype(np.uint16),
+    "32 bits": np.linspace(0, 65_535, 80 * 60).astype(np.int32),
+    "fractions": np.linspace(0, 1, 80 * 60).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("samples", DEEP.values(), ids=DEEP)
+def test_a_thumbnail_of_a_deep_image_is_neither_black_nor_white(samples):
+    stored = encode(Image.fromarray(samples.reshape(60, 80)), "TIFF")
+    shown = np.asarray(decoded(thumbnail(stored, LIMITS, 80)).convert("L"))
+    assert shown.mean() == pytest.approx(127, abs=4)
+    assert (shown.min(), shown.max()) == (pytest.approx(0, abs=6), pytest.approx(255, abs=6))
 
 
 def difference(one, other):

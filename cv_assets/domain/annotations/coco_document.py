@@ -107,7 +107,7 @@ def _names(items: list[object]) -> tuple[dict[Id, str], list[Entry]]:
         elif category_id in names:
             broken.append(_taken(category_id, names[category_id], f"category-{number}"))
         else:
-            names[category_id] = name.strip()
+            names[category_id] = name
     return names, broken
 
 

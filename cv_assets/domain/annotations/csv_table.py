@@ -19,6 +19,7 @@ class _Layout(NamedTuple):
     image: int
     label: int
     corners: tuple[int, ...]
+    is_spaced: bool  # is the table written with space round its cells, as its header shows? Else a label has it
 
     @property
     def others(self) -> dict[int, str]:
@@ -52,7 +53,7 @@ def _layout(first_row: list[str], columns: ColumnNames) -> _Layout | Entry:
     if wrong:
         return unparsable(f"expected one column named {' and one named '.join(wrong)}, found {listed(header)}")
     image, label, *corners = map(header.index, needed)
-    return _Layout(header, image, label, tuple(corners))
+    return _Layout(header, image, label, tuple(corners), is_spaced=first_row[label] != header[label])
 
 
 def _entry(row: list[str], line: str, layout: _Layout, others: dict[int, str]) -> Entry:
@@ -60,7 +61,8 @@ def _entry(row: list[str], line: str, layout: _Layout, others: dict[int, str]) -
     if missing < 0:
         return unparsable(f"expected at most {len(layout.header)} cells, found {len(row)}", line)
     row = row + [""] * missing
-    named, label = row[layout.image].strip(), row[layout.label].strip()
+    named, label = row[layout.image].strip(), row[layout.label]
+    label = label.strip() if layout.is_spaced or not label.strip() else label
     if not named:
         return unparsable("expected the name of an image, found an empty cell", line)
     corners = [row[place] for place in layout.corners]

@@ -39,7 +39,7 @@ def _root(data: bytes) -> "Element":
 
 
 def _object(thing: "Element", entry: "partial[Entry]") -> Entry:
-    label = _text(thing, "name")
+    label = _label(thing)
     box = thing.find("bndbox")
     corners = [None if box is None else _text(box, name) for name in CORNERS]
     known = to_box([number_in(corner) for corner in corners])
@@ -51,6 +51,12 @@ def _object(thing: "Element", entry: "partial[Entry]") -> Entry:
         reason=reason,
         detail=None if known else f"expected four finite numbers as {', '.join(CORNERS)}, found {shown(corners)}",
     )
+
+
+def _label(thing: "Element") -> str | None:
+    """<name> as it is written; line breaks round it are how the XML is laid out."""
+    text = thing.findtext("name") or ""
+    return (text.strip() if "\n" in text else text) if text.strip() else None
 
 
 def _named(root: "Element", path: str) -> str:

@@ -54,8 +54,8 @@ def is_class_file(file: SourceFile) -> bool:
 def read_classes(path: str, data: bytes) -> Classes:
     """The class names of one file. Raises ValueError or yaml.YAMLError if they cannot be told."""
     if not _is_yaml(path):
-        lines = map(str.strip, lines_of(data.decode("utf-8-sig")))
-        return Classes({number: name for number, name in enumerate(lines) if name})
+        lines = lines_of(data.decode("utf-8-sig"))
+        return Classes({number: name for number, name in enumerate(lines) if name.strip()})
     if len(data) > MAX_YAML_BYTES:
         raise ValueError(f"expected at most {MAX_YAML_BYTES} bytes of YAML, found {len(data)}")
     return _from_yaml(yaml.load(data, Loader=_TextLoader))  # noqa: S506
@@ -97,4 +97,4 @@ def _numbered(names: object) -> Iterator[tuple[int, str]]:
     for number, name in pairs:
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"expected text as the name of class {shown(number)}, found {shown(name)}")
-        yield int(str(number)), name.strip()
+        yield int(str(number)), name

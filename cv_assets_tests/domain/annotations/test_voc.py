@@ -15,7 +15,7 @@ def test_each_object_is_a_row_with_its_box_as_given():
     frame = read(voc("a.jpg", voc_object("cat", 1, 2, 3, 4), voc_object(" dog ", "5.5", "6", "7.5", "8")))
     assert column(frame, "annotation_id", "image_path", "label", "reason") == [
         ("a.xml#1", "a.jpg", "cat", None),
-        ("a.xml#2", "a.jpg", "dog", None),
+        ("a.xml#2", "a.jpg", " dog ", None),
     ]
     assert boxes(frame) == [(1, 2, 3, 4), (5.5, 6, 7.5, 8)]
 

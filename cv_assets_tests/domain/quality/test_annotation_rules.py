@@ -1,5 +1,6 @@
 """The rules about annotations: boxes, labels, files, declared sizes. Images here are 64 × 48 pixels unless they say otherwise."""
 
+import json
 import random
 import time
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cv_assets.domain.quality.overlaps import find_overlaps
-from cv_assets_tests.domain.annotations.landing import Landing
+from cv_assets_tests.domain.annotations.landing import Landing, voc, voc_object
 from cv_assets_tests.domain.quality.ruled import CORNERS, boxed, findings, images, labels, named
 from cv_assets_tests.domain.tables import image_id, label_row
 
@@ -193,6 +194,36 @@ def test_labels_with_space_round_them_are_found():
     rows = [label_row("a.png", label, place=n) for n, label in enumerate(["a cat", " cat", "cat\t", "cat\u00a0"])]
     found = named(findings("label-with-space", manifest=ONE, annotations=labels(*rows)))
     assert sorted(text["label"] for _, _, text in found) == sorted([" cat", "cat\t", "cat\u00a0"])
+
+
+BOXED = {"bbox": [1, 2, 3, 4], "image_id": 1}
+COCO = {
+    "images": [{"id": 1, "file_name": "a.jpg"}],
+    "categories": [{"id": 1, "name": " cat"}, {"id": 2, "name": "dog"}],
+}
+AS_WRITTEN = {
+    "csv": {"labels.csv": "image,label\na.jpg, cat\na.jpg,dog\n"},
+    "voc": {"a.xml": voc("a.jpg", voc_object(" cat", 1, 2, 3, 4), voc_object("\n  dog\n", 1, 2, 3, 4))},
+    "coco": {"a.json": json.dumps({**COCO, "annotations": [{**BOXED, "category_id": 1}, {**BOXED, "category_id": 2}]})},
+    "yolo": {"classes.txt": " cat\ndog\n", "a.txt": "0 .5 .5 .1 .1\n1 .5 .5 .1 .1\n"},
+    "yolo, YAML": {"data.yaml": "names: [' cat', dog]", "a.txt": "0 .5 .5 .1 .1\n1 .5 .5 .1 .1\n"},
+}
+
+
+@pytest.mark.parametrize("name", AS_WRITTEN)
+def test_space_that_a_file_writes_round_a_label_is_found_in_every_format(name):
+    frame = Landing(["a.jpg"], AS_WRITTEN[name]).annotations(format=name.partition(",")[0])
+    assert sorted(frame["label"].drop_nulls()) == [" cat", "dog"]
+    assert [text["label"] for *_, text in named(findings("label-with-space", annotations=frame))] == [" cat"]
+
+
+def test_a_file_whose_labels_cannot_be_read_has_none():
+    files = {"a.txt": "0 .5 .5 .1 .1\n", "b.txt": "", "sub/classes.txt": "cat", "sub/c.txt": "0 .5 .5 .1 .1\n"}
+    landing = Landing(["a.jpg", "b.jpg", "sub/c.jpg", "d.jpg"], files)
+    frame = landing.annotations(format="yolo")
+    told = {"annotations": {"format": "yolo", "include": ["**/*.txt"]}}
+    found = findings("file-without-label", annotations=frame, raw_images=landing.files, settings=told)
+    assert sorted({path for path, *_ in named(found)}) == ["a.jpg", "d.jpg"]
 
 
 SPELLINGS = [

@@ -9,9 +9,20 @@ from schemas.datasets import DatasetConfig
 
 
 def _find(tables: Tables, config: DatasetConfig, threshold: float) -> pl.DataFrame:
-    """A file that an annotation says to show nothing is labelled; without annotations no label is missed."""
-    bare = tables["annotations"].filter(pl.col("reason") == "no-label", pl.lit(config.annotations.format != "none"))
-    return found(bare.with_columns(pl.col("image_path").alias("path")), evidence=["detail"])
+    """A file that an annotation says to show nothing is labelled; without annotations no label is missed.
+
+    Of a file all whose annotations cannot be read, the first of them stands for the file.
+    """
+    if config.annotations.format == "none":
+        return found(tables["annotations"].clear(), evidence=["detail"])
+    says_nothing = pl.col("label").is_null() & (pl.col("reason") == "unparsable")
+    bare = tables["annotations"].filter(pl.col("reason") == "no-label")
+    of_images = tables["annotations"].filter(pl.col("image_id").is_not_null())
+    unread = of_images.filter(says_nothing.all().over("image_path")).unique(
+        "image_path", keep="first", maintain_order=True
+    )
+    every = pl.concat([bare, unread]).with_columns(pl.col("image_path").alias("path"))
+    return found(every, evidence=["detail"])
 
 
 RULE: Final = Rule(

@@ -1,4 +1,7 @@
-"""Files that were cut short: refused because pixels are missing, or accepted although the end of the file is."""
+"""Files that were cut short: refused because pixels are missing, or accepted although the end of the file is.
+
+A JPEG that was cut and then closed with an end marker is no such file: its decoder fills in grey and says nothing.
+"""
 
 from typing import Final
 
