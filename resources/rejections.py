@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from cv_assets.domain.manifest import build_quarantine
 from cv_assets.domain.rejections import merge_rejections, rejections_of, with_state
 from cv_assets.domain.versions import sort_versions
 from resources.content_store import ContentStore
@@ -44,10 +45,13 @@ def list_rejections(version: VersionStore) -> pl.DataFrame:
 
     `state` as `with_state` says; `kept`: are its bytes in the content store (`yes`), in the source under a pin
     (`source`) or nowhere (`no`); `requeued`: does it wait for the next version. Sorted by path. Raises StoreError if the
-    version has no quarantine yet.
+    version has no snapshot yet.
     """
     store, dataset = version.store, version.dataset
-    snapshot, quarantine = version.load_table("raw_images"), version.load_table("quarantine")
+    snapshot = version.load_table("raw_images")
+    quarantine = version.find_table("quarantine")
+    if quarantine is None:  # a gate stopped the line before it, perhaps for just these files
+        quarantine = build_quarantine(snapshot, version.load_table("probes"))
     # of a version that was made before there was this memory, its own table tells
     parts = {version.version: rejections_of(quarantine, version=version.version, seen=_taken_at(version))}
     for key in store.keys(_prefix(dataset)):
@@ -61,13 +65,16 @@ def list_rejections(version: VersionStore) -> pl.DataFrame:
 
 
 def find_looked_at(refs: Refs, named: str | None) -> VersionStore:
-    """The version that is named, else latest, else the last one that says what it rejected. Raises ConfigurationError."""
+    """The version that is named, else the last one whose files were looked at. Raises ConfigurationError.
+
+    Not latest: a version that is held back for what it rejected is the one that is asked about.
+    """
     store, dataset = refs.store, refs.dataset
-    if named is not None or refs.latest() is not None:
+    if named is not None:
         return VersionStore(store, dataset, refs.resolve(named))
     for name in reversed(sort_versions(list_versions(store, dataset))):
         version = VersionStore(store, dataset, name)
-        if version.find_table_key("quarantine") is not None:
+        if any(version.find_table_key(table) is not None for table in ("quarantine", "probes")):
             return version
     raise ConfigurationError(
         f"expected a version of {dataset} whose files were looked at, found none; make one with `cv-assets run {dataset}`"

@@ -10,6 +10,7 @@ from contextlib import suppress
 import polars as pl
 
 from cv_assets.domain.digests import bytes_digest, table_digest
+from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.domain.versions import check_version
 from resources.object_store import ObjectStore
 from resources.records import AnyRecord, commit_key, find_record, tombstone_key, versions_prefix
@@ -103,7 +104,8 @@ class VersionStore:
         found = self.find_table(name)
         if found is None:
             raise StoreError(
-                f"expected table {name} of {self.dataset}@{self.version}, found none; materialize {self.dataset}/{name} first"
+                f"expected table {name} of {self.dataset}@{self.version}, found none; "
+                f"materialize {self.dataset}/{MADE_WITH.get(name, name)} first"
             )
         return found
 

@@ -6,7 +6,6 @@ import polars as pl
 from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.manifest import build_quarantine
 from resources.configured import ObjectStoreResource
-from resources.rejections import remember_rejections
 
 
 def build_quarantine_asset(line: Line) -> dg.AssetsDefinition:
@@ -19,13 +18,13 @@ def build_quarantine_asset(line: Line) -> dg.AssetsDefinition:
         kinds={"file"},
     )
 
-    @as_asset(described, ins=line.ins("raw_images"), deps=[line.key("manifest")])
+    # not after the manifest: where no image is accepted, that one's gates stop what comes next, and this says why
+    @as_asset(described, ins=line.ins("raw_images"))
     def quarantine(
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource, raw_images: pl.DataFrame
     ) -> dg.MaterializeResult[pl.DataFrame]:
         version = line.version(context, object_store.open())
         frame = build_quarantine(raw_images, version.load_table("probes"))
-        remember_rejections(version, frame)
         return result(frame, reasons=dict(frame.group_by("reason").len().sort("reason").iter_rows()))
 
     return quarantine

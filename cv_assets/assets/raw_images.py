@@ -4,11 +4,14 @@ import dagster as dg
 import polars as pl
 
 from cv_assets.assets.line import Line, as_asset, result
+from cv_assets.domain.manifest import build_quarantine
 from resources.arrivals import save_arrivals
 from resources.configured import WRITE_ONCE, EngineResource, ObjectStoreResource
 from resources.ingest import Snapshot
 from resources.leases import publishing
+from resources.rejections import remember_rejections
 from resources.requeue import Requeues
+from resources.versions import VersionStore
 
 
 def build_raw_images(line: Line) -> dg.AssetsDefinition:
@@ -29,27 +32,37 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[pl.DataFrame]:
         store = object_store.open()
         version = line.version(context, store)
-        requeues = Requeues(store, version.dataset)
         taken = Snapshot(store, line.config, engine.open(), context.log.info)
         snapshot = version.find_table("raw_images")
         if snapshot is None:
-            store.require_create_only()
-            # written here and not by the IO manager: until the table names them, only the lease protects its blobs
-            with publishing(store, version.dataset, version.version) as lease:
-                asked = requeues.pending()
-                snapshot, probes = taken.take(asked.files)
-                lease.require()
-                requeues.claim(asked, version.version, taken.brought_back)
-                save_arrivals(version, taken.newest_upload)
-                version.save_table("raw_images", snapshot, write_once=True)
-                requeues.settle(asked)
+            snapshot, probes = _take(version, taken)
         else:
             context.log.info("this version has its snapshot; the source is not looked at again")
             probes = taken.probe_again(snapshot, version.find_table("probes"))
         version.save_table("probes", probes)
+        # here, and not with the table: no gate can keep them from being listed and requeued
+        remember_rejections(version, build_quarantine(snapshot, probes))
         rejected = snapshot.drop_nulls("reason").height + probes.drop_nulls("reason").height
         said = {"size_bytes": int(snapshot["size_bytes"].sum()), "rejected": rejected, "files_read": taken.files_read}
         docs = line.data_docs(version, "raw_images")
         return result(snapshot, **said, files_that_no_pattern_names=taken.not_included, **docs)
 
     return raw_images
+
+
+def _take(version: VersionStore, taken: Snapshot) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The snapshot, written, and its probes.
+
+    It is not left to the IO manager: until the table names its blobs, only the lease protects them.
+    """
+    store, requeues = version.store, Requeues(version.store, version.dataset)
+    store.require_create_only()
+    with publishing(store, version.dataset, version.version) as lease:
+        asked = requeues.pending()
+        snapshot, probes = taken.take(asked.files)
+        lease.require()
+        requeues.claim(asked, version.version, taken.brought_back)
+        save_arrivals(version, taken.newest_upload)
+        version.save_table("raw_images", snapshot, write_once=True)
+        requeues.settle(asked)
+    return snapshot, probes

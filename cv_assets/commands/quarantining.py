@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     import polars as pl
 
     from resources.requeue import Requeued
+    from resources.versions import VersionStore
     from schemas.releases import RequeuedFile
 
 _reasons = click.option(
     "--reason", "reasons", multiple=True, type=click.Choice(sorted(SNAPSHOT_REASONS + PROBE_REASONS)),
     metavar="REASON", help="Only files with this reason; may be given again.",
 )  # fmt: skip
-_version = click.option("--version", metavar="V", help="What this version rejected. Default: latest.")
+_version = click.option(
+    "--version", metavar="V",
+    help="What this version rejected. Default: the last one that looked at its files, released or not.",
+)  # fmt: skip
 _KEPT: Final = {"yes": "bytes are kept", "source": "bytes are in the source", "no": "no bytes are kept"}
 
 
@@ -55,16 +59,24 @@ def quarantine(dataset: str, reasons: tuple[str, ...], version: str | None, ever
     rows = rows.filter(rows["reason"].is_in(reasons)) if reasons else rows
     counts = dict(rows.group_by("reason").len().sort("len", "reason", descending=[True, False]).iter_rows())
     if as_json:
-        said = {"dataset": dataset, "version": looked_at.version, "count": rows.height, "reasons": counts}
-        print_json({**said, "files": rows.to_dicts()})
+        print_json({**_said_of(looked_at), "count": rows.height, "reasons": counts, "files": rows.to_dicts()})
         return
-    click.echo(f"{dataset}@{looked_at.version}: {in_number(rows.height, 'rejected file')}")
+    click.echo(f"{_named(looked_at)}: {in_number(rows.height, 'rejected file')}")
     for reason, count in counts.items():
         click.echo(f"  {reason:<24}{count:>8}")
     for row in rows.head(ROWS_SHOWN).iter_rows(named=True):
         _print_row(row, looked_at.version)
     if rows.height > ROWS_SHOWN:
         click.echo(f"\n  … and {rows.height - ROWS_SHOWN} more (all of them with --json)")
+
+
+def _said_of(version: "VersionStore") -> dict[str, Any]:
+    return {"dataset": version.dataset, "version": version.version, "committed": version.commit() is not None}
+
+
+def _named(version: "VersionStore") -> str:
+    """Which version is meant: it is often not the one that latest names."""
+    return f"{version.dataset}@{version.version}{'' if version.commit() else ' (not released)'}"
 
 
 def _print_row(row: dict[str, Any], version: str) -> None:
@@ -108,7 +120,8 @@ def requeue(
     from resources.rejections import find_looked_at, list_rejections
     from resources.requeue import requeue as let_wait
 
-    rows = list_rejections(find_looked_at(refs, version))
+    looked_at = find_looked_at(refs, version)
+    rows = list_rejections(looked_at)
     if ids:
         rows = _find_all(rows, ids)
     else:
@@ -116,9 +129,9 @@ def requeue(
         rows = rows.filter(rows["reason"].is_in(reasons)) if reasons else rows
     done = let_wait(refs.store, config, rows)
     if as_json:
-        print_json({"dataset": dataset, **_to_json(done)})
+        print_json({**_said_of(looked_at), **_to_json(done)})
     else:
-        _print_requeued(dataset, done)
+        _print_requeued(looked_at, done)
     sys.exit(FAILED if done.refused else 0)
 
 
@@ -151,8 +164,8 @@ def _to_json(done: "Requeued") -> dict[str, Any]:
     }
 
 
-def _print_requeued(dataset: str, done: "Requeued") -> None:
-    click.echo(f"{in_number(len(done.accepted), 'file')} requeued for the next version of {dataset}")
+def _print_requeued(looked_at: "VersionStore", done: "Requeued") -> None:
+    click.echo(f"{_named(looked_at)}: {in_number(len(done.accepted), 'file')} requeued for the next version")
     _print_paths(done.accepted)
     if done.absent:
         click.echo(f"  {len(done.absent)} of them gone from the source: their kept bytes are taken, for that version")
@@ -163,7 +176,7 @@ def _print_requeued(dataset: str, done: "Requeued") -> None:
     if len(done.refused) > ROWS_SHOWN:
         click.echo(f"  … and {len(done.refused) - ROWS_SHOWN} more (all of them with --json)", err=True)
     if done.accepted or done.already:
-        click.echo(f"`cv-assets run {dataset}` makes that version")
+        click.echo(f"`cv-assets run {looked_at.dataset}` makes that version")
 
 
 def _print_paths(files: "list[RequeuedFile]") -> None:

@@ -77,7 +77,7 @@ def test_a_file_that_a_limit_rejected_is_accepted_after_the_limit_was_changed_th
     done = command("requeue", "shapes", "--id", SMALL, "--id", sha256(BYTES[GONE])[:10])
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines() == [
-        "2 files requeued for the next version of shapes",
+        "shapes@v1: 2 files requeued for the next version",
         f"  {SMALL}",
         f"  {GONE}",
         "  1 of them gone from the source: their kept bytes are taken, for that version",
@@ -129,7 +129,7 @@ def test_what_cannot_be_requeued_is_said_with_exit_code_1_and_the_rest_is_requeu
 
 def test_nothing_to_requeue_is_said_and_is_no_failure(place):
     done = command("requeue", "shapes", "--reason", "empty-file")
-    assert (done.exit_code, done.stdout) == (0, "no files requeued for the next version of shapes\n")
+    assert (done.exit_code, done.stdout) == (0, "shapes@v1: no files requeued for the next version\n")
     assert list(place.store.keys("datasets/shapes/requeue")) == []
 
 
@@ -152,3 +152,47 @@ def test_arguments_that_cannot_be_used_end_with_2_and_a_sentence(place, argument
     assert said in done.stderr
     assert said_in_lines(done.stderr)
     assert list(place.store.keys("datasets/shapes/requeue")) == []
+
+
+FEW = """expectations:
+  uploads:
+    - {expect: column_values_to_be_between, column: rejected_share, max_value: 0.5, severity: ERROR, name: few}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            "",
+            "manifest: some_image_is_accepted — There is an image to train on; `cv-assets quarantine`",
+        ),  # the manifest is stopped
+        (FEW, "raw_images: few"),  # and with this the very first table
+    ],
+)
+def test_files_that_hold_back_their_own_version_are_listed_and_pass_once_the_limit_is_mended(
+    tmp_path_factory, more, said
+):
+    with shared_place(tmp_path_factory) as place:
+        write_files(place.uploads, [(f"circle/{seed}.png", encode(noise((40, 40), seed), "PNG")) for seed in range(4)])
+        write_dataset(place, "shapes", f"{STRICT}\n{more}")
+        assert said in str(parsed("run", "shapes", exit_code=1)["failures"])
+        listed = parsed("quarantine", "shapes")
+        assert (listed["version"], listed["committed"], listed["reasons"]) == ("v1", False, {"side-under-limit": 4})
+
+        write_dataset(place, "shapes", f"{LOOSE}\n{more}")
+        assert len(parsed("requeue", "shapes", "--all")["requeued"]) == 4
+        made = parsed("run", "shapes")
+        assert (made["version"], made["committed"]) == ("v2", True)
+        assert parsed("quarantine", "shapes")["files"] == []
+
+
+def test_a_newer_version_that_was_held_back_is_the_one_that_is_meant_and_it_is_said_so(place):
+    write_files(
+        place.folder / "new", [(f"circle/{seed}.png", encode(noise((40, 40), seed), "PNG")) for seed in range(4)]
+    )
+    write_dataset(place, "shapes", STRICT, place.folder / "new")
+    assert parsed("run", "shapes", exit_code=1)["version"] == "v2"
+    assert command("quarantine", "shapes").stdout.startswith("shapes@v2 (not released): 4 rejected files\n")
+    assert command("quarantine", "shapes", "--version", "latest").stdout.startswith("shapes@v1: 5 rejected files\n")
+    assert command("requeue", "shapes", "--all").stdout.startswith("shapes@v2 (not released): 4 files requeued")

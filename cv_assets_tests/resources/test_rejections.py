@@ -159,7 +159,7 @@ def test_bytes_that_stay_in_the_source_are_said_to_be_there(store):
     assert list_rejections(version)["kept"].to_list() == ["source"]
 
 
-def test_the_version_that_is_asked_is_the_named_one_else_latest_else_the_last_that_was_looked_at(store):
+def test_the_version_that_is_asked_is_the_named_one_else_the_last_that_was_looked_at(store):
     refs = Refs(store, "shapes")
     with pytest.raises(ConfigurationError, match=r"whose files were looked at, found none; make one with"):
         find_looked_at(refs, None)
@@ -168,7 +168,20 @@ def test_the_version_that_is_asked_is_the_named_one_else_latest_else_the_last_th
     VersionStore(store, "shapes", "v11").save_table("raw_images", to_frame("raw_images", []))
     assert find_looked_at(refs, None).version == "v10"
     make_version(store, "v8", {"circle/a.png": b"image"})
-    assert find_looked_at(refs, None).version == "v8"
+    assert (refs.latest(), find_looked_at(refs, None).version) == ("v8", "v10")
     assert find_looked_at(refs, "v9").version == "v9"
-    with pytest.raises(StoreError, match="expected table quarantine of shapes@v11, found none"):
+    with pytest.raises(
+        StoreError, match="expected table probes of shapes@v11, found none; materialize shapes/raw_images"
+    ):
         list_rejections(find_looked_at(refs, "v11"))
+
+
+def test_a_version_that_a_gate_stopped_before_its_quarantine_tells_what_it_rejected(store):
+    version = VersionStore(store, "shapes", "v1")
+    row = {"path": "a.png", "role": "image", "size_bytes": 6, "sha256": ContentStore(store).add(BROKEN)}
+    version.save_table("raw_images", to_frame("raw_images", [row]), write_once=True)
+    probe = {"image_id": sha256(BROKEN), "reason": "undecodable", "detail": "told"}
+    version.save_table("probes", to_frame("probes", [probe]))
+    found = find_looked_at(Refs(store, "shapes"), None)
+    assert found.version == "v1"
+    assert list_rejections(found).select("path", "reason", "state").rows() == [("a.png", "undecodable", "rejected")]
