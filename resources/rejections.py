@@ -2,8 +2,9 @@
 
 Each version keeps one object, `datasets/NAME/rejections/VERSION.parquet`, made of its quarantine and of the time when its
 snapshot was taken (by the store's own clock); the rows of a file are merged when they are read. So a rerun, and two runs
-at once, write the same bytes; a run that is killed leaves an object or none; and a file was tried as often as versions met
-it. The object of a version that is removed stays. What is damaged or gone counts as never written.
+at once, write the same bytes; a run that is killed leaves an object or none. `attempts` counts versions that rejected a file:
+how often it was decoded is another figure, as a version goes by what an earlier one found in the same bytes under the same
+limits. The object of a version that is removed stays. What is damaged or gone counts as never written.
 """
 
 from datetime import UTC

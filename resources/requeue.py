@@ -6,6 +6,7 @@ well; so do two versions that are begun at once. Either way a file is looked at 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -78,9 +79,25 @@ class Requeues:
         for key in pending.keys:
             self._store.delete(key)
 
+    def settle_for(self, version: str) -> None:
+        """The same for a version whose run ended before that. What was asked for since its snapshot waits on.
+
+        A damaged record settles nothing: those files are looked at once more, which is no reason to stop a version.
+        """
+        with suppress(CorruptObject):
+            taken, stored = self._find_taken(version), self._store.look(self._taken_key(version))
+            if taken is None or stored is None:
+                return
+            known = {_identity(one) for one in taken.files}
+            for key in list(self._store.keys(f"{self._prefix}/pending")):
+                asked = self._store.look(key)
+                is_older = asked is not None and asked.modified < stored.modified  # an equal request may come again
+                if is_older and {_identity(one) for one in self._read(key)} <= known:
+                    self._store.delete(key)
+
     def brought_back(self, version: str) -> list[str]:
         """Paths of a version whose bytes were taken from the content store, as the source had them no more."""
-        found = find_record(self._store, TakenRequeue, self._taken_key(version))
+        found = self._find_taken(version)
         return [] if found is None else found.brought_back
 
     def _read(self, key: str) -> list[RequeuedFile]:
@@ -89,6 +106,9 @@ class Requeues:
         except CorruptObject as error:
             raise CorruptObject(f"{error}. Or delete {key}, and requeue those files again") from error
         return [] if found is None else found.files
+
+    def _find_taken(self, version: str) -> TakenRequeue | None:
+        return find_record(self._store, TakenRequeue, self._taken_key(version))
 
     def _taken_key(self, version: str) -> str:
         return f"{self._prefix}/taken/{version}.json"
@@ -126,15 +146,17 @@ def requeue(store: ObjectStore, config: DatasetConfig, rejected: pl.DataFrame) -
     with publishing(store, config.name, _LEASE) as lease:  # a collector may be about to delete what is kept
         sizes = dict(rejected.drop_nulls("sha256").select("sha256", "size_bytes").iter_rows())
         offer = _Offer(RoleOf(config), listed, ContentStore(store).present(sizes), copies=config.source.mode == "copy")
-        waiting = {_identity(one) for one in requeues.pending().files}
+        pending = requeues.pending().files
+        waiting, paths = {_identity(one) for one in pending}, {one.path for one in pending}
         for path, sha256, size_bytes, state in rejected.select("path", "sha256", "size_bytes", "state").iter_rows():
             one = RequeuedFile(path=path, sha256=sha256, size_bytes=size_bytes)
             if _identity(one) in waiting:
                 done.already.append(one)
-            elif (obstacle := offer.why_not(one, state)) is not None:
+            elif (obstacle := offer.why_not(one, state, paths)) is not None:
                 done.refused.append((one, obstacle))
             else:
                 done.accepted.append(one)
+                paths.add(path)
                 done.absent.extend({path} - listed)
         if done.accepted:
             lease.require()
@@ -151,15 +173,22 @@ class _Offer:
     kept: set[str]
     copies: bool
 
-    def why_not(self, file: RequeuedFile, state: str) -> str | None:
-        """Why another try of this file is not possible, or None."""
+    def why_not(self, file: RequeuedFile, state: str, waiting: set[str]) -> str | None:
+        """Why another try of this file is not possible, or None; `waiting` are paths of which some bytes wait already."""
         if state == "accepted":
             return "it is accepted by now"
         if self.role_of(file.path) != "image":
             return "the dataset's patterns do not name it as an image any more; mend source.include"
         if state == "replaced":
             return "its path holds other bytes by now, and those are looked at in any case"
-        if file.path in self.listed or (self.copies and file.sha256 in self.kept):
+        return None if file.path in self.listed else self._why_not_kept(file, waiting)
+
+    def _why_not_kept(self, file: RequeuedFile, waiting: set[str]) -> str | None:
+        if file.path in waiting:
+            return (
+                "other bytes of its path wait already, and a version holds one file a path; requeue it after that one"
+            )
+        if self.copies and file.sha256 in self.kept:
             return None
         lacking = "were never read" if file.sha256 is None else "are not kept"
         return f"the source has it no more, and its bytes {lacking}; upload it again"

@@ -78,4 +78,6 @@ class Rejections(Table):
     first_version: str = pa.Field(description="the version that met it first")
     last_seen: str = pa.Field(description="when it was last rejected")
     last_version: str = pa.Field(description="the version that met it last")
-    attempts: int = pa.Field(ge=1, description="versions that tried it")
+    attempts: int = pa.Field(
+        ge=1, description="versions that rejected it; one that met it as it was goes by what an earlier one found"
+    )

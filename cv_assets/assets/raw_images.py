@@ -38,6 +38,7 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
             snapshot, probes = _take(version, taken)
         else:
             context.log.info("this version has its snapshot; the source is not looked at again")
+            Requeues(store, version.dataset).settle_for(version.version)
             probes = taken.probe_again(snapshot, version.find_table("probes"))
         version.save_table("probes", probes)
         # here, and not with the table: no gate can keep them from being listed and requeued

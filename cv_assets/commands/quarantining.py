@@ -48,7 +48,8 @@ _KEPT: Final = {"yes": "bytes are kept", "source": "bytes are in the source", "n
 def quarantine(dataset: str, reasons: tuple[str, ...], version: str | None, every: bool, as_json: bool) -> None:
     """Files of DATASET that were rejected.
 
-    With reason, when they were first and last seen, how many versions tried them, and whether their bytes are kept.
+    With reason, when they were first and last seen, how many versions rejected them (`attempts`; one that met a file as it
+    was went by what was found before), and whether their bytes are kept.
     """
     refs = choose_dataset(dataset)
     from resources.rejections import find_looked_at, list_rejections
@@ -86,7 +87,7 @@ def _print_row(row: dict[str, Any], version: str) -> None:
     seen = f"first seen {row['first_seen']} in {row['first_version']}"
     if row["attempts"] > 1:
         seen += f", last {row['last_seen']} in {row['last_version']}"
-    click.echo(f"    {seen}; {in_number(row['attempts'], 'attempt')}; {_KEPT[row['kept']]}")
+    click.echo(f"    {seen}; rejected by {in_number(row['attempts'], 'version')}; {_KEPT[row['kept']]}")
     if row["state"] != "rejected":
         click.echo(f"    {row['state']} in {version}")
     if row["requeued"]:

@@ -67,7 +67,7 @@ def test_what_was_rejected_is_listed_by_reason_with_its_history_and_no_terminal_
     assert printed.startswith("shapes@v1: 5 rejected files\n  side-under-limit               3\n")
     assert said_in_lines(printed)
     assert "circle/\\x1b[31mred\\nline.jpg" in printed
-    assert "1 attempt; bytes are kept" in printed
+    assert "rejected by 1 version; bytes are kept" in printed
     some = parsed("quarantine", "shapes", "--reason", "undecodable", "--reason", "format-not-allowed")
     assert [row["path"] for row in some["files"]] == [ODD, "square/notes.txt"]
 

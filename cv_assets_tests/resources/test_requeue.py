@@ -1,5 +1,6 @@
 """Requests to try rejected files again: refused where no bytes can be had, taken once, and safe from the collector meanwhile."""
 
+import os
 from datetime import timedelta
 
 import polars as pl
@@ -93,6 +94,15 @@ def test_what_cannot_be_tried_again_is_refused_with_a_reason_and_the_others_are_
     assert [one.path for one in ask(store, landing, a_file("sound.png"), **source).accepted] == ["sound.png"]
 
 
+def test_of_several_contents_of_a_path_that_is_gone_one_waits_and_the_others_are_told_so(store, landing):
+    ContentStore(store).add(LOST)
+    done = ask(store, landing, a_file("gone.png"), a_file("gone.png", LOST))
+    assert (done.accepted, [one for one, _ in done.refused]) == ([a_file("gone.png")], [a_file("gone.png", LOST)])
+    assert done.refused[0][1].startswith("other bytes of its path wait already")
+    assert ask(store, landing, a_file("gone.png", LOST)).accepted == []
+    assert len(Requeues(store, "shapes").pending().files) == 1
+
+
 def test_a_source_that_cannot_be_listed_is_an_error_and_nothing_waits(store, landing):
     landing.rename(landing.with_name("away"))
     with pytest.raises(SourceError):
@@ -127,6 +137,33 @@ def test_what_is_requeued_while_a_version_takes_the_rest_waits_for_the_version_a
     requeues.claim(pending, "v2", [])
     requeues.settle(pending)
     assert waiting(store) == ["late.png"]
+
+
+def test_a_rerun_settles_what_its_snapshot_took_and_nothing_that_was_asked_for_since(store):
+    requeues = Requeues(store, "shapes")
+    requeues.add([a_file("a.png"), a_file("b.png")])
+    early = requeues.pending()
+    for key in early.keys:
+        os.utime(store.local_path(key), (0, 0))  # not in the same tick of the clock
+    requeues.add([a_file("late.png")])
+    requeues.claim(early, "v2", [])  # and the store gave no answer to settle(): the run failed, and is tried again
+    requeues.add([a_file("b.png")])  # it was rejected again, and somebody wants another try
+    requeues.settle_for("v9")  # which took nothing
+    assert waiting(store) == ["a.png", "b.png", "late.png"]
+    requeues.settle_for("v2")
+    requeues.settle_for("v2")
+    assert waiting(store) == ["b.png", "late.png"]
+
+
+def test_a_damaged_record_of_what_was_taken_settles_nothing_and_stops_nothing(store):
+    requeues = Requeues(store, "shapes")
+    requeues.add([a_file("a.png")])
+    os.utime(store.local_path(requeues.pending().keys[0]), (0, 0))
+    requeues.claim(requeues.pending(), "v2", [])
+    key = "datasets/shapes/requeue/taken/v2.json"
+    store.put(key, store.get(key) + b"x")
+    requeues.settle_for("v2")
+    assert waiting(store) == ["a.png"]
 
 
 def test_a_version_that_was_asked_for_nothing_writes_nothing(store):
