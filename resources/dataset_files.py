@@ -7,7 +7,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import urlsplit
@@ -18,13 +18,15 @@ from pydantic_core import ErrorDetails
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
+from cv_assets.domain.expecting import names_taken
 from cv_assets.domain.quality.rulebook import check_rules
 from resources.settings import PROJECT_ROOT
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError
 from schemas.expectations import Expectations
-from schemas.gx_suites import from_gx_suite, is_gx_suite
+from schemas.gx_suites import GxSuite, from_gx_suite, is_gx_suite
 
+Place = tuple[int | str, ...]
 MAX_FILE_BYTES: Final = 1_000_000
 _VARIABLE: Final = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
@@ -89,21 +91,26 @@ def load_dataset(path: Path) -> DatasetConfig:
     if len(suites) + ("expectations" in content) > 1:
         places = ", ".join(str(place) for place in (*suites, *([path] if "expectations" in content else ())))
         raise ConfigurationError(f"{path}: expectations: found in {places}; keep one of them")
-    return _with_suite(config, suites[0]) if suites else config
+    config = _with_suite(config, suites[0]) if suites else config
+    if taken := names_taken(config):
+        raise ConfigurationError(
+            f"{suites[0] if suites else path}: name: found {', '.join(taken)}, as a gate is called; choose another name"
+        )
+    return config
 
 
 def _with_suite(config: DatasetConfig, path: Path) -> DatasetConfig:
     """The dataset with what its suite file expects, in our keys or in those of Great Expectations."""
     content = _read(path, "tables such as `manifest:` with a list of expectations")
     try:
-        content = from_gx_suite(content) if is_gx_suite(content) else content
+        suite = from_gx_suite(content) if is_gx_suite(content) else GxSuite(content, {})
     except ValueError as error:
         raise ConfigurationError("\n".join(f"{path}: {mistake}" for mistake in str(error).splitlines())) from error
     try:
-        suite = Expectations.model_validate(content)
+        expected = Expectations.model_validate(suite.content)
     except ValidationError as error:
-        raise ConfigurationError(_explain_all(path, error, Expectations)) from error
-    return config.model_copy(update={"expectations": suite})
+        raise ConfigurationError(_explain_all(path, error, Expectations, suite.place)) from error
+    return config.model_copy(update={"expectations": expected})
 
 
 def _suite_files(datasets: Path) -> list[Path]:
@@ -166,13 +173,16 @@ def _resolve(url: str, path: Path) -> str:
     return filled if urlsplit(filled).scheme else os.path.normpath(PROJECT_ROOT / Path(filled).expanduser())
 
 
-def _explain_all(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
-    return "\n".join(f"{path}: {_explain(mistake, model)}" for mistake in error.errors())
+def _explain_all(
+    path: Path, error: ValidationError, model: type[BaseModel], place: Callable[[Place], Place] = tuple
+) -> str:
+    """Every mistake; `place` gives where in the file something stands that the model has elsewhere."""
+    return "\n".join(f"{path}: {_explain(mistake, model, place(mistake['loc']))}" for mistake in error.errors())
 
 
-def _explain(mistake: ErrorDetails, model: type[BaseModel]) -> str:
+def _explain(mistake: ErrorDetails, model: type[BaseModel], place: Place) -> str:
     """`field: found value; what was expected and what to do`, in one line."""
-    field = ".".join(str(part) for part in mistake["loc"]) or "(whole file)"
+    field = ".".join(str(part) for part in place) or "(whole file)"
     message = mistake["msg"].removeprefix("Value error, ")
     if mistake["type"] == "extra_forbidden":
         known = list(_fields_at(mistake["loc"][:-1], model))

@@ -21,7 +21,7 @@ def _columns(*, text: str = "", number: str = "", flag: str = "") -> dict[str, K
     return {name: kind for kind, names in kinds.items() for name in names.split()}
 
 
-# What may be expected something of: every plain column of the tables, and what cv_assets/domain/expecting.py adds.
+# What may be expected something of: every plain column of the tables, and what cv_assets/domain/expected_tables.py adds.
 COLUMNS: Final[dict[Table, dict[str, Kind]]] = {
     "uploads": _columns(
         number="files image_files annotation_files size_bytes rejected rejected_share newest_upload_age_hours"
@@ -145,7 +145,7 @@ ARGUMENTS: Final[dict[str, TypeAdapter[Any]]] = {
         ("strict_min", "strict_max", "double_sided", "or_equal", "ties_okay"), TypeAdapter[Any](StrictBool)
     ),
     "column_list": TypeAdapter(Annotated[list[_Text], Field(min_length=2)]),
-    "mostly": TypeAdapter(_Share),
+    "mostly": TypeAdapter(Annotated[_Share, Field(gt=0)]),  # 0 of them is true of any table
     "value": TypeAdapter(Annotated[int, Field(strict=True, ge=0)]),
     "value_set": TypeAdapter(Annotated[list[Scalar], Field(min_length=1)]),
     "value_pairs_set": TypeAdapter(Annotated[list[tuple[Scalar, Scalar]], Field(min_length=1)]),

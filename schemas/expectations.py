@@ -142,6 +142,18 @@ class Expectations(Strict):
         return {key: _with_table(key, entry) if key in TABLES else entry for key, entry in given.items()}
 
     @model_validator(mode="after")
+    def _stand_under_their_table(self) -> Self:
+        mistakes = [
+            f"{table}.{place}.table: found {one.table!r} below {table!r}; leave it out, or move the expectation there"
+            for table in TABLES
+            for place, one in enumerate(cast("tuple[Expectation, ...]", getattr(self, table)))
+            if one.table != table
+        ]
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
+
+    @model_validator(mode="after")
     def _are_named_once(self) -> Self:
         names = [one.check_name for one in self.own]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -154,7 +166,7 @@ def _with_table(table: str, entry: Any) -> Any:
     if not isinstance(entry, list | tuple):
         return entry
     rows = cast("Iterable[Any]", entry)
-    return [{**cast("dict[str, Any]", row), "table": table} if isinstance(row, dict) else row for row in rows]
+    return [{"table": table, **cast("dict[str, Any]", row)} if isinstance(row, dict) else row for row in rows]
 
 
 def _is_of(kind: Kind, value: Scalar | None) -> bool:

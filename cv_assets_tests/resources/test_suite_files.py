@@ -42,6 +42,11 @@ SUITE_MISTAKES = {
     "a range without an end": (f"manifest: [{RANGE.replace(', min_value: 32', '')}]", ["neither min_value nor max_value"]),
     "half a row": ("splits: [{expect: table_row_count_to_be_between, min_value: 0.5}]", ["whole numbers"]),
     "a share beyond all": (f"manifest: [{RANGE[:-1]}, mostly: 99}}]", ["mostly", "99", "less than or equal to 1"]),
+    "a share of nothing": (f"manifest: [{RANGE[:-1]}, mostly: 0}}]", ["mostly", "0", "greater than 0"]),
+    "a table below another one": (
+        "manifest: [{expect: table_row_count_to_equal, value: 3, table: splits}]",
+        ["manifest.0.table: found 'splits' below 'manifest'"]),
+    "a name that a gate has": (f"manifest: [{RANGE[:-1]}, name: image_ids_are_unique}}]", ["name: found image_ids_are_unique"]),
     "a severity of another world": (f"manifest: [{RANGE[:-1]}, severity: critical}}]", ["manifest.0.severity", "critical"]),
     "a name that is a sentence": (f"manifest: [{RANGE[:-1]}, name: 'A name'}}]", ["manifest.0.name", "A name"]),
     "a pattern that is none": (
@@ -64,6 +69,19 @@ GX_MISTAKES = {
     "no type": ({"meta": {"table": "manifest"}, "expectations": [{"kwargs": {}}]}, ["expectations.0.type", "name the type"]),
     "an unknown type": (
         {"meta": {"table": "manifest"}, "expectations": [{**GX, "type": "expect_the_best"}]}, ["expect_the_best", "no such type"]),
+    "a severity of another world": (
+        {"meta": {"table": "manifest"}, "expectations": [{**GX, "severity": "blocker"}]},
+        ["expectations.0.severity: found 'blocker'", "critical"]),
+    "an unknown key of an expectation": (
+        {"expectations": [{**GX, "meta": {"table": "manifest", "wher": {"format": "png"}}}]},
+        ["expectations.0.meta.wher: found an unknown key", "table, name, where"]),
+    "an unknown key of the suite": (
+        {"meta": {"table": "manifest", "defualts": False}, "expectations": [GX]}, ["meta.defualts: found an unknown key"]),
+    "a mistake in one of another table": (
+        {"expectations": [{**GX, "meta": {"table": "manifest"}}, {"type": "expect_table_row_count_to_equal",
+         "kwargs": {"valu": 3}, "meta": {"table": "splits"}}]}, ["expectations.1: found", "valu: no such argument"]),
+    "a name that is a sentence": (
+        {"expectations": [{**GX, "meta": {"table": "manifest", "name": "A name"}}]}, ["expectations.0.meta.name: found 'A name'"]),
     "no mapping": ([GX], ["expected tables", "list"]),
 }  # fmt: skip
 
@@ -179,14 +197,6 @@ def test_a_suite_of_great_expectations_is_read_as_it_writes_it(tmp_path):
     assert (splits.table, splits.severity, splits.description) == ("splits", "WARN", "All is for training.")
     assert splits.arguments == {"column": "split", "value_set": ["train"]}
     assert not dataset.expectations.defaults
-
-
-def test_an_expectation_that_is_called_like_a_gate_stops_the_load(tmp_path):
-    datasets, suites = suite_folder(tmp_path)
-    write(suites, f"manifest: [{RANGE[:-1]}, name: image_ids_are_unique}}]")
-    (dataset,) = load_datasets(datasets)
-    with pytest.raises(ConfigurationError, match="shapes: name: found image_ids_are_unique, as a gate is called"):
-        build_expectation_checks(Line(dataset))
 
 
 @pytest.mark.parametrize("folder", ["datasets", "examples/datasets"])
