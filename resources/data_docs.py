@@ -1,20 +1,44 @@
 """Where the Data Docs of a version lie: static pages in the store, beside its tables, no part of its content."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cv_assets.domain.data_docs import INDEX, asset_page, index_page
 from cv_assets.domain.expecting import expectations_key
 from resources.records import versions_prefix
 from resources.versions import VersionStore
+from schemas.errors import CorruptObject
+from schemas.releases import Verdict
 
 
 def save_data_docs(version: VersionStore, assets: Sequence[str]) -> None:
     """Write the page of every asset whose expectations were looked at, and one that leads to them."""
-    kept = {asset: found.verdicts for asset in assets if (found := version.find_verdicts(expectations_key(asset)))}
+    for name, page in make_data_docs(version, find_expected(version, assets)).items():
+        version.store.put(_key(version, name), page)
+
+
+def find_expected(version: VersionStore, assets: Sequence[str]) -> dict[str, list[Verdict]]:
+    """Asset → the verdicts that are kept on what is expected of it, for each that was looked at.
+
+    A record of an open version that is damaged counts as none: its checks write it anew. Raises CorruptObject for one of a
+    committed version.
+    """
+    found: dict[str, list[Verdict]] = {}
+    for asset in assets:
+        try:
+            kept = version.find_verdicts(expectations_key(asset))
+        except CorruptObject:
+            if version.commit() is not None:
+                raise
+        else:
+            found |= {asset: kept.verdicts} if kept else {}
+    return found
+
+
+def make_data_docs(version: VersionStore, expected: Mapping[str, Sequence[Verdict]]) -> dict[str, bytes]:
+    """File name → page, for every asset and for the one that leads to them."""
     of = f"{version.dataset}@{version.version}"
-    pages = {f"{asset}.html": asset_page(of, asset, verdicts) for asset, verdicts in kept.items()}
-    for name, page in {**pages, INDEX: index_page(of, kept)}.items():
-        version.store.put(_key(version, name), page.encode())
+    pages = {f"{asset}.html": asset_page(of, asset, verdicts) for asset, verdicts in expected.items()}
+    return {name: page.encode() for name, page in {**pages, INDEX: index_page(of, expected)}.items()}
 
 
 def data_docs_key(version: VersionStore, asset: str) -> str:

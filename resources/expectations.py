@@ -65,7 +65,14 @@ def look_at(expectations: Sequence[Expectation], frames: Mapping[Table, pl.DataF
     by_rows = sorted(expectations, key=_rows_key)
     for _, group in groupby(by_rows, key=_rows_key):
         alike = list(group)
-        answers |= runner.run(alike, rows_meant(frames[alike[0].table], alike[0]))
+        frame = frames[alike[0].table]
+        try:
+            meant = rows_meant(frame, alike[0])
+        except pl.exceptions.PolarsError as error:
+            why = f"the rows that are meant cannot be told: {str(error).splitlines()[0][:TEXT_SHOWN]}"
+            answers |= {one.check_name: Answer(passed=False, problem=why) for one in alike}
+        else:
+            answers |= runner.run(alike, meant)
     return answers
 
 
@@ -81,7 +88,7 @@ def _rows_key(expectation: Expectation) -> str:
 
 @functools.cache
 def _start() -> "_Runner":
-    """One a process: a context takes a quarter of a second, and holds nothing of what it was given."""
+    """One a process: a context takes a quarter of a second."""
     return _Runner()
 
 
@@ -98,8 +105,9 @@ class _Runner:
             importlib.import_module("great_expectations.render.renderer.inline_renderer")
         context = self._gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
-        asset = context.data_sources.add_pandas("version").add_dataframe_asset("table")
-        self._batches = asset.add_batch_definition_whole_dataframe("rows")
+        source = context.data_sources.add_pandas("version")
+        self._held = source.get_execution_engine().batch_manager
+        self._batches = source.add_dataframe_asset("table").add_batch_definition_whole_dataframe("rows")
 
     def run(self, expectations: Sequence[Expectation], frame: pl.DataFrame) -> dict[str, Answer]:
         """Answers about one table, in one pass; only the columns that are spoken of are handed over."""
@@ -114,6 +122,8 @@ class _Runner:
         for result in batch.validate(suite, result_format=result_format).results:
             key = result.expectation_config.meta["key"]
             answers[key] = self._answer(distinct[key], result, frame)
+        self._held.batch_data_cache.clear()  # it would hold the table for as long as the process lives
+        self._held.reset_batch_cache()
         return {one.check_name: answers[_question(one)] for one in expectations}
 
     def _add(self, suite: Any, key: str, expectation: Expectation) -> Answer | None:
@@ -132,9 +142,12 @@ class _Runner:
 
     def _answer(self, expectation: Expectation, result: Any, frame: pl.DataFrame) -> Answer:
         problem = next(iter(_problems(result.exception_info)), None)
+        said = result.result
+        is_set = any(name in said for name in ("partial_unexpected_list", "partial_missing_list"))
+        if problem is None and not is_set and said.get("observed_value", "") is None:
+            problem = f"there is no such figure: rows that are meant: {frame.height}, with a value: none"
         if problem is not None:
             return Answer(passed=False, sentence=self._sentence(result), problem=problem)
-        said = result.result
         places = [place for place in said.get("partial_unexpected_index_list") or () if isinstance(place, int)]
         return Answer(
             passed=bool(result.success),
@@ -144,6 +157,7 @@ class _Runner:
             unexpected=_count(said, "unexpected_count"),
             unexpected_percent=_plain(said.get("unexpected_percent")),
             offending=[] if result.success else _rows(expectation, frame, places),
+            note="`where` means no row" if expectation.where and frame.is_empty() else None,
         )
 
     def _sentence(self, result: Any) -> str:

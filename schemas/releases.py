@@ -55,7 +55,7 @@ class Verdict(Record):
 
 
 class AssetVerdicts(Record):
-    """All verdicts about one asset, bound by digest to the content of every table that the checks looked at."""
+    """All verdicts about one asset, bound by digest to every table, and part of the dataset file, that was looked at."""
 
     asset: str
     table_digests: dict[str, str]

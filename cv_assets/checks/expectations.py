@@ -13,9 +13,9 @@ from cv_assets.domain.expecting import (
     asked,
     expectations_key,
     is_of_the_moment,
-    names_taken,
     not_asked,
     sentence,
+    settings_read,
     suite_of,
     tables_read,
     to_verdict,
@@ -28,7 +28,6 @@ from resources.data_docs import save_data_docs
 from resources.expectations import look_at_version
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
-from schemas.errors import ConfigurationError
 from schemas.expectations import Expectation
 from schemas.releases import AssetVerdicts, Verdict
 
@@ -36,15 +35,7 @@ EXPECTED_ASSETS = tuple(dict.fromkeys(ASSETS.values()))
 
 
 def build_expectation_checks(line: Line) -> list[dg.AssetChecksDefinition]:
-    """The checks of every asset of which anything is expected, a definition an asset.
-
-    Raises ConfigurationError if one is called as a gate of the same asset is.
-    """
-    taken = names_taken(line.config)
-    if taken:
-        raise ConfigurationError(
-            f"expectations of {line.config.name}: name: found {', '.join(taken)}, as a gate is called; choose another name"
-        )
+    """The checks of every asset of which anything is expected, a definition an asset."""
     suites = {asset: suite_of(line.config, asset) for asset in EXPECTED_ASSETS}
     return [_build(line, asset, suite) for asset, suite in suites.items() if suite]
 
@@ -76,7 +67,10 @@ def judge_expectations(version: VersionStore, config: DatasetConfig, asset: str,
     uploads are today says nothing about it.
     """
     key, suite = expectations_key(asset), suite_of(config, asset)
-    kept, is_committed = version.find_verdicts(key), version.commit() is not None
+    is_committed = version.commit() is not None
+    kept = (
+        version.find_verdicts(key) if is_committed else None
+    )  # of an open version they are written anew, damaged or not
     past = {one.check_name for one in suite if is_committed and is_of_the_moment(one)}
     tables = {name: found for name in tables_read(suite) if (found := version.find_table(name)) is not None}
     seen = Seen(tables, config, newest_upload_age_hours(version, now))
@@ -87,9 +81,9 @@ def judge_expectations(version: VersionStore, config: DatasetConfig, asset: str,
         for one in suite
     ]
     if not (is_committed and kept):
-        digests = {name: table_digest(frame) for name, frame in tables.items()}
+        digests = {name: table_digest(frame) for name, frame in tables.items()} | settings_read(suite, config)
         version.save_verdicts(AssetVerdicts(asset=key, table_digests=digests, verdicts=verdicts))
-        save_data_docs(version, EXPECTED_ASSETS)
+    save_data_docs(version, EXPECTED_ASSETS)  # of what is kept: so pages that were lost come again
     return verdicts
 
 

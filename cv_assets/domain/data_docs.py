@@ -84,6 +84,7 @@ _WORDS: Final = {
     "unexpected_percent": "broken by, in percent",
     "problem": "could not be looked at",
     "not_asked": "not looked at",
+    "note": "to be known",
 }
 
 

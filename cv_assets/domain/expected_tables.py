@@ -24,6 +24,8 @@ READS: Final[dict[Table, tuple[str, ...]]] = {
     "drift": ("drift",),
     "splits": ("splits", "manifest"),
 }
+# What a table is made of beside stored ones: in words, the table, and the key of the dataset file.
+SETTINGS: Final[dict[str, tuple[Table, str]]] = {"classes of the dataset file": ("classes", "classes")}
 ASSETS: Final[dict[Table, str]] = {
     "uploads": "raw_images",
     "annotations": "annotations",

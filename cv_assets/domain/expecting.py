@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from cv_assets.domain.expected_tables import AGE, ASSETS, READS
+from cv_assets.domain.digests import record_digest
+from cv_assets.domain.expected_tables import AGE, ASSETS, READS, SETTINGS
 from cv_assets.domain.gates import gate_names
 from schemas.datasets import DatasetConfig
 from schemas.expectations import Expectation, Expectations
@@ -40,7 +41,8 @@ DEFAULT_SUITE: Final = Expectations.model_validate(
             {"expect": "column_values_to_be_between", "column": "path_count", "max_value": 1, "mostly": 0.9,
              "name": "few_images_are_uploaded_twice", "description": "At most one image in ten lies in several files."},
             {"expect": "column_proportion_of_unique_values_to_be_between", "column": "phash", "min_value": 0.5,
-             "name": "images_differ_from_each_other", "description": "At least half of the images look like no other one."},
+             "name": "images_differ_from_each_other",
+             "description": "There are at least half as many different perceptual hashes as there are images."},
             {"expect": "column_mean_to_be_between", "column": "brightness_ratio", "min_value": 0.05, "max_value": 0.98,
              "name": "images_are_neither_black_nor_white", "description": "On average images are neither black nor white."},
         ],
@@ -70,7 +72,7 @@ DEFAULT_SUITE: Final = Expectations.model_validate(
 class Answer:
     """What a look at one expectation gave. `observed` is plain JSON; `rows` were looked at, `unexpected` of them broke it.
 
-    `problem` says why it could not be looked at; it has not passed then.
+    `problem` says why it could not be looked at; it has not passed then. `note` is what else a reader should know.
     """
 
     passed: bool
@@ -81,6 +83,7 @@ class Answer:
     unexpected_percent: float | None = None
     offending: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     problem: str | None = None
+    note: str | None = None
 
 
 def suite_of(config: DatasetConfig, asset: str) -> list[Expectation]:
@@ -95,6 +98,12 @@ def suite_of(config: DatasetConfig, asset: str) -> list[Expectation]:
 def tables_read(expectations: Sequence[Expectation]) -> list[str]:
     """Names of the stored tables that expectations need, sorted."""
     return sorted({name for one in expectations for name in READS[one.table]})
+
+
+def settings_read(expectations: Sequence[Expectation], config: DatasetConfig) -> dict[str, str]:
+    """What expectations read of the dataset file beside tables: its name there → its digest."""
+    given = config.model_dump(mode="json")
+    return {name: record_digest(given[SETTINGS[name][1]]) for name in _settings_named(expectations)}
 
 
 def names_taken(config: DatasetConfig) -> list[str]:
@@ -126,6 +135,7 @@ def to_verdict(expectation: Expectation, answer: Answer) -> Verdict:
         "unexpected": answer.unexpected,
         "unexpected_percent": answer.unexpected_percent,
         "problem": answer.problem,
+        "note": answer.note,
     }
     return Verdict(
         name=expectation.check_name,
@@ -157,7 +167,11 @@ def rows_meant(frame: pl.DataFrame, expectation: Expectation) -> pl.DataFrame:
     for column, given in expectation.where.items():
         values = given if isinstance(given, list) else [given]
         plain = [value for value in values if value is not None]
-        is_meant = pl.col(column).is_in(plain).fill_null(value=False) if plain else pl.lit(value=False)
+        is_meant = pl.lit(value=False)
+        if plain and frame.schema[column].is_numeric():  # 640 and 640.0 are one number, whatever the column is made of
+            is_meant = pl.col(column).cast(pl.Float64).is_in([float(value) for value in plain]).fill_null(value=False)
+        elif plain:
+            is_meant = pl.col(column).is_in(plain).fill_null(value=False)
         frame = frame.filter(is_meant | pl.col(column).is_null() if None in values else is_meant)
     return frame
 
@@ -174,7 +188,7 @@ def expectation_objections(
         return []
     if verdicts is None:
         return [f"the expectations of {asset} have not been looked at"]
-    stale = _stale(blocking, verdicts, digests)
+    stale = _stale(blocking, verdicts, {**digests, **settings_read(blocking, config)})
     if stale:
         return [f"the expectations of {asset} were looked at on other content of {', '.join(stale)}"]
     found = {verdict.name: verdict for verdict in verdicts.verdicts}
@@ -186,15 +200,20 @@ def lasting_verdicts(
 ) -> list[Verdict]:
     """The verdicts that a commit record may hold: on what is expected today, on just these tables, and not on the clock."""
     suite = [one for one in suite_of(config, asset) if not is_of_the_moment(one)]
-    if verdicts is None or _stale(suite, verdicts, digests):
+    if verdicts is None or _stale(suite, verdicts, {**digests, **settings_read(suite, config)}):
         return []
     expected = {one.check_name: asked(one) for one in suite}
     return [verdict for verdict in verdicts.verdicts if expected.get(verdict.name) == verdict.saw.get("asked")]
 
 
+def _settings_named(expectations: Sequence[Expectation]) -> list[str]:
+    tables = {one.table for one in expectations}
+    return [name for name, (table, _) in SETTINGS.items() if table in tables]
+
+
 def _stale(expectations: Sequence[Expectation], verdicts: AssetVerdicts, digests: Mapping[str, str]) -> list[str]:
     known = verdicts.table_digests
-    names = tables_read(expectations)
+    names = [*tables_read(expectations), *_settings_named(expectations)]
     return [name for name in names if name not in digests or known.get(name) != digests[name]]
 
 

@@ -14,6 +14,7 @@ from cv_assets.domain.expecting import (
     lasting_verdicts,
     not_asked,
     rows_meant,
+    settings_read,
     suite_of,
     tables_read,
     to_verdict,
@@ -200,7 +201,9 @@ def judged(dataset, *, asset="manifest", passed=True):
     suite = suite_of(dataset, asset)
     found = [to_verdict(one, Answer(passed=passed, observed=0.5)) for one in suite]
     digests = {name: digest for name, digest in digests_of(tables()).items() if name in tables_read(suite)}
-    return AssetVerdicts(asset=f"{asset}.expectations", table_digests=digests, verdicts=found)
+    return AssetVerdicts(
+        asset=f"{asset}.expectations", table_digests=digests | settings_read(suite, dataset), verdicts=found
+    )
 
 
 def against(verdicts, *, suite=STRICT, found=None, asset="manifest"):
@@ -238,6 +241,23 @@ def test_a_strict_expectation_that_was_changed_since_is_not_met_by_the_old_verdi
     verdicts = judged(config(expectations=STRICT))
     (said,) = against(verdicts, suite={"manifest": [changed], "defaults": False})
     assert "was added or changed since its expectations were looked at" in said
+
+
+def test_a_verdict_on_classes_is_none_once_the_dataset_file_names_others():
+    rare = {
+        "expect": "column_values_to_be_between",
+        "column": "images",
+        "min_value": 1,
+        "severity": "ERROR",
+        "name": "rare",
+    }
+    suite = {"classes": [rare], "defaults": False}
+    before, after = config(expectations=suite), config(expectations=suite, classes=["bird"])
+    kept, digests = judged(before), digests_of(tables())
+    assert expectation_objections("manifest", kept, digests, before) == []
+    (said,) = expectation_objections("manifest", kept, digests, after)
+    assert said == "the expectations of manifest were looked at on other content of classes of the dataset file"
+    assert lasting_verdicts("manifest", kept, digests, after) == []
 
 
 def test_what_only_warns_holds_nothing_back():

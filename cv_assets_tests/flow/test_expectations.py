@@ -128,6 +128,26 @@ def test_a_version_that_was_committed_before_anybody_expected_anything_gets_verd
     assert not kept(committed, "annotations")["labels_are_shapes"].passed
 
 
+def test_pages_of_a_committed_version_that_were_lost_come_again(committed):
+    version = committed.version(committed.config(), "v1")
+    before = committed.objects("datasets/shapes/versions/v1/docs/")
+    for key in list(version.store.keys("datasets/shapes/versions/v1/docs")):
+        version.store.delete(key)
+    judge(committed, "manifest", now=IN_YEARS)
+    assert committed.objects("datasets/shapes/versions/v1/docs/") == before
+
+
+@pytest.mark.parametrize("damaged", ["annotations", "manifest"])
+def test_a_damaged_record_of_an_open_version_is_written_anew_by_its_check_and_stops_no_other(committed, damaged):
+    version = committed.version(committed.config(), "v1")
+    version.store.delete(version.commit_key)
+    sound = version.store.get(key := f"datasets/shapes/versions/v1/verdicts/{expectations_key(damaged)}.json")
+    version.store.put(key, sound + b"x")
+    assert judge(committed, "annotations", now=datetime.now(UTC))["boxes_are_no_larger_than_images"].passed
+    judge(committed, damaged, now=datetime.now(UTC))
+    assert version.store.get(key) == sound
+
+
 TALL = {"manifest": [{**SUITE["manifest"][0], "min_value": 5_000}]}
 NEW = {"splits": [{"expect": "table_row_count_to_be_between", "min_value": 1, "severity": "ERROR", "name": "new"}]}
 FRESH = {

@@ -1,5 +1,6 @@
 """Great Expectations over tables in memory: every type that a suite may hold is answered, and offenders are named."""
 
+import gc
 import importlib
 import inspect
 import os
@@ -7,6 +8,7 @@ import re
 import subprocess
 import sys
 import warnings
+import weakref
 from pathlib import Path
 
 import polars as pl
@@ -116,7 +118,30 @@ def test_every_type_is_answered_on_an_empty_table_too():
         "column_values_to_not_be_outliers",
         "column_most_common_value_to_be_in_set",
         "column_value_z_scores_to_be_less_than",
+        *(f"column_{figure}_to_be_between" for figure in ("min", "max", "mean", "median", "stdev")),
     }
+
+
+def test_a_figure_of_nothing_is_said_to_be_none():
+    empty = {**FRAMES, "manifest": FRAMES["manifest"].clear()}
+    (found,) = answers(one("column_mean_to_be_between", column="brightness_ratio", min_value=0.1), frames=empty)
+    assert (found.passed, found.problem) == (
+        False,
+        "there is no such figure: rows that are meant: 0, with a value: none",
+    )
+
+
+def test_no_table_outlives_its_look(monkeypatch):
+    held, convert = [], pl.DataFrame.to_pandas
+
+    def to_pandas(frame):
+        held.append(weakref.ref(made := convert(frame)))
+        return made
+
+    monkeypatch.setattr(pl.DataFrame, "to_pandas", to_pandas)
+    assert answers(one("column_mean_to_be_between", column="width_px", min_value=1))[0].passed
+    gc.collect()
+    assert [reference() for reference in held] == [None]
 
 
 def test_the_rows_that_broke_it_are_counted_and_named():
@@ -145,6 +170,35 @@ def test_where_asks_of_some_rows_only_and_names_the_right_ones():
     late = one("column_values_to_be_between", column="box_share", max_value=0.5, where={"label": "cat"})
     (found,) = answers(late, table="annotations")
     assert [row["annotation_id"] for row in found.offending] == ["b.png#0"]
+
+
+WHERE = [
+    # what `where` says of four images, all 64 px wide, and how many it means
+    ({"width_px": 64}, 4),
+    ({"width_px": 64.0}, 4),
+    ({"width_px": [64, 640.5]}, 4),
+    ({"width_px": [64.5, None]}, 0),
+    ({"brightness_ratio": 0}, 0),
+    ({"label": ["cat", None]}, 3),
+]
+
+
+@pytest.mark.parametrize(("where", "rows"), WHERE)
+def test_a_number_means_the_rows_with_that_number_however_it_is_spelt(where, rows):
+    (found,) = answers(one("column_values_to_be_unique", column="image_id", where=where))
+    assert (found.passed, found.rows, found.problem) == (True, rows, None)
+    assert found.note == (None if rows else "`where` means no row")
+
+
+def test_rows_that_cannot_be_told_fail_their_own_expectation_alone():
+    odd = {"manifest": FRAMES["manifest"].with_columns(width_px=pl.lit("wide"))}
+    broken, sound = answers(
+        one("column_values_to_be_unique", column="image_id", where={"width_px": 64}),
+        one("column_values_to_be_unique", column="image_id"),
+        frames=odd,
+    )
+    assert (broken.passed, sound.passed) == (False, True)
+    assert "the rows that are meant cannot be told" in str(broken.problem)
 
 
 def test_two_expectations_of_one_column_are_two_and_the_same_one_under_two_names_is_answered_twice():
