@@ -23,7 +23,7 @@ from resources.requeue import Requeues
 from resources.tables import read_table, table_bytes
 from resources.versions import VersionStore
 from schemas.errors import ConfigurationError, CorruptObject
-from schemas.tables import to_frame
+from schemas.tables import TABLES, to_frame
 
 TABLE: Final = "rejections"
 
@@ -36,7 +36,7 @@ def remember_rejections(version: VersionStore, quarantine: pl.DataFrame) -> None
         return
     known = before is not None and not before.is_empty()
     seen = before["first_seen"][0] if before is not None and known else _taken_at(version)
-    rows = rejections_of(quarantine, version=version.version, seen=seen)
+    rows = TABLES[TABLE].validate(rejections_of(quarantine, version=version.version, seen=seen), lazy=True)
     if before is None or not rows.equals(before):
         version.store.put(key, table_bytes(rows, TABLE))
 

@@ -246,6 +246,7 @@ _SPLIT_TABLES: Final = ("splits", "manifest")
 # Gates of the tables up to the splits. Those of shards and release need the store: written_gates.py.
 GATES: Final[tuple[Gate, ...]] = (
     schema_gate("raw_images"),
+    schema_gate("probes"),
     schema_gate("annotations"),
     Gate("labels_are_accounted_for", "annotations", ("annotations", "raw_images"), _labels_are_accounted_for,
          "Every image file has a label, or a row that says why it has none."),

@@ -8,11 +8,12 @@ import pytest
 from cv_assets.domain.digests import table_digest
 from cv_assets.domain.gates import GATES, OFFENDING_ROWS, gate_names, gates_of
 from cv_assets.domain.written_gates import objections
-from cv_assets_tests.domain.tables import config, file_row, image_id, label_row, manifest, sound_tables
+from cv_assets_tests.domain.tables import config, file_row, image_id, label_row, manifest, probe_row, sound_tables
 from schemas.releases import AssetVerdicts
 from schemas.tables import to_frame
 
-TABLES = sound_tables()
+PROBES = [probe_row("circle/3.png"), probe_row("circle/broken.png", reason="undecodable")]
+TABLES = {**sound_tables(), "probes": to_frame("probes", PROBES)}
 CONFIG = config(split={"train": 0.5, "val": 0.25, "test": 0.25})
 BY_NAME = {gate.name: gate for gate in GATES}
 IMAGE = image_id("circle/3.png")
@@ -88,6 +89,8 @@ BROKEN = [
     ("raw_images_match_their_schema", "raw_images", lambda frame: frame.with_columns(x=1), {"x"}),
     ("raw_images_match_their_schema", "raw_images", lambda frame: frame.cast({"size_bytes": pl.Float64}), {"size_bytes"}),
     ("raw_images_match_their_schema", "raw_images", lambda frame: frame.select(reversed(frame.columns)), {"column_ordered"}),
+    ("probes_match_their_schema", "probes", changed("reason", pl.lit("whim"), image_id=IMAGE), {"whim"}),
+    ("probes_match_their_schema", "probes", twice(image_id=IMAGE), {IMAGE}),
     ("annotations_match_their_schema", "annotations", changed("reason", pl.lit("whim"), image_id=IMAGE), {"whim"}),
     ("annotations_match_their_schema", "annotations", twice(image_path="circle/3.png"), {"labels.csv#3"}),
     ("manifest_match_their_schema", "manifest", changed("width_px", 0, image_id=IMAGE), {"0"}),

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from pandera.errors import SchemaErrors
 
 from cv_assets_tests.resources.made import make_version, sha256
 from resources.content_store import ContentStore
@@ -185,3 +186,11 @@ def test_a_version_that_a_gate_stopped_before_its_quarantine_tells_what_it_rejec
     found = find_looked_at(Refs(store, "shapes"), None)
     assert found.version == "v1"
     assert list_rejections(found).select("path", "reason", "state").rows() == [("a.png", "undecodable", "rejected")]
+
+
+def test_what_is_no_rejection_is_not_remembered(store):
+    version = look_at(store, "v1", {"b.png": (b"ok", None)})
+    whim = {"path": "a.png", "size_bytes": 4, "stage": "probe", "reason": "whim", "detail": "told"}
+    with pytest.raises(SchemaErrors, match="whim"):
+        remember_rejections(version, to_frame("quarantine", [whim]))
+    assert memory(store) == {}
