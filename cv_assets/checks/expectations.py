@@ -68,9 +68,8 @@ def judge_expectations(version: VersionStore, config: DatasetConfig, asset: str,
     """
     key, suite = expectations_key(asset), suite_of(config, asset)
     is_committed = version.commit() is not None
-    kept = (
-        version.find_verdicts(key) if is_committed else None
-    )  # of an open version they are written anew, damaged or not
+    # of an open version they are written anew, damaged or not
+    kept = version.find_verdicts(key) if is_committed else None
     past = {one.check_name for one in suite if is_committed and is_of_the_moment(one)}
     tables = {name: found for name in tables_read(suite) if (found := version.find_table(name)) is not None}
     seen = Seen(tables, config, newest_upload_age_hours(version, now))
