@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from cv_assets.domain.data_docs import INDEX, asset_page, index_page
+from cv_assets.domain.expected_tables import ASSETS
 from cv_assets.domain.expecting import expectations_key
 from resources.records import versions_prefix
 from resources.versions import VersionStore
@@ -10,20 +11,20 @@ from schemas.errors import CorruptObject
 from schemas.releases import Verdict
 
 
-def save_data_docs(version: VersionStore, assets: Sequence[str]) -> None:
+def save_data_docs(version: VersionStore) -> None:
     """Write the page of every asset whose expectations were looked at, and one that leads to them."""
-    for name, page in make_data_docs(version, find_expected(version, assets)).items():
+    for name, page in make_data_docs(version, find_expected(version)).items():
         version.store.put(_key(version, name), page)
 
 
-def find_expected(version: VersionStore, assets: Sequence[str]) -> dict[str, list[Verdict]]:
+def find_expected(version: VersionStore) -> dict[str, list[Verdict]]:
     """Asset → the verdicts that are kept on what is expected of it, for each that was looked at.
 
     A record of an open version that is damaged counts as none: its checks write it anew. Raises CorruptObject for one of a
     committed version.
     """
     found: dict[str, list[Verdict]] = {}
-    for asset in assets:
+    for asset in dict.fromkeys(ASSETS.values()):
         try:
             kept = version.find_verdicts(expectations_key(asset))
         except CorruptObject:

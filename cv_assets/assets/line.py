@@ -76,10 +76,17 @@ class Line:
         return None if allowed is None else dg.FreshnessPolicy.time_window(fail_window=allowed * 2, warn_window=allowed)
 
     def data_docs(self, version: VersionStore, asset: str) -> dict[str, dg.MetadataValue]:
-        """Where the pages about what is expected of an asset will lie, as its metadata; nothing if nothing is expected."""
+        """Where the pages about what is expected of an asset will lie, as its metadata; nothing if nothing is expected.
+
+        And the command that opens them: no browser opens an address in a bucket.
+        """
         if not suite_of(self.config, asset):
             return {}
-        return {"data_docs": page_link(version.store, data_docs_key(version, asset))}
+        command = f"cv-assets report {version.dataset}@{version.version} --docs {asset} --open"
+        return {
+            "data_docs": page_link(version.store, data_docs_key(version, asset)),
+            "open_data_docs": dg.MetadataValue.text(command),
+        }
 
     def version(self, context: dg.AssetExecutionContext, store: ObjectStore) -> VersionStore:
         """The records of the version that a run is about."""

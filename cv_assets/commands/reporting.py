@@ -1,4 +1,4 @@
-"""The command that shows the quality report of a version: in words, in a browser, as a file or as JSON."""
+"""The command that shows the quality report of a version, or its Data Docs: in words, in a browser, as a file or as JSON."""
 
 import json
 import sys
@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cv_assets.commands.arguments import FAILED, as_json, choose, explained, in_number, shown
+from cv_assets.commands.arguments import FAILED, as_json, choose, explained, in_number, print_json, shown
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from resources.versions import VersionStore
+    from schemas.releases import Verdict
 
 DRIFT_NAMED: Final = 6
+# the page that leads to those of all assets
+CONTENTS: Final = "index"
 
 
 @click.command()
@@ -24,9 +27,13 @@ DRIFT_NAMED: Final = 6
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the page there (HTML)."
 )
+@click.option(
+    "--docs", is_flag=False, flag_value=CONTENTS, metavar="[ASSET]",
+    help="Instead, the Data Docs: what is expected of the tables of ASSET, or of all.",
+)  # fmt: skip
 @as_json
 @explained
-def report(name: str, opens: bool, output: Path | None, as_json: bool) -> None:
+def report(name: str, opens: bool, output: Path | None, docs: str | None, as_json: bool) -> None:
     """What is wrong with a version: findings, duplicates, drift, what was rejected.
 
     Exits with 1 if something blocks the version. The page is one file, which loads nothing from elsewhere.
@@ -34,6 +41,9 @@ def report(name: str, opens: bool, output: Path | None, as_json: bool) -> None:
     from resources.reports import DATA, PAGE, load_report
 
     chosen = choose(name)
+    if docs is not None:
+        _show_docs(chosen.version, docs, opens=opens, output=output, as_json=as_json)
+        return
     said: dict[str, Any] = json.loads(load_report(chosen.version, DATA))
     page = load_report(chosen.version, PAGE)
     if output is not None:
@@ -49,6 +59,49 @@ def report(name: str, opens: bool, output: Path | None, as_json: bool) -> None:
         key = chosen.version.find_report_key(PAGE)
         click.echo(f"  page              {place or f'{chosen.version.store.url}/{key}'}")
     sys.exit(0 if said["passed"] else FAILED)
+
+
+def _show_docs(version: "VersionStore", asset: str, *, opens: bool, output: Path | None, as_json: bool) -> None:
+    """The pages are made of the verdicts that are kept, so they are there wherever the store is."""
+    from resources.data_docs import find_expected, make_data_docs
+
+    expected = find_expected(version)
+    if asset not in {CONTENTS, *expected}:
+        raise ConfigurationError(
+            f"--docs: expected an asset whose expectations were looked at, among {', '.join(expected) or '(none)'}; "
+            f"found {asset[:80]!r}"
+        )
+    wanted = expected if asset == CONTENTS else {asset: expected[asset]}
+    pages = make_data_docs(version, expected)
+    if output is not None:
+        _write(output, pages[f"{asset}.html"])
+    place = output
+    if opens:
+        place = place or _write_together(f"{version.dataset}-{version.version}-", pages) / f"{asset}.html"
+        _open(place)
+    if as_json:
+        verdicts = {name: [one.model_dump(mode="json") for one in found] for name, found in wanted.items()}
+        print_json({"dataset": version.dataset, "version": version.version, "expectations": verdicts})
+    else:
+        _print_expected(wanted)
+    failed = any(one.blocking and not one.passed for found in wanted.values() for one in found)
+    sys.exit(FAILED if failed else 0)
+
+
+def _print_expected(expected: "dict[str, list[Verdict]]") -> None:
+    for asset, verdicts in expected.items():
+        broken = [one for one in verdicts if not one.passed]
+        click.echo(f"{asset}: {len(verdicts) - len(broken)} of {in_number(len(verdicts), 'expectation')} hold")
+        for one in broken:
+            click.echo(f"  {one.severity:<6}{one.name}: {shown(one.description)}")
+
+
+def _write_together(prefix: str, pages: dict[str, bytes]) -> Path:
+    """A folder for the browser, as the pages lead to each other; it stays, as `_write_for_a_moment` says."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    for name, page in pages.items():
+        (folder / name).write_bytes(page)
+    return folder
 
 
 def _write(output: Path, page: bytes) -> None:

@@ -1,6 +1,10 @@
 """What teams expect of a version: checks of their own, verdicts that hold it back however it is launched, and Data Docs."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import dagster as dg
 import pytest
@@ -11,7 +15,7 @@ from cv_assets.domain.drawing import draw_uploads
 from cv_assets.domain.expecting import expectations_key, suite_of
 from cv_assets_tests.conftest import Place, write_files
 from cv_assets_tests.domain.images import encode, noise
-from cv_assets_tests.resources.places import shared_place
+from cv_assets_tests.resources.places import command, said_in_lines, shared_place
 from resources.data_docs import data_docs_key
 from schemas.errors import GateNotPassed
 
@@ -126,6 +130,31 @@ def test_a_version_that_was_committed_before_anybody_expected_anything_gets_verd
         judge(committed, asset, now=IN_YEARS)
     assert kept(committed, "raw_images")["uploads_still_come"].saw["not_asked"]
     assert not kept(committed, "annotations")["labels_are_shapes"].passed
+
+
+def opened(monkeypatch):
+    """What a browser is asked to show."""
+    pages: list[Path] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: pages.append(Path(url2pathname(urlsplit(url).path))) or True)
+    return pages
+
+
+def test_data_docs_open_from_the_command_line_wherever_the_store_is(committed, monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for key in list(committed.store.keys("datasets/shapes/versions/v1/docs")):
+        committed.store.delete(key)  # they are made of the verdicts
+    pages = opened(monkeypatch)
+    done = command("report", "shapes@v1", "--docs", "--open")
+    assert (done.exit_code, pages[0].name) == (0, "index.html")
+    assert "  WARN  labels_are_shapes: " in done.stdout
+    assert said_in_lines(done.stdout)
+    assert all((pages[0].parent / f"{asset}.html").is_file() for asset in EXPECTED_ASSETS)
+    assert command("report", "shapes@v1", "--docs", "manifest", "--open").stdout.startswith("manifest: ")
+    assert "images_are_wide" in pages[1].read_text()
+    said = json.loads(command("report", "shapes@v1", "--docs", "manifest", "--json").stdout)["expectations"]
+    assert "images_are_wide" in {one["name"] for one in said["manifest"]}
+    done = command("report", "shapes@v1", "--docs", "shards")
+    assert (done.exit_code, "among raw_images, annotations, manifest" in done.stderr) == (2, True)
 
 
 def test_pages_of_a_committed_version_that_were_lost_come_again(committed):
