@@ -48,7 +48,8 @@ def _cell(axis: str, shift: float, slack: float) -> pl.Expr:
     """Cell of the first corner on an axis, moved by `shift` times the side; the octave sets the size of the cells."""
     low, side = AXES[axis]
     size = CELL * slack * pl.lit(2.0).pow(pl.col(f"{axis}_octave") + 1)
-    place = ((pl.col(low) + shift * pl.col(side)) / size).floor()
+    # a side beyond what the octaves know would reach over millions of cells
+    place = ((pl.col(low) + shift * pl.col(side).clip(*CREDIBLE_SIDES)) / size).floor()
     return place.clip(-FURTHEST_CELL, FURTHEST_CELL).cast(pl.Int64)
 
 

@@ -139,6 +139,15 @@ def test_ten_thousand_boxes_in_one_place_take_no_ten_thousand_squared():
     assert found.height == 9_999
 
 
+@pytest.mark.parametrize(("far", "scores"), [(1e15, [1.0]), (1e21, [1.0]), (1e150, [1.0]), (1e300, [])])
+def test_boxes_of_any_size_are_looked_at_without_filling_the_memory(far, scores):
+    boxes = [(0, 0, far, far), (0, 0, 1.5 * far, 1.5 * far), (0, 0, 1.5 * far, 1.5 * far)]
+    assert find_overlaps(placed([(0, box) for box in boxes]), 0.9)["iou_ratio"].to_list() == scores  # 1e600 is no area
+    annotations = boxed(*boxes)
+    found = findings("duplicate-box", manifest=ONE, annotations=annotations)
+    assert found["annotation_id"].to_list() == ["a.png#2"]
+
+
 def test_of_boxes_that_are_one_all_but_the_first_are_found():
     annotations = labels(
         label_row("a.png", "cat", place=1, box=(10, 10, 30, 30)),
