@@ -8,6 +8,8 @@ from typing import Any, Final
 PATH_LENGTH: Final = 120
 LABEL_LENGTH: Final = 40
 VALUE_LENGTH: Final = 90
+# what stands for a number that is none: files may say boxes whose area nobody can count
+NO_NUMBER: Final = "–"
 _DIGITS: Final = 6
 
 
@@ -44,26 +46,32 @@ def in_groups(count: int) -> str:
     return f"{count:,}"
 
 
-def figure(value: float, digits: int = 4) -> str:
-    """A measured number for people: so many digits that count."""
+def figure(value: float | None, digits: int = 4) -> str:
+    """A measured number for people: so many digits that count, and every one before the point."""
+    if value is None:
+        return NO_NUMBER
     for factor, suffix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= factor:
             return f"{value / (1e3 if suffix == 'k' else factor):.3g}{suffix}"
-    return f"{value:.{digits}g}" if value % 1 else f"{value:.0f}"
+    return f"{value:.{digits}g}" if value % 1 and abs(value) < 1e3 else f"{value:.0f}"
 
 
-def short_figure(value: float) -> str:
+def short_figure(value: float | None) -> str:
     """A measured number for people, where many stand side by side."""
     return figure(value, 3)
 
 
-def in_percent(share: float) -> str:
+def in_percent(share: float | None) -> str:
     """A share for people."""
+    if share is None:
+        return NO_NUMBER
     return f"{share:.0%}" if share >= 0.1 or share == 0 else f"{share:.1%}"
 
 
-def in_bytes(size_bytes: float) -> str:
+def in_bytes(size_bytes: float | None) -> str:
     """A size for people."""
+    if size_bytes is None:
+        return NO_NUMBER
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size_bytes >= factor:
             return f"{size_bytes / factor:.1f} {unit}"

@@ -145,6 +145,11 @@ def test_the_box_is_drawn_on_the_picture():
     assert [float(meant[key]) for key in ("x", "y", "width", "height")] == [-5.0, 12.0, 37.0, 24.0]
 
 
+def test_a_label_whose_only_box_is_beyond_reckoning_has_no_share_and_a_page():
+    boxes = [label_row("circle/1.png", "circle", box=(0, 0, 1e200, 1e200))]
+    assert "–" in Seen(page_of(tables(annotations=to_frame("annotations", boxes)))).text
+
+
 BOXES = [
     # shares of the sides, size, mark, is there a ring
     ([0.25, 0.25, 0.75, 0.5], (640, 480), (32.0, 24.0, 64.0, 24.0), False),
