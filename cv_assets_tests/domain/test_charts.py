@@ -1,5 +1,7 @@
 """Charts: small whatever the data set, with names drawn as pixels, and bars and lines where the figures are."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from cv_assets.domain.charts import FIGURES, HISTOGRAMS_SHOWN, draw_drift, draw_history
 from cv_assets.domain.quality.drift import build_drift
 from cv_assets.domain.quality.history import HISTORY
+from cv_assets.domain.quality.plots import CATEGORIES, pairs, shares
 from cv_assets_tests.domain.images import decoded
 from cv_assets_tests.domain.tables import manifest
 from schemas.quality import DriftConfig
@@ -96,6 +99,24 @@ def test_histograms_stay_small_and_few():
     drawn = draw_drift(drift(0.2, labels=[f"class {n}" for n in range(300)], images=4_000), "v1", "v2")
     assert len(drawn) < 60_000
     assert decoded(drawn).height < 190 * (HISTOGRAMS_SHOWN // 3) + 60
+
+
+def test_a_class_that_came_to_be_half_of_all_is_among_those_that_are_shown():
+    def tables(labels):
+        images = manifest({f"{n}.png": [label] for n, label in enumerate(labels)})
+        return {"manifest": images, "annotations": to_frame("annotations", [])}
+
+    before = [f"class {n:02}" for n in range(60) for _ in range(30 + n)]
+    found = build_drift(tables([*before, *["zebra"] * len(before)]), tables(before), DriftConfig())
+    evidence = json.loads(found.row(by_predicate=pl.col("property") == "label", named=True)["evidence"])
+    shown = {name: (one, other) for name, one, other, _, _ in shares(evidence)}
+    assert shown["zebra"] == (0.0, 0.5)
+    assert list(shown)[-1] == "(all others)"
+    assert sum(other for _, other in shown.values()) == pytest.approx(1.0, abs=1e-4)
+    assert len(shown) == CATEGORIES + 1
+    assert any(other.title == "zebra: 0.0% → 50.0%" for _, other in pairs(evidence, 280, 84))
+    tall = near(draw_drift(found.filter(property="label"), "v1", "v2"), RED)
+    assert np.ptp(tall[tall[:, 1] > 26][:, 1]) > 100  # its bar is in the picture
 
 
 @pytest.mark.parametrize("name", NAMES)

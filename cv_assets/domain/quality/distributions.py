@@ -11,9 +11,9 @@ A tenth of 30 values is 3, so PSI is about 0.6 where nothing has changed, and ab
 `chance_psi`, which one try in a thousand exceeds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ Numbers = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 # a category, None for all rare ones; or two edges: above the first, up to the second, None where it is open
 Bin = str | tuple[float | None, float | None] | None
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,20 @@ def stability_index(baseline_counts: Counts, counts: Counts) -> float:
         np.maximum(one / one.sum(), max(0.5 / int(one.sum()), LEAST_SHARE)) for one in (baseline_counts, counts)
     )
     return float(np.sum((actual - expected) * np.log(actual / expected)))
+
+
+def most_moved(rows: Sequence[tuple[Name, float, float]], most: int) -> list[tuple[Name | None, float, float]]:
+    """Of bins with both shares, if more than `most` are categories: those that moved furthest, in their order.
+
+    All the others are one last bin, None, with the rare ones.
+    """
+    named = [row for row in rows if isinstance(row[0], str)]
+    if len(named) <= most:
+        return list(rows)
+    kept = {name for name, _, _ in sorted(named, key=lambda row: (-abs(row[1] - row[2]), -max(row[1:])))[:most]}
+    shown = [row for row in rows if isinstance(row[0], str) and row[0] in kept]
+    others = [row for row in rows if not isinstance(row[0], str) or row[0] not in kept]
+    return [*shown, (None, sum(row[1] for row in others), sum(row[2] for row in others))]
 
 
 def _compare(

@@ -19,12 +19,12 @@ from cv_assets.domain.quality.compared_values import (
     place_embeddings,
     values_of,
 )
-from cv_assets.domain.quality.distributions import Bin, Comparison, compare_categories, compare_numbers
+from cv_assets.domain.quality.distributions import Bin, Comparison, compare_categories, compare_numbers, most_moved
 from schemas.quality import DriftConfig
 from schemas.tables import to_frame
 
 Tables = Mapping[str, pl.DataFrame]
-# bins of categories that are shown: those with the largest shares
+# bins of categories that are shown: those that moved most
 BINS_SHOWN: Final = 40
 
 
@@ -124,14 +124,8 @@ def _note(compared: Compared, config: DriftConfig, *, is_above: bool) -> str | N
 
 
 def _histograms(found: Comparison) -> dict[str, object]:
-    """The shares of both in the same bins; of many categories the largest, and the others with the rare ones."""
-    rows = list(zip(found.bins, found.baseline_shares, found.shares, strict=True))
-    named = [row for row in rows if isinstance(row[0], str)]
-    if len(named) > BINS_SHOWN:
-        largest = sorted(named, key=lambda row: -max(row[1:]))[:BINS_SHOWN]
-        others = [row for row in rows if row not in largest]
-        rows = [row for row in rows if row in largest]
-        rows.append((None, sum(row[1] for row in others), sum(row[2] for row in others)))
+    """The shares of both in the same bins; of many categories those that moved, and the others with the rare ones."""
+    rows = most_moved(list(zip(found.bins, found.baseline_shares, found.shares, strict=True)), BINS_SHOWN)
     return {
         "bins": [_shown(one) for one, _, _ in rows],
         "baseline": [_rounded(share) for _, share, _ in rows],

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from cv_assets.domain.quality.distributions import most_moved
 from cv_assets.domain.quality.wording import figure, in_groups
 
 THUMBNAIL_PX: Final = 128
@@ -17,7 +18,12 @@ LEAST_SEEN_PX: Final = 7.0
 MARGIN_PX: Final = 5.0
 # bars of few values are still seen
 LEAST_BAR_PX: Final = 1.5
+# categories that are shown one by one: as rows of a table, and as bars; the bins of numbers are fewer than these bars
 CATEGORIES: Final = 10
+BARS: Final = 20
+
+BinName = str | Sequence[float | None] | None
+Bar = tuple[BinName, float, float]
 
 
 class Mark(NamedTuple):
@@ -155,10 +161,10 @@ def draw_box(box: Sequence[float], size_px: Sequence[int]) -> Drawn:
 
 def pairs(evidence: Mapping[str, Any], width: float, height: float) -> list[tuple[Mark, Mark]]:
     """Bars of a drift table's evidence: of each bin that of the baseline, broad, and that of the version, narrow."""
-    before, after = evidence["baseline"], evidence["version"]
-    most, step = max([0.01, *before, *after]), width / max(1, len(before))
+    rows = shown_bins(evidence, BARS)
+    most, step = largest_share(rows), width / max(1, len(rows))
     drawn: list[tuple[Mark, Mark]] = []
-    for place, (name, one, other) in enumerate(zip(evidence["bins"], before, after, strict=True)):
+    for place, (name, one, other) in enumerate(rows):
         words = f"{bin_name(name)}: {one:.1%} → {other:.1%}"
         broad, narrow = (
             Mark(*_rounded((place + inset) * step, height - tall, (1 - 2 * inset) * step, tall), words)
@@ -169,16 +175,23 @@ def pairs(evidence: Mapping[str, Any], width: float, height: float) -> list[tupl
 
 
 def shares(evidence: Mapping[str, Any]) -> list[tuple[str, float, float, float, float]]:
-    """The first CATEGORIES of a drift table's evidence: name, both shares, and both as parts of the largest."""
-    rows = list(zip(evidence["bins"], evidence["baseline"], evidence["version"], strict=True))
-    most = max([0.01, *(max(one, other) for _, one, other in rows)])
-    return [
-        (bin_name(name), one, other, round(one / most, 4), round(other / most, 4))
-        for name, one, other in rows[:CATEGORIES]
-    ]
+    """CATEGORIES of a drift table's evidence: name, both shares, and both as parts of the largest."""
+    rows = shown_bins(evidence, CATEGORIES)
+    most = largest_share(rows)
+    return [(bin_name(name), one, other, round(one / most, 4), round(other / most, 4)) for name, one, other in rows]
 
 
-def bin_name(one: str | Sequence[float | None] | None) -> str:
+def shown_bins(evidence: Mapping[str, Any], most: int) -> list[Bar]:
+    """Bins of a drift table's evidence with both shares; of many categories those that moved most, and the others as one."""
+    return most_moved(list(zip(evidence["bins"], evidence["baseline"], evidence["version"], strict=True)), most)
+
+
+def largest_share(rows: Sequence[Bar]) -> float:
+    """What a bar of full height stands for."""
+    return max([0.01, *(max(one, other) for _, one, other in rows)])
+
+
+def bin_name(one: BinName) -> str:
     """A bin in words: a category, the rare ones, one value, or what lies between two edges."""
     if one is None or isinstance(one, str):
         return "(all others)" if one is None else one
@@ -191,17 +204,25 @@ def bin_name(one: str | Sequence[float | None] | None) -> str:
 
 
 def line(values: Sequence[float | None], width: float, height: float) -> list[tuple[float, float, float] | None]:
-    """A figure over versions: x, y and value of each, None for a gap. From 0 up, unless what moves would not be seen."""
-    known = [value for value in values if value is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    low = min(0.0, low) if low <= high / 2 or high == low else low - (high - low) / 4
-    span, last = (high - low) or 1.0, max(1, len(values) - 1)
+    """A figure over versions: x, y and value of each, None for a gap."""
+    low, high = scale(values)
+    last = max(1, len(values) - 1)
     return [
         None
         if value is None
-        else (round(place / last * width, 1), round(height - (value - low) / span * height, 1), value)
+        else (round(place / last * width, 1), round(height - (value - low) / (high - low) * height, 1), value)
         for place, value in enumerate(values)
     ]
+
+
+def scale(values: Sequence[float | None]) -> tuple[float, float]:
+    """Both ends of the axis of a figure over versions: from 0 up, unless what moves would not be seen then."""
+    known = [value for value in values if value is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    if low <= high / 2 or high - low < 1e-3 * high:
+        return min(0.0, low), max(0.0, high) or float(low == 0)
+    room = (high - low) / 4
+    return low - room, high + room
 
 
 def _rounded(*numbers: float) -> tuple[float, float, float, float]:
