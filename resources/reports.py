@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from cv_assets.domain.digests import bytes_digest
+from cv_assets.domain.quality.plots import THUMBNAIL_PX
 from resources.content_store import ContentStore
 from resources.engine import Engine
 from resources.versions import VersionStore
@@ -16,11 +17,10 @@ from schemas.images import Limits
 PAGE: Final = "report.html"
 DATA: Final = "report.json"
 FILES: Final = (PAGE, DATA)
-THUMBNAIL_PX: Final = 128
 
 
 def make_thumbnails(content: ContentStore, engine: Engine, limits: Limits, ids: Iterable[str]) -> dict[str, bytes]:
-    """Image id → JPEG of at most 128 × 128 pixels, upright, made by decoding workers and without any metadata.
+    """Image id → JPEG of the size that the page has room for, upright, made by decoding workers and without any metadata.
 
     An image that a worker does not get through this time is left out. Raises CorruptObject, StoreError.
     """

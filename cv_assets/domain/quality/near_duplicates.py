@@ -62,10 +62,14 @@ def find_near_duplicates(
     return found.cast(pl.Schema(polars_schema("near_duplicates")))
 
 
+def hash_of_phash() -> pl.Expr:
+    """The 64 bits that `phash` spells, as one number."""
+    return pl.col("phash").str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big")
+
+
 def _with_hash(manifest: pl.DataFrame) -> pl.DataFrame:
-    """Columns image_id and hash, the 64 bits of `phash`."""
-    number = pl.col("phash").str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big")
-    return manifest.select("image_id", number.alias("hash"))
+    """Columns image_id and hash."""
+    return manifest.select("image_id", hash_of_phash().alias("hash"))
 
 
 def _known(earlier: Earlier) -> _Known:

@@ -80,14 +80,10 @@ def _duplicates(manifest: pl.DataFrame) -> Iterator[Row]:
     twice = manifest.filter(pl.col("paths").list.len() > 1)
     evidence = twice["paths"].head(EVIDENCE_ROWS).to_list()
     yield _row("duplicates", "exact_groups", twice.height, "images", evidence)
-    disagreeing = twice.filter(pl.col("labels").list.len() > 1)
-    yield _row(
-        "duplicates",
-        "with_several_labels",
-        disagreeing.height,
-        "images",
-        disagreeing["paths"].head(EVIDENCE_ROWS).to_list(),
-    )
+    # several objects or several answers: the rule duplicates-disagree tells them apart
+    several = twice.filter(pl.col("labels").list.len() > 1)
+    named = several["paths"].head(EVIDENCE_ROWS).to_list()
+    yield _row("duplicates", "with_several_labels", several.height, "images", named)
 
 
 def _classes(manifest: pl.DataFrame, annotations: pl.DataFrame) -> Iterator[Row]:

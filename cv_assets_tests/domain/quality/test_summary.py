@@ -69,7 +69,7 @@ def test_boxes_without_area_are_counted_and_named():
     assert evidence("zero_area_boxes", annotations=annotations) == ["circle/1.png#1", "circle/1.png#2"]
 
 
-def test_duplicates_that_disagree_about_their_label_are_counted_and_named():
+def test_duplicates_of_several_labels_are_counted_and_named():
     twin = pl.when(image_id=image_id("square/0.png"))
     manifest = SOUND["manifest"].with_columns(
         twin.then(pl.lit(["circle", "square"])).otherwise("labels").alias("labels")

@@ -4,6 +4,7 @@ from typing import Final
 
 import polars as pl
 
+from cv_assets.domain.quality.near_duplicates import hash_of_phash
 from cv_assets.domain.quality.rule import Rule, Tables, found
 from schemas.datasets import DatasetConfig
 
@@ -13,13 +14,12 @@ SHOWN: Final = 5
 def _find(tables: Tables, config: DatasetConfig, threshold: float) -> pl.DataFrame:
     """`farthest_bits` is between the first image and that which differs most from it: at least half of the widest span."""
     images = tables["manifest"].select("image_id", "phash", pl.col("paths").list.first().alias("path"))
-    number = pl.col("phash").str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big")
     linked = tables["near_duplicates"].join(images, on="image_id", how="inner").sort("component_id", "image_id")
     is_leader = pl.col("image_id") == pl.col("cluster_id")
     chains = linked.group_by("component_id", maintain_order=True).agg(
         pl.len().alias("images"),
         is_leader.sum().alias("clusters"),
-        (number ^ number.first()).bitwise_count_ones().max().alias("farthest_bits"),
+        (hash_of_phash() ^ hash_of_phash().first()).bitwise_count_ones().max().alias("farthest_bits"),
         pl.col("path").filter(is_leader).head(SHOWN).alias("leaders"),
     )
     cut = chains.filter(pl.col("clusters") > 1)
