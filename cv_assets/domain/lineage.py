@@ -35,7 +35,13 @@ def configuration_digest(asset: str, config: DatasetConfig) -> str:
     parts: dict[str, Any] = {
         "raw_images": {"source": given["source"], "limits": given["limits"], "annotation_files": files},
         "annotations": {"annotations": given["annotations"], "group_by": given["group_by"]},
-        "quality_report": {"quality": given["quality"], "classes": given["classes"]},
+        "quality_report": {
+            "quality": given["quality"],
+            "classes": given["classes"],
+            # rules look at these: too-few-groups, file-without-label
+            "ratios": config.split.ratios,
+            "annotation_format": given["annotations"]["format"],
+        },
         "splits": given["split"],
         "shards": {"shards": given["shards"], "limits": given["limits"]},
     }
