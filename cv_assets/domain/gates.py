@@ -14,7 +14,7 @@ from schemas.releases import Verdict
 from schemas.tables import TABLES
 
 OFFENDING_ROWS: Final = 20
-# annotation tools round corners to pixels
+# annotation tools round corners to pixels; the default threshold of the rule box-out-of-bounds, and so of the gate
 BOX_TOLERANCE_PX: Final = 0.5
 Tables = Mapping[str, pl.DataFrame]
 
@@ -202,17 +202,22 @@ def _ratios_are_within_tolerance(tables: Tables, config: DatasetConfig) -> Findi
     return Finding({"images": dealt.height, "splits": seen.to_dicts()}, offending)
 
 
-def _boxes_lie_in_their_images(tables: Tables, _: DatasetConfig) -> Finding:
+def _boxes_lie_in_their_images(tables: Tables, config: DatasetConfig) -> Finding:
+    settings = config.quality.rules.get("box-out-of-bounds")
+    tolerance = BOX_TOLERANCE_PX if settings is None or settings.threshold is None else settings.threshold
     sizes = tables["manifest"].select("image_id", "width_px", "height_px")
     boxes = tables["annotations"].drop_nulls("x_min_px").join(sizes, on="image_id")
     is_ordered = (pl.col("x_min_px") <= pl.col("x_max_px")) & (pl.col("y_min_px") <= pl.col("y_max_px"))
-    starts_inside = (pl.col("x_min_px") >= -BOX_TOLERANCE_PX) & (pl.col("y_min_px") >= -BOX_TOLERANCE_PX)
-    ends_inside = (pl.col("x_max_px") <= pl.col("width_px") + BOX_TOLERANCE_PX) & (
-        pl.col("y_max_px") <= pl.col("height_px") + BOX_TOLERANCE_PX
+    starts_inside = (pl.col("x_min_px") >= -tolerance) & (pl.col("y_min_px") >= -tolerance)
+    ends_inside = (pl.col("x_max_px") <= pl.col("width_px") + tolerance) & (
+        pl.col("y_max_px") <= pl.col("height_px") + tolerance
     )
     off = boxes.filter(~(is_ordered & starts_inside & ends_inside))
     corners = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
-    return Finding({"boxes": boxes.height}, off.select("annotation_id", *corners, "width_px", "height_px"))
+    return Finding(
+        {"boxes": boxes.height, "tolerance_px": tolerance},
+        off.select("annotation_id", *corners, "width_px", "height_px"),
+    )
 
 
 def _decoders_came_to_an_end(tables: Tables, _: DatasetConfig) -> Finding:

@@ -7,6 +7,7 @@ import pytest
 
 from cv_assets.domain.digests import table_digest
 from cv_assets.domain.gates import GATES, OFFENDING_ROWS, gate_names, gates_of
+from cv_assets.domain.quality.findings import build_findings
 from cv_assets.domain.written_gates import objections
 from cv_assets_tests.domain.tables import config, file_row, image_id, label_row, manifest, probe_row, sound_tables
 from schemas.releases import AssetVerdicts
@@ -239,6 +240,14 @@ def test_warnings_are_only_the_gates_that_speak_of_what_was_uploaded():
         "drift_is_within_thresholds",
         "ratios_are_within_tolerance",
     }
+
+
+@pytest.mark.parametrize(("rule", "passed"), [({}, False), ({"threshold": 3}, True), ({"threshold": 1}, False)])
+def test_how_far_a_box_may_leave_its_image_is_said_once_for_the_gate_and_the_rule(rule, passed):
+    settings = config(quality={"rules": {"box-out-of-bounds": rule}})
+    tables = {**TABLES, "annotations": boxed(-2, 0, 5, 5)(TABLES["annotations"])}
+    assert BY_NAME["boxes_lie_in_their_images"].judge(tables, settings).passed is passed
+    assert ("box-out-of-bounds" not in build_findings(tables, settings)["code"]) is passed
 
 
 def test_how_grave_drift_is_says_the_dataset():
