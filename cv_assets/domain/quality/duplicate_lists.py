@@ -1,7 +1,7 @@
 """Images that stand twice, as a report lists them: the same bytes under several paths, and images that look alike."""
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import polars as pl
 
@@ -25,7 +25,7 @@ def list_exact(tables: Tables) -> dict[str, Any]:
     members = twice.explode("paths").rename({"paths": "path"})
     labelled = members.join(_labels_by_path(tables, members), on="path", how="left")
     labelled = labelled.with_columns(pl.col("image_id").alias("cluster_id"), pl.lit(0).alias("distance_bits"))
-    return _list(labelled, _disagreeing(tables, same_bytes=True))
+    return _list(labelled, _disagreeing(tables, "same_bytes"))
 
 
 def list_near(tables: Tables) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def list_near(tables: Tables) -> dict[str, Any]:
     cut = chains.filter(pl.col("clusters") > 1)
     largest = cut["images"].max()
     return {
-        **_list(near.join(images, on="image_id"), _disagreeing(tables, same_bytes=False)),
+        **_list(near.join(images, on="image_id"), _disagreeing(tables, "look_alike")),
         "chains": cut.height,
         "largest_chain": largest if isinstance(largest, int) else 0,
     }
@@ -52,11 +52,16 @@ def _labels_by_path(tables: Tables, members: pl.DataFrame) -> pl.DataFrame:
     return asked.group_by("path").agg(pl.col("label").unique().sort().alias("labels"))
 
 
-def _disagreeing(tables: Tables, *, same_bytes: bool) -> pl.Series:
-    """Ids of the images that are labelled otherwise than a file of the same bytes, or than an image that looks alike."""
+def _disagreeing(tables: Tables, fact: Literal["same_bytes", "look_alike"]) -> pl.Series:
+    """Ids of the images that are labelled otherwise than a file of the same bytes, or than an image that looks alike.
+
+    Findings of an older release tell one of both: what was not said to be of the same bytes looks alike.
+    """
     findings = tables["findings"].filter(pl.col("code") == "duplicates-disagree")
-    is_same = pl.col("evidence").str.json_path_match("$.same_bytes") == "true"
-    return findings.filter(is_same == same_bytes)["image_id"]
+    said = pl.col("evidence").str.json_path_match
+    other = said("$.same_bytes") == "false"
+    told = said(f"$.{fact}") == "true"
+    return findings.filter(told if fact == "same_bytes" else told.fill_null(other))["image_id"]
 
 
 def _list(members: pl.DataFrame, disagreeing: pl.Series) -> dict[str, Any]:

@@ -28,8 +28,9 @@ _LABELS_SHOWN: Final = 3
 def list_kinds(tables: Tables, most: int) -> list[dict[str, Any]]:
     """One record a kind that was found, the grave ones first, then in the order of the rulebook.
 
-    Each has code, about (image, annotation or dataset), severity, description, unit, threshold, worst, count (findings),
-    images (distinct ones), examples (the worst, `most` at most, see `_example`) and more (how many are not among these).
+    Each has code, about (image, annotation or dataset), severity, description, unit, threshold, worst, from_threshold (is
+    what equals it found too), count (findings), images (distinct ones), examples (the worst, `most` at most, see `_example`)
+    and more (how many are not among these).
     """
     findings = tables["findings"]
     counted = findings.group_by("code", "severity", "threshold").agg(
@@ -65,6 +66,7 @@ def _kind(row: dict[str, Any], examples: list[dict[str, Any]]) -> dict[str, Any]
         "description": rule.description if rule else "",
         "unit": rule.unit if rule else "",
         "worst": rule.worst if rule else "high",
+        "from_threshold": rule is not None and rule.from_threshold,
         "threshold": plain_number(row["threshold"]),
         "count": row["count"],
         "images": row["images"],

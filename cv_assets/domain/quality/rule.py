@@ -19,7 +19,8 @@ class Rule:
     """One kind of finding. `find` is given the tables, the dataset and the threshold in force, and returns `found(…)`.
 
     `worst` says which end of the score is the bad one: the worst are listed first. A rule without `threshold` has
-    nothing to tune, and `find` is given NaN; else the threshold must lie within `bounds`, both ends included.
+    nothing to tune, and `find` is given NaN; else the threshold must lie within `bounds`, both ends included. A score beyond
+    the threshold is found, and with `from_threshold` one that equals it too.
     """
 
     code: FindingCode
@@ -30,6 +31,7 @@ class Rule:
     unit: str = ""
     worst: Literal["low", "high"] = "high"
     bounds: tuple[float, float] = (0, float("inf"))
+    from_threshold: bool = False
 
 
 def found(frame: pl.DataFrame, *, score: pl.Expr | None = None, evidence: Sequence[str] = ()) -> pl.DataFrame:

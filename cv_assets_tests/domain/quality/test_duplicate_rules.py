@@ -6,9 +6,10 @@ import json
 import polars as pl
 import pytest
 
+from cv_assets.domain.quality.duplicate_lists import list_exact, list_near
 from cv_assets.domain.quality.near_duplicates import find_near_duplicates
 from cv_assets.domain.quality.rules import chained_duplicates, duplicates_disagree, exact_duplicate, near_duplicate
-from cv_assets_tests.domain.quality.ruled import labels, named
+from cv_assets_tests.domain.quality.ruled import findings, labels, named
 from cv_assets_tests.domain.tables import config, image_id, label_row, manifest
 from schemas.quality import NearDuplicatesConfig
 from schemas.tables import to_frame
@@ -137,7 +138,7 @@ def test_twins_must_be_labelled_alike(images, first, second, score, without):
         assert got == score
         assert len(evidence["said"]) == score
         assert evidence["unlabelled_files"] == without
-        assert evidence["same_bytes"] == (images == SAME)
+        assert (evidence["same_bytes"], evidence["look_alike"]) == (images == SAME, images != SAME)
     assert bool(found(duplicates_disagree, given, threshold=2)) == (score == 2)
 
 
@@ -161,7 +162,30 @@ def test_an_image_that_disagrees_with_its_copy_and_with_its_like_is_one_finding(
     result = found(duplicates_disagree, tables({("a.png", "a2.png"): 0, "b.png": 1}, *said))
     assert result["a.png"][0] == 2
     assert result["a.png"][1]["same_bytes"] is True
+    assert result["a.png"][1]["look_alike"] is True
     assert result["b.png"][1]["same_bytes"] is False
+
+
+@pytest.mark.parametrize("others", [["cow"], ["cow", "cat"], []])
+def test_a_conflict_of_copies_is_told_beside_a_greater_one_of_images_that_look_alike(others):
+    said = [label("a.png", "cat"), label("a2.png", "dog", of="a.png")]
+    said += [label(f"{name}.png", name) for name in others]
+    images = {("a.png", "a2.png"): 0, **{f"{name}.png": 1 for name in others}}
+    given = tables(images, *said)
+    score, evidence = found(duplicates_disagree, given)["a.png"]
+    assert score == len({"cat", "dog", *others})
+    assert (evidence["same_bytes"], evidence["look_alike"]) == (True, bool(others))
+    told = {**given, "findings": findings("duplicates-disagree", **given)}
+    assert list_exact(told)["disagreeing"] == 1
+    assert [cluster["disagrees"] for cluster in list_exact(told)["shown"]] == [True]
+    assert list_near(told)["disagreeing"] == bool(others)
+
+
+def test_a_conflict_below_the_threshold_is_not_told():
+    said = [label("a.png", "cat"), label("b.png", "dog"), label("c.png", "cow")]
+    given = tables({("a.png", "a2.png"): 0, "b.png": 1, "c.png": 1}, *said, bare("a2.png", of="a.png"))
+    assert found(duplicates_disagree, given)["a.png"][1]["same_bytes"] is True
+    assert found(duplicates_disagree, given, threshold=2)["a.png"][1]["same_bytes"] is False
 
 
 @pytest.mark.parametrize("module", [exact_duplicate, near_duplicate, chained_duplicates, duplicates_disagree])

@@ -58,6 +58,15 @@ def test_the_page_says_what_was_found_and_where():
     assert "dark, number 1" in seen.values("img", "alt")
 
 
+COMPARED = [("dark", "Found under 0.5"), ("light", "Found above 0.5"), ("duplicate-box", "Found from 0.5 on"),
+            ("duplicates-disagree", "Found from 0.5 on")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "words"), COMPARED)
+def test_how_a_score_is_compared_with_the_threshold_is_said(code, words):
+    assert words in Seen(page_of(tables(finding(code, CIRCLES[0], score=0.5, threshold=0.5)))).text
+
+
 def test_what_blocks_is_said_first():
     html = page_of(tables(*DARK, finding("box-without-area", CIRCLES[5], severity="ERROR")))
     assert "This version is blocked." in Seen(html).text

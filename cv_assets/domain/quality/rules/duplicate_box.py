@@ -42,4 +42,5 @@ RULE: Final = Rule(
     threshold=0.9,
     unit="intersection over union of the two boxes",
     bounds=(0.5, 1),
+    from_threshold=True,
 )

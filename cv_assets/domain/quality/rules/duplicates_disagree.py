@@ -9,26 +9,33 @@ from cv_assets.domain.quality.rule import Rule, Tables, found
 from schemas.datasets import DatasetConfig
 
 SHOWN: Final = 10
+EVIDENCE: Final = ("labels", "look_alike", "said", "same_bytes", "unlabelled_files")
 
 
 def _find(tables: Tables, config: DatasetConfig, threshold: float) -> pl.DataFrame:
     """One row an image of a group that disagrees; its score is how many different answers the group's files give.
 
     Files of the same bytes must agree on every object and box, images that look alike on their classes. A file without
-    a label gives no answer: beside one that does this is the least disagreement, with score 1.
+    a label gives no answer: beside one that does this is the least disagreement, with score 1. An image may disagree in
+    both ways: `same_bytes` and `look_alike` tell in which, and `said` is of the group that gives more answers.
     """
     files = _files(tables)
     same_bytes = files.filter(pl.len().over("image_id") > 1).with_columns(group="image_id", answer="objects")
     alike = files.with_columns(group="cluster_id", answer="labels").drop_nulls("group")
     alike = alike.filter(pl.col("image_id").n_unique().over("group") > 1)
     found_in = [_disagreeing(same_bytes), _disagreeing(alike)]
-    both = pl.concat([rows.with_columns(same_bytes=place == 0) for place, rows in enumerate(found_in)])
-    worst = both.filter(pl.col("answers") >= threshold).sort(
-        "image_id", "answers", "same_bytes", descending=[False, True, True]
+    both = pl.concat([rows.with_columns(is_copy=place == 0) for place, rows in enumerate(found_in)])
+    is_copy = pl.col("is_copy")
+    worst = (
+        both.filter(pl.col("answers") >= threshold)
+        .with_columns(
+            is_copy.any().over("image_id").alias("same_bytes"), (~is_copy).any().over("image_id").alias("look_alike")
+        )
+        .sort("image_id", "answers", "is_copy", descending=[False, True, True])
     )
     images = tables["manifest"].select("image_id", "labels", "paths")
     told = worst.unique("image_id", keep="first", maintain_order=True).join(images, on="image_id", how="inner")
-    return found(told, score=pl.col("answers"), evidence=["labels", "said", "same_bytes", "unlabelled_files"])
+    return found(told, score=pl.col("answers"), evidence=EVIDENCE)
 
 
 def _files(tables: Tables) -> pl.DataFrame:
@@ -80,4 +87,5 @@ RULE: Final = Rule(
     threshold=1.0,
     unit="different answers",
     bounds=(1, float("inf")),
+    from_threshold=True,
 )
