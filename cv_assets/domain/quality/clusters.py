@@ -58,7 +58,9 @@ class _Table:
         self._front = self._end - waiting
 
     def let_lead(self, images: Positions) -> None:
-        """Give each of the images its turn, unless another has taken it by then."""
+        """Give each of the images its turn, unless another has taken it by then; who was taken is not looked up again."""
+        leaders = self.leaders[images]
+        images = images[(leaders < 0) | (leaders == images)]
         near = self._neighbours(np.flatnonzero(np.bincount(self._value_of[images])))
         if near is None:
             for half in np.array_split(images, 2):

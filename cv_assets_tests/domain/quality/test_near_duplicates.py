@@ -122,6 +122,24 @@ def test_how_many_neighbours_are_held_changes_nothing(held, monkeypatch):
     assert expected["cluster_id"].n_unique() >= 30
 
 
+def test_who_was_taken_is_not_looked_up_again(monkeypatch):
+    looked_up = []
+
+    def watched(left, right, distance):
+        looked_up.append((set(left.tolist()), set(right.tolist())))
+        return near_pairs_between(left, right, distance)
+
+    near_pairs_between = clusters.near_pairs_between
+    monkeypatch.setattr(clusters, "near_pairs_between", watched)
+    monkeypatch.setattr(clusters, "HELD", 100)
+    found = find(
+        {str(number): number for number in range(1 << 6)}, NearDuplicatesConfig(max_distance_bits=6, max_cluster=2)
+    )
+    assert found["cluster_id"].n_unique() == 32
+    assert len(looked_up) > 10
+    assert all(asked <= waiting for asked, waiting in looked_up)
+
+
 def test_the_order_of_the_manifest_changes_nothing():
     hashes = {str(number): number for number in range(50)}
     manifest = hashed(hashes)
