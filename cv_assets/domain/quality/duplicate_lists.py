@@ -29,7 +29,10 @@ def list_exact(tables: Tables) -> dict[str, Any]:
 
 
 def list_near(tables: Tables) -> dict[str, Any]:
-    """Clusters of images that look alike, in the same way; `chains` are those that were cut since they grew too large."""
+    """Clusters of images that look alike, in the same way; `chains` are those that were cut since they grew too large.
+
+    An image that the cut left alone looks like none of a cluster: it counts in its chain only.
+    """
     near = tables["near_duplicates"]
     path = pl.col("paths").list.first().alias("path")
     images = tables["manifest"].select("image_id", path, "labels", "width_px", "height_px")
@@ -37,9 +40,10 @@ def list_near(tables: Tables) -> dict[str, Any]:
         pl.col("cluster_id").n_unique().alias("clusters"), pl.len().alias("images")
     )
     cut = chains.filter(pl.col("clusters") > 1)
+    several = near.filter(pl.len().over("cluster_id") > 1)
     largest = cut["images"].max()
     return {
-        **_list(near.join(images, on="image_id"), _disagreeing(tables, "look_alike")),
+        **_list(several.join(images, on="image_id"), _disagreeing(tables, "look_alike")),
         "chains": cut.height,
         "largest_chain": largest if isinstance(largest, int) else 0,
     }

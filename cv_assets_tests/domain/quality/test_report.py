@@ -157,6 +157,13 @@ def test_a_chain_that_was_cut_is_said():
     assert (near["chains"], near["largest_chain"], near["clusters"]) == (1, 6, 2)
 
 
+def test_an_image_that_the_cut_of_a_chain_left_alone_is_no_cluster():
+    near = near_rows(CIRCLES[:2], CIRCLES[2:3], component=CIRCLES[0])
+    found = report(tables(near_duplicates=near))["duplicates"]["near"]
+    assert (found["clusters"], found["members"], len(found["shown"])) == (1, 2, 1)
+    assert (found["chains"], found["largest_chain"]) == (1, 3)
+
+
 def test_classes_are_counted_by_images_and_by_annotations():
     found = report(tables())["classes"]
     assert found["shown"] == [["square", 8, 9], ["circle", 8, 8], ["triangle", 8, 8]]
