@@ -7,7 +7,8 @@ import dagster as dg
 
 from cv_assets.assets.line import STORE_POOL, Line
 from cv_assets.domain.digests import table_digest
-from cv_assets.domain.gates import Gate, Tables, gates_of
+from cv_assets.domain.gate import Gate, Tables
+from cv_assets.domain.gates import gates_of
 from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.domain.written_gates import RELEASE_GATES, SHARD_GATES, inspect_shards, release_gates, shard_gates
 from cv_assets.failures import RETRY, told_apart

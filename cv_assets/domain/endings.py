@@ -33,13 +33,11 @@ def find_end(data: bytes, name: ImageFormat) -> int | None:
     return _WALKS[name](data)
 
 
-def is_cut_short(data: bytes) -> bool:
-    """Does a file whose format has an end marker lack it, or place it beyond its last byte?"""
+def declares_more(data: bytes) -> bool:
+    """Does a file say that it is longer than it is? One that merely lacks its end may be damaged in another way."""
     name = sniff(data)
-    if name is None or not has_end(name):
-        return False
-    end = find_end(data, name)
-    return end is None or end > len(data)
+    end = find_end(data, name) if name is not None and has_end(name) else None
+    return end is not None and end > len(data)
 
 
 def _jpeg_end(data: bytes) -> int | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from PIL import Image
 
-from cv_assets.domain.endings import find_end, has_end, is_cut_short
+from cv_assets.domain.endings import find_end, has_end
 from schemas.codes import ImageFormat, Note
 
 ORIENTATION_TAG: Final = 0x0112
@@ -101,6 +101,7 @@ def ending_notes(image: Image.Image, data: bytes, name: ImageFormat) -> list[Not
     """Is the end marker missing, or is there more behind it? Further images that a JPEG declares may lie there (MPF)."""
     if not has_end(name):
         return []
-    if is_cut_short(data):
+    end = find_end(data, name)
+    if end is None or end > len(data):
         return ["ends-early"]
-    return ["trailing-bytes"] if find_end(data, name) != len(data) and "mp" not in image.info else []
+    return ["trailing-bytes"] if end < len(data) and "mp" not in image.info else []

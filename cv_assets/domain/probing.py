@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 from PIL import Image, ImageFile
 
-from cv_assets.domain.endings import is_cut_short
+from cv_assets.domain.endings import declares_more
 from cv_assets.domain.formats import PILLOW_NAMES, sniff
 from cv_assets.domain.measuring import measure
 from cv_assets.domain.metadata import DECODE_ERRORS, ending_notes, metadata_notes, read_orientation
@@ -102,7 +102,7 @@ def decode(data: bytes, limits: Limits) -> Decoded | Rejection:
     except DECODE_ERRORS as error:
         if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
             return Rejection("pixels-over-limit", one_line(error))
-        return Rejection("undecodable", one_line(error) + ("; the file ends early" if is_cut_short(data) else ""))
+        return Rejection("undecodable", one_line(error) + ("; the file ends early" if declares_more(data) else ""))
 
 
 def one_line(error: BaseException) -> str:

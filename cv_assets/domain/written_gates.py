@@ -7,7 +7,8 @@ from typing import Final
 import polars as pl
 
 from cv_assets.domain.digests import bytes_digest, table_digest
-from cv_assets.domain.gates import Finding, Gate, Tables, gate_names, schema_gate
+from cv_assets.domain.gate import Finding, Gate, Tables, schema_gate
+from cv_assets.domain.gates import gate_names
 from cv_assets.domain.packing.formats import FORMATS
 from schemas.datasets import DatasetConfig
 from schemas.releases import AssetVerdicts

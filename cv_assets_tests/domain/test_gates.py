@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from cv_assets.domain.digests import table_digest
-from cv_assets.domain.gates import GATES, OFFENDING_ROWS, gate_names, gates_of
+from cv_assets.domain.gate import OFFENDING_ROWS
+from cv_assets.domain.gates import GATES, gate_names, gates_of
 from cv_assets.domain.quality.findings import build_findings
 from cv_assets.domain.written_gates import objections
 from cv_assets_tests.domain.tables import config, file_row, image_id, label_row, manifest, probe_row, sound_tables
