@@ -15,6 +15,7 @@ from cv_assets.domain.quality.near_duplicates import Earlier
 from cv_assets.domain.quality.page import page
 from cv_assets.domain.quality.report import About, pictures_wanted, report_json
 from cv_assets.domain.quality.sheets import draw_sheets
+from cv_assets.domain.quality.summary import largest_figures
 from resources.baselines import Baseline, find_baseline
 from resources.configured import EngineResource, ObjectStoreResource
 from resources.content_store import contents_of
@@ -93,7 +94,5 @@ def _show(
 
 
 def _said(frame: pl.DataFrame) -> dict[str, Any]:
-    figures: dict[str, dict[str, float]] = {}
-    for section, name, value in frame.select("section", "name", "value").iter_rows():
-        figures.setdefault(section, {})[name] = value
+    figures = largest_figures(frame)
     return {"passed": figures["result"]["passed"] == 1, "figures": figures}

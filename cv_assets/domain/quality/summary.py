@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from cv_assets.domain.quality.wording import shortened_path
 from cv_assets.domain.releasing import count
 from schemas.tables import to_frame
 
@@ -25,6 +26,8 @@ PROPERTIES: Final = {
     "bars_ratio": "ratio",
     "border_ratio": "ratio",
 }
+# of the figures that are shown where there is little room
+CLASSES: Final = 40
 QUANTILES: Final = {"p05": 0.05, "median": 0.5, "p95": 0.95}
 Row = dict[str, object]
 
@@ -48,6 +51,25 @@ def build_report(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         *_findings(tables.get("findings")),
     ]
     return to_frame("quality_report", rows)
+
+
+def largest_figures(report: pl.DataFrame) -> dict[str, dict[str, float]]:
+    """Section → name → value of a report in bounded size: of the classes the CLASSES largest, and `classes`, how many."""
+    figures: dict[str, dict[str, float]] = {}
+    by_class: dict[str, dict[str, float]] = {}
+    for section, name, value in report.select("section", "name", "value").iter_rows():
+        held = (
+            by_class.setdefault(name.partition(" of ")[2], {})
+            if section == "classes"
+            else figures.setdefault(section, {})
+        )
+        held[name] = value
+    largest = sorted(
+        by_class,
+        key=lambda label: (*(-by_class[label].get(f"{of} of {label}", 0) for of in ("images", "annotations")), label),
+    )
+    shown = {shortened_path(name): value for label in largest[:CLASSES] for name, value in by_class[label].items()}
+    return {**figures, "classes": {"classes": float(len(by_class)), **shown}}
 
 
 def _row(section: str, name: str, value: float, unit: str, evidence: object = None) -> Row:

@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from cv_assets.domain.quality.summary import EVIDENCE_ROWS, PROPERTIES, build_report
+from cv_assets.domain.quality.summary import CLASSES, EVIDENCE_ROWS, PROPERTIES, build_report, largest_figures
 from cv_assets_tests.domain.tables import MEASURES, file_row, image_id, label_row, sound_tables
 from schemas.tables import TABLES, to_frame
 
@@ -138,6 +138,30 @@ def test_evidence_is_cut_at_twenty():
     annotations = to_frame("annotations", rows)
     assert figures(annotations=annotations)["annotations/no-file"] == 50
     assert len(evidence("no-file", annotations=annotations)) == EVIDENCE_ROWS
+
+
+def test_of_many_classes_the_largest_are_shown_where_there_is_little_room():
+    names = {f"{n:05}{'x' * 300} of it": n % 5_000 for n in range(10_000)}
+    rows = [{"section": "classes", "name": f"{of} of {name}", "value": float(value), "unit": of, "evidence": None}
+            for name, value in names.items() for of in ("images", "annotations")]  # fmt: skip
+    report = build_report(SOUND)
+    shown = largest_figures(
+        pl.concat([report.filter(pl.col("section") != "classes"), to_frame("quality_report", rows)])
+    )
+    assert shown["classes"].pop("classes") == 10_000
+    assert sorted(set(shown["classes"].values())) == list(range(4_980, 5_000))
+    assert len(shown["classes"]) == 2 * CLASSES
+    assert len(json.dumps(shown)) < 30_000
+
+
+def test_few_classes_are_all_shown_beside_the_other_figures():
+    shown = largest_figures(build_report(SOUND))
+    assert (shown["result"]["passed"], shown["records"]["images"]) == (1, 24)
+    assert shown["classes"]["annotations of square"] == 9
+    assert len(shown["classes"]) == 2 * shown["classes"]["classes"] + 1 == 7
+    assert largest_figures(build_report({name: table.clear() for name, table in SOUND.items()}))["classes"] == {
+        "classes": 0
+    }
 
 
 def test_row_order_means_nothing():
