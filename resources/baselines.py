@@ -1,13 +1,13 @@
-"""The baseline of a version: which release it is compared with, and that release's tables.
+"""Which releases a version goes by, with their tables: its baseline, and the release before it, whatever the baseline is.
 
-It is chosen once and kept beside the version, so that a rerun or a backfill compares with the same, whatever was released
+Each is chosen once and kept beside the version, so that a rerun or a backfill goes by the same, whatever was released
 since. How two versions are compared is not said here.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -17,6 +17,10 @@ from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError, CorruptObject, StoreError, VersionConflict
 from schemas.releases import BaselineRecord, LatestEntry, Tombstone
+
+# names of the records beside a version
+BASELINE: Final = "baseline"
+PREVIOUS: Final = "previous"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,10 +50,18 @@ def find_baseline(version: VersionStore, config: DatasetConfig) -> Baseline | No
     first answer is kept, None too; while the version is open it is given anew if the setting changes or the release is
     removed. Raises ConfigurationError if the setting names no committed version, StoreError, CorruptObject.
     """
-    setting = config.quality.drift.baseline
-    kept = _find_record(version)
-    if kept is None or (version.commit() is None and not _holds(version, kept, setting)):
-        kept = _keep(version, _choose(version, setting), first=kept is None)
+    return _load(version, _settle(version, BASELINE, config.quality.drift.baseline))
+
+
+def find_previous(version: VersionStore, baseline: Baseline | None = None) -> Baseline | None:
+    """The release before a version, on whose clusters its own go on, or None if there was none.
+
+    Kept as the baseline is, but asked of no setting: what a version is compared with must not change names of clusters.
+    `baseline` is given back if that is it, so that no table is read twice. Raises StoreError, CorruptObject.
+    """
+    kept = _settle(version, PREVIOUS, LATEST)
+    if baseline is not None and (baseline.version, baseline.digest) == (kept.version, kept.digest):
+        return baseline
     return _load(version, kept)
 
 
@@ -60,9 +72,17 @@ def earlier_releases(version: VersionStore) -> list[LatestEntry]:
     )
 
 
-def _find_record(version: VersionStore) -> BaselineRecord | None:
+def _settle(version: VersionStore, name: str, setting: str | None) -> BaselineRecord:
+    """The record of that name: the kept one if it still holds, else a new one."""
+    kept = _find_record(version, name)
+    if kept is None or (version.commit() is None and not _holds(version, kept, setting)):
+        return _keep(version, name, _choose(version, setting), first=kept is None)
+    return kept
+
+
+def _find_record(version: VersionStore, name: str) -> BaselineRecord | None:
     try:
-        return find_record(version.store, BaselineRecord, _key(version))
+        return find_record(version.store, BaselineRecord, _key(version, name))
     except CorruptObject:
         if version.commit() is not None:
             raise
@@ -73,14 +93,14 @@ def _holds(version: VersionStore, kept: BaselineRecord, setting: str | None) -> 
     return kept.setting == setting and (kept.version is None or _other(version, kept.version).commit() is not None)
 
 
-def _keep(version: VersionStore, chosen: BaselineRecord, *, first: bool) -> BaselineRecord:
-    key, data = _key(version), chosen.to_bytes()
+def _keep(version: VersionStore, name: str, chosen: BaselineRecord, *, first: bool) -> BaselineRecord:
+    key, data = _key(version, name), chosen.to_bytes()
     if first:
         try:
             version.store.put_new(key, data)
         except VersionConflict:
             # another run of this version was first, or the record is damaged
-            found = _find_record(version)
+            found = _find_record(version, name)
             if found is not None and (version.commit() is not None or found.setting == chosen.setting):
                 return found
         else:
@@ -147,5 +167,5 @@ def _other(version: VersionStore, name: str) -> VersionStore:
     return VersionStore(version.store, version.dataset, name)
 
 
-def _key(version: VersionStore) -> str:
-    return f"{versions_prefix(version.dataset)}/{version.version}/baseline.json"
+def _key(version: VersionStore, name: str) -> str:
+    return f"{versions_prefix(version.dataset)}/{version.version}/{name}.json"

@@ -72,9 +72,9 @@ class Making(Record):
 
 
 class BaselineRecord(Record):
-    """Which version another one is compared with, fixed when it was first asked; none if there was none.
+    """Which version another one is compared with or goes on from, fixed when it was first asked; none if there was none.
 
-    `setting` is what the dataset said then: a version, a tag, `latest`, or none.
+    `setting` is what the dataset said then: a version, a tag, `latest`, or none; `latest` for the release before.
     """
 
     setting: str | None

@@ -16,7 +16,7 @@ from cv_assets.domain.quality.page import page
 from cv_assets.domain.quality.report import About, pictures_wanted, report_json
 from cv_assets.domain.quality.sheets import draw_sheets
 from cv_assets.domain.quality.summary import largest_figures
-from resources.baselines import Baseline, find_baseline
+from resources.baselines import Baseline, find_baseline, find_previous
 from resources.configured import EngineResource, ObjectStoreResource
 from resources.content_store import contents_of
 from resources.engine import Engine
@@ -50,7 +50,7 @@ def build_quality_report(line: Line) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[pl.DataFrame]:
         version = line.version(context, object_store.open())
         baseline = find_baseline(version, line.config)
-        tables = {**read, **(_find_kept(version) or _judge(read, line.config, baseline))}
+        tables = {**read, **(_find_kept(version) or _judge(version, read, line.config, baseline))}
         for name in BESIDE:
             version.save_table(name, tables[name])
         shown = _show(version, tables, line.config, baseline, engine.open())
@@ -69,9 +69,12 @@ def _find_kept(version: VersionStore) -> dict[str, pl.DataFrame] | None:
     return kept if len(kept) == len(found) else None
 
 
-def _judge(read: Tables, config: DatasetConfig, baseline: Baseline | None) -> dict[str, pl.DataFrame]:
-    lends = baseline is not None and baseline.lends_near_duplicates(config)
-    earlier = Earlier(baseline.tables["manifest"], baseline.tables["near_duplicates"]) if baseline and lends else None
+def _judge(
+    version: VersionStore, read: Tables, config: DatasetConfig, baseline: Baseline | None
+) -> dict[str, pl.DataFrame]:
+    previous = find_previous(version, baseline)
+    lends = previous is not None and previous.lends_near_duplicates(config)
+    earlier = Earlier(previous.tables["manifest"], previous.tables["near_duplicates"]) if previous and lends else None
     return judge(read, config, baseline=baseline.tables if baseline else None, earlier=earlier)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from cv_assets_tests.domain.tables import config
 from cv_assets_tests.resources.made import make_open, make_version
-from resources.baselines import find_baseline
+from resources.baselines import find_baseline, find_previous
 from resources.histories import load_history
 from resources.leases import deleting
 from resources.object_store import ObjectStore, open_store
@@ -201,6 +201,34 @@ def test_near_duplicates_are_lent_if_they_were_found_with_the_same_settings(stor
     assert not found.lends_near_duplicates(other)
     older = type(found)(found.version, found.digest, {}, found.tables)  # before there was such a setting
     assert not older.lends_near_duplicates(same)
+
+
+# the release before
+
+
+@pytest.mark.parametrize("setting", [None, "v1", "latest"])
+def test_the_release_before_is_found_whatever_the_version_is_compared_with(store, setting):
+    publish(store, "v1")
+    publish(store, "v2")
+    third = make_open(store, "v3", FILES)
+    baseline = find_baseline(third, with_baseline(setting))
+    found = find_previous(third, baseline)
+    assert name_of(found) == "v2"
+    assert found.tables["manifest"].equals(again(VersionStore(store, "shapes", "v2")).load_table("manifest"))
+    assert (found is baseline) is (setting == "latest")  # no table is read twice
+
+
+def test_the_release_before_is_kept_whatever_is_released_later(store):
+    first = make_open(store, "v1", FILES)
+    assert find_previous(first) is None
+    publish(store, "v2")
+    third = make_open(store, "v3", FILES)
+    assert name_of(find_previous(third)) == "v2"
+    publish(store, "v4")
+    assert name_of(find_previous(again(third))) == "v2"
+    assert find_previous(again(first)) is None
+    remove(store, "v2")
+    assert name_of(find_previous(again(third))) == "v4"
 
 
 # history
