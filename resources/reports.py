@@ -7,11 +7,13 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from cv_assets.domain.digests import bytes_digest
+from cv_assets.domain.lineage import READS
 from cv_assets.domain.quality.plots import THUMBNAIL_PX
 from resources.content_store import ContentStore
 from resources.engine import Engine
+from resources.verdicts import list_failed
 from resources.versions import VersionStore
-from schemas.errors import ConfigurationError, CorruptObject, StoreError
+from schemas.errors import ConfigurationError, CorruptObject, CvAssetsError, GateNotPassed, StoreError
 from schemas.images import Limits
 
 PAGE: Final = "report.html"
@@ -40,10 +42,13 @@ def save_report(version: VersionStore, page: bytes, report: dict[str, Any]) -> d
 
 
 def load_report(version: VersionStore, name: str) -> bytes:
-    """A file of the report, `PAGE` or `DATA`. Raises ConfigurationError if there is none, CorruptObject, StoreError."""
+    """A file of the report, `PAGE` or `DATA`.
+
+    Raises ConfigurationError if there is none, GateNotPassed if a check that failed is why; CorruptObject, StoreError.
+    """
     key = version.find_report_key(name)
     if key is None:
-        raise ConfigurationError(_missing(version))
+        raise _missing(version)
 
     def check(data: bytes) -> bytes:
         if bytes_digest(data)[:16] not in key.rsplit("/", 1)[-1]:
@@ -56,11 +61,20 @@ def load_report(version: VersionStore, name: str) -> bytes:
     return data
 
 
-def _missing(version: VersionStore) -> str:
+def _missing(version: VersionStore) -> CvAssetsError:
     said = f"expected a report of {version.dataset}@{version.version}, found none"
     run = f"cv-assets run {version.dataset}"
-    if version.commit() is None:
-        return f"{said}; make it with `{run} --version {version.version}`"
-    return (
-        f"{said}: it was committed by a release that made none, and stays as it is. The next version has one: `{run}`"
+    if version.commit() is not None:
+        return ConfigurationError(
+            f"{said}: it was committed by a release that made none, and stays as it is. The next version has one: `{run}`"
+        )
+    again, reads = f"{run} --version {version.version}", READS["quality_report"]
+    failed = list_failed(version, reads)
+    if not failed:
+        return ConfigurationError(f"{said}; make it with `{again}`")
+    wanted = [*(name for name in reads if version.find_table_key(name) is None), "quality_report"]
+    return GateNotPassed(
+        f"{said}, as a check before it failed: {'; '.join(failed)}. Mend the uploads and begin a new version (`{run}`), "
+        f"or mend the dataset's files and go on (`{again}`). "
+        f"What can be said so far is shown after `{again} --select {','.join(wanted)}`"
     )

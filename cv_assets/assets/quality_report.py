@@ -22,6 +22,7 @@ from resources.content_store import contents_of
 from resources.engine import Engine
 from resources.histories import load_history
 from resources.reports import PAGE, make_thumbnails, save_report
+from resources.verdicts import list_failed
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 
@@ -84,7 +85,8 @@ def _show(
     """Write the page, and draw what the UI shows of it."""
     history = build_history({**load_history(version), version.version: tables})
     known = {**tables, "history": history}
-    about = About(config.name, version.version, baseline.version if baseline else None)
+    failed = tuple(list_failed(version, READ))
+    about = About(config.name, version.version, baseline.version if baseline else None, failed)
     content = contents_of(version.store, config, tables["raw_images"])
     thumbnails = make_thumbnails(content, engine, config.limits.to_limits(), pictures_wanted(known, config))
     report = report_json(known, config, about)

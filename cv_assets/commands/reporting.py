@@ -34,17 +34,22 @@ CONTENTS: Final = "index"
 @as_json
 @explained
 def report(name: str, opens: bool, output: Path | None, docs: str | None, as_json: bool) -> None:
-    """What is wrong with a version: findings, duplicates, drift, what was rejected.
+    """What is wrong with a version: findings, duplicates, drift, what was rejected, checks that failed.
 
-    Exits with 1 if something blocks the version. The page is one file, which loads nothing from elsewhere.
+    Exits with 1 if something blocks the version. The page is one file, which loads nothing from elsewhere; it does not know
+    of checks that came after it, such as those of splits and shards.
     """
+    from cv_assets.domain.lineage import READS
     from resources.reports import DATA, PAGE, load_report
+    from resources.verdicts import list_failed
 
     chosen = choose(name)
     if docs is not None:
         _show_docs(chosen.version, docs, opens=opens, output=output, as_json=as_json)
         return
     said: dict[str, Any] = json.loads(load_report(chosen.version, DATA))
+    failed = list_failed(chosen.version, (*READS, "release"))
+    said |= {"passed": said["passed"] and not failed, "failed": failed}
     page = load_report(chosen.version, PAGE)
     if output is not None:
         _write(output, page)
@@ -136,6 +141,10 @@ def _print(said: dict[str, Any]) -> None:
     click.echo(f"{said['dataset']}@{said['version']}  {'passed' if said['passed'] else 'blocked'}{compared}")
     for one in said["blocking"]:
         click.echo(f"  blocks: {shown(one.get('code', one['what']))}  {shown(one['why'])}")
+    known = {one["why"] for one in said["blocking"]}
+    for sentence in said["failed"]:
+        if sentence not in known:
+            click.echo(f"  blocks: check  {shown(sentence)}")
     for kind in said["findings"]["kinds"]:
         images = f" in {in_number(kind['images'], 'image')}" if kind["images"] else ""
         click.echo(f"  {kind['severity']:<6}{kind['code']:<24}{kind['count']:>8}{images}")

@@ -1,6 +1,7 @@
 """What teams expect of a version: checks of their own, verdicts that hold it back however it is launched, and Data Docs."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from cv_assets_tests.conftest import Place, write_files
 from cv_assets_tests.domain.images import encode, noise
 from cv_assets_tests.resources.places import command, said_in_lines, shared_place
 from resources.data_docs import data_docs_key
+from resources.reports import PAGE, load_report
 from schemas.errors import GateNotPassed
 
 EVIL = "<script>alert(1)<b>"
@@ -195,6 +197,16 @@ def test_an_expectation_that_blocks_holds_the_version_back_until_it_holds_or_is_
         assert any(line.startswith("manifest: images_are_wide — ") for line in outcome.failures)
         version = place.version(place.config(), "v1")
         assert version.find_table("splits") is None
+        # there is no page: the command names the check instead, and says how one is made all the same
+        said = command("report", "shapes@v1")
+        assert said.exit_code == 1
+        assert "as a check before it failed: manifest: images_are_wide failed: " in said.stderr
+        (select,) = re.findall(r"`cv-assets run shapes --version v1 --select (\S+)`", said.stderr)
+        assert place.run(place.config(expectations=TALL), version="v1", select=select).success
+        page = load_report(version, PAGE).decode()
+        assert "This version is blocked." in page
+        assert "manifest: images_are_wide failed: " in page
+        assert command("report", "shapes@v1").exit_code == 1
 
         # the rest of the line, as one can launch it without the check that failed
         assert place.run(place.config(), version="v1", select="quarantine,quality_report,splits").success

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cv_assets.commands import reporting
+from cv_assets.domain.digests import table_digest
+from cv_assets.domain.expecting import expectations_key
 from cv_assets.domain.releasing import build_commit
 from cv_assets_tests.domain.images import decoded, encode, oriented, picture
 from cv_assets_tests.domain.quality.reported import finding, page_of, report, tables
@@ -25,10 +27,12 @@ from resources.reading_back import CURES
 from resources.refs import Refs
 from resources.repairing import repair_version
 from resources.reports import DATA, FILES, PAGE, load_report, make_thumbnails, save_report
+from resources.verdicts import list_failed
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.errors import ConfigurationError, CorruptObject, StoreError, VersionConflict
 from schemas.images import Limits
+from schemas.releases import AssetVerdicts, Verdict
 from schemas.tables import TABLES as MODELS
 from schemas.tables import to_frame
 
@@ -248,7 +252,7 @@ def test_the_command_says_what_was_found_and_where_the_page_lies(local):
 
 
 def test_the_command_gives_the_report_as_json(local):
-    assert json.loads(command("shapes@latest", "--json").stdout) == REPORT
+    assert json.loads(command("shapes@latest", "--json").stdout) == {**REPORT, "failed": []}
 
 
 def test_the_command_writes_the_page_to_a_file(local, tmp_path):
@@ -288,6 +292,58 @@ def test_the_command_ends_with_one_for_a_version_that_is_blocked_and_names_the_r
     assert "blocks: dark" in said
     assert "\\x1b[31mred" in said
     assert said_in_lines(said)
+
+
+def keep(version, asset, name, *, of="splits", passed=False, severity="ERROR", digest=None):
+    """Keep a verdict on a table of the version, as a check would."""
+    verdict = Verdict(
+        name=name,
+        asset=asset.partition(".")[0],
+        passed=passed,
+        severity=severity,
+        blocking=severity == "ERROR",
+        description=f"{name} should hold.",
+    )
+    digests = {of: digest or table_digest(version.load_table(of))}
+    version.save_verdicts(AssetVerdicts(asset=asset, table_digests=digests, verdicts=[verdict]))
+
+
+@pytest.fixture
+def checked(tmp_path, monkeypatch):
+    """An open version with a report in which nothing blocks, and with splits."""
+    monkeypatch.setenv("CV_ASSETS_STORE", str(tmp_path / "store"))
+    version = make_open(open_store(str(tmp_path / "store")), "v1", UPLOADS)
+    version.save_table("splits", tables_of(UPLOADS)["splits"])
+    save_report(version, HTML, REPORT)
+    return version
+
+
+@pytest.mark.parametrize("asset", ["splits", expectations_key("splits")])
+def test_the_command_names_the_checks_that_failed_after_the_page_was_made(checked, asset):
+    keep(checked, asset, "groups")
+    said = command("shapes@v1", exit_code=1).stdout
+    assert said.splitlines()[0] == "shapes@v1  blocked"
+    assert said.count("blocks: check  splits: groups failed: groups should hold.") == 1
+    found = json.loads(command("shapes@v1", "--json", exit_code=1).stdout)
+    assert (found["passed"], found["failed"]) == (False, ["splits: groups failed: groups should hold."])
+
+
+def test_a_check_that_the_page_knows_of_is_named_once(checked):
+    keep(checked, "manifest", "ids")
+    save_report(checked, HTML, report(DARK, failed=tuple(list_failed(checked, ["manifest"]))))
+    assert command("shapes@v1", exit_code=1).stdout.count("manifest: ids failed") == 1
+
+
+@pytest.mark.parametrize("how", [{"passed": True}, {"severity": "WARN"}, {"digest": "of other content"}])
+def test_no_check_is_named_that_passed_or_warns_or_saw_other_content(checked, how):
+    keep(checked, "splits", "groups", **how)
+    assert command("shapes@v1").stdout.splitlines()[0] == "shapes@v1  passed"
+
+
+def test_a_damaged_verdict_of_an_open_version_counts_as_none(checked):
+    keep(checked, "splits", "groups")
+    checked.store.put("datasets/shapes/versions/v1/verdicts/splits.json", b"{}")
+    command("shapes@v1")
 
 
 def test_the_command_ends_with_two_where_there_is_no_report(tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ ROWS: Final = 12
 class About:
     """Which version a report is about, and what it is compared with.
 
-    `failed` are sentences about other checks that block the version, as far as they are known.
+    `failed` are sentences about other checks that block the version, as far as they are known when the report is made.
     """
 
     dataset: str

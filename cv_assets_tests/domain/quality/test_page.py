@@ -50,7 +50,7 @@ def full(name):
 
 def test_the_page_says_what_was_found_and_where():
     seen = Seen(page_of(tables(*DARK)))
-    assert "Nothing blocks this version." in seen.text
+    assert "Nothing found here blocks this version." in seen.text
     assert "The brightest parts of the image are dark." in seen.text
     assert "0.125" in seen.text
     for name in CIRCLES[:3]:
