@@ -140,6 +140,47 @@ def test_who_was_taken_is_not_looked_up_again(monkeypatch):
     assert all(asked <= waiting for asked, waiting in looked_up)
 
 
+def led_by_hand(hashes, earlier, bounds):
+    """The rule of clusters.py, image by image: those that lead already, then whoever is left, take the nearest."""
+    leaders = earlier.tolist()
+    for leader in [*(n for n, one in enumerate(earlier.tolist()) if one == n), *range(len(hashes))]:
+        if leaders[leader] not in {-1, leader}:
+            continue
+        room = bounds.images - leaders.count(leader)
+        near = sorted((int(hashes[leader] ^ one).bit_count(), int(one), n) for n, one in enumerate(hashes))
+        takes = [n for bits, _, n in near if bits <= bounds.distance_bits and leaders[n] == -1][: max(0, room)]
+        for image in takes:
+            leaders[image] = leader
+    return leaders
+
+
+@pytest.mark.parametrize(("held", "largest"), [(1 << 22, 2), (50, 2), (50, 5), (1, 3), (400, 100)])
+@pytest.mark.parametrize("seed", range(3))
+def test_leaders_are_those_that_the_rule_gives_by_hand(held, largest, seed, monkeypatch):
+    monkeypatch.setattr(clusters, "HELD", held)
+    random = np.random.default_rng(seed)
+    hashes = np.array([bits(*random.integers(0, 12, 3).tolist()) for _ in range(250)], dtype=np.uint64)
+    bounds, earlier = clusters.Bounds(3, largest), np.full(250, -1)
+    earlier[[9, 30, 31]] = [9, 30, 30]
+    assert clusters.find_leaders(hashes, earlier, bounds).tolist() == led_by_hand(hashes, earlier, bounds)
+
+
+def test_in_a_cloud_hardly_anybody_is_looked_up_twice(monkeypatch):
+    looked_up = []
+
+    def watched(left, right, distance):
+        looked_up.append(len(left))
+        return near_pairs_between(left, right, distance)
+
+    near_pairs_between = clusters.near_pairs_between
+    monkeypatch.setattr(clusters, "near_pairs_between", watched)
+    monkeypatch.setattr(clusters, "HELD", 20_000)
+    cloud = np.array([1 << a | 1 << b for a in range(64) for b in range(a)], dtype=np.uint64)  # all within 4 bits
+    leaders = clusters.find_leaders(cloud, np.full(len(cloud), -1), clusters.Bounds(4, 2))
+    assert len(set(leaders.tolist())) == len(cloud) // 2
+    assert sum(looked_up) < 4 * len(cloud)
+
+
 def test_the_order_of_the_manifest_changes_nothing():
     hashes = {str(number): number for number in range(50)}
     manifest = hashed(hashes)
