@@ -146,10 +146,7 @@ def _boxes_lie_in_their_images(tables: Tables, config: DatasetConfig) -> Finding
     )
     off = boxes.filter(~(is_ordered & starts_inside & ends_inside))
     corners = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
-    return Finding(
-        {"boxes": boxes.height, "tolerance_px": tolerance},
-        off.select("annotation_id", *corners, "width_px", "height_px"),
-    )
+    return Finding({"boxes": boxes.height}, off.select("annotation_id", *corners, "width_px", "height_px"))
 
 
 def _decoders_came_to_an_end(tables: Tables, _: DatasetConfig) -> Finding:
