@@ -63,9 +63,10 @@ class _Worker:
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
         os.set_blocking(self._stdin.fileno(), False)
-        self._can_read, self._can_write = selectors.DefaultSelector(), selectors.DefaultSelector()
+        self._can_read, self._can_go_on = selectors.DefaultSelector(), selectors.DefaultSelector()
         self._can_read.register(self._stdout, selectors.EVENT_READ)
-        self._can_write.register(self._stdin, selectors.EVENT_WRITE)
+        self._can_go_on.register(self._stdout, selectors.EVENT_READ)
+        self._can_go_on.register(self._stdin, selectors.EVENT_WRITE)
         self._unread = bytearray()
         try:
             self._receive(START_SECONDS)
@@ -91,12 +92,19 @@ class _Worker:
             yield from answers
 
     def _send(self, message: bytes, seconds: float) -> None:
-        """Write a message. Raises _WorkerGone if the worker reads nothing of it for so long: it would hold us for ever."""
+        """Write a message, and take in what is answered meanwhile, or both sides could wait for the other to read.
+
+        Raises _WorkerGone if nothing moves for so long: it would hold us for ever.
+        """
         unsent = memoryview(message)
         while unsent:
-            if not self._can_write.select(seconds):
+            ready = {key.fileobj for key, _ in self._can_go_on.select(seconds)}
+            if not ready:
                 raise self._out_of_time(seconds)
-            unsent = unsent[os.write(self._stdin.fileno(), unsent) :]
+            if self._stdout in ready:
+                self._take_in()
+            if self._stdin in ready:
+                unsent = unsent[os.write(self._stdin.fileno(), unsent) :]
 
     def _receive(self, seconds: float) -> list[Answer]:
         """The answers that come next, at least one."""
@@ -106,15 +114,18 @@ class _Worker:
             searched = len(self._unread)
             if not self._can_read.select(max(0.0, deadline - time.monotonic())):
                 raise self._out_of_time(seconds)
-            chunk = os.read(self._stdout.fileno(), 1 << 16)
-            if not chunk:
-                code = self._process.wait()
-                how = f"signal {-code}" if code < 0 else f"status {code}"
-                raise _WorkerGone("decoder-died", f"the decoder died with {how}")
-            self._unread += chunk
+            self._take_in()
         line = bytes(self._unread[:end])
         del self._unread[: end + 1]
         return json.loads(line)
+
+    def _take_in(self) -> None:
+        chunk = os.read(self._stdout.fileno(), 1 << 16)
+        if not chunk:
+            code = self._process.wait()
+            how = f"signal {-code}" if code < 0 else f"status {code}"
+            raise _WorkerGone("decoder-died", f"the decoder died with {how}")
+        self._unread += chunk
 
     @staticmethod
     def _out_of_time(seconds: float) -> _WorkerGone:
@@ -124,7 +135,7 @@ class _Worker:
         self._process.kill()
         self._process.wait()
         self._can_read.close()
-        self._can_write.close()
+        self._can_go_on.close()
         self._stdout.close()
         self._stdin.close()
 

@@ -123,6 +123,20 @@ def test_a_worker_that_is_killed_is_replaced_and_its_items_are_done_again(large)
     assert reasons(answers) == ["accepted"] * 128
 
 
+def test_large_answers_that_come_while_a_large_batch_is_still_sent_hold_up_nobody(tmp_path):
+    deep = tmp_path.joinpath(*["d" * 200] * 17)  # 64 such paths are more than pipes hold
+    deep.mkdir(parents=True)
+    (deep / "noise.png").write_bytes(encode(noise((300, 300)), "PNG"))
+    items = [Item(str(number), deep / "noise.png") for number in range(140)]
+    pids, keys = set(), []
+    for item, found in Engine(workers=1, seconds=5).run("thumbnail", {"limits": {}, "side_px": 300}, items):
+        assert sorted(found) == ["bytes", "sha256"]
+        keys.append(item.key)
+        pids |= {worker.pid for worker in workers()}
+    assert keys == [item.key for item in items]
+    assert len(pids) == 1  # none was taken for one that hangs
+
+
 def test_an_item_that_cannot_be_read_is_an_error_of_the_store_and_not_a_bad_image(tmp_path):
     (tmp_path / "small.png").write_bytes(PNG)
     items = [Item(str(number), tmp_path / ("gone.png" if number == 5 else "small.png")) for number in range(20)]
