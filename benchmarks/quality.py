@@ -90,6 +90,14 @@ def find_ours(paths: list[Path]) -> tuple[float, float, dict[str, int]]:
     return end - begin, end - probed, found
 
 
+def make_peer(scratch: str) -> str:
+    """The Python of a new environment that has cleanvision."""
+    python = f"{scratch}/peer/bin/python"
+    subprocess.run(["uv", "venv", "-q", f"{scratch}/peer"], check=True)
+    subprocess.run(["uv", "pip", "install", "-q", "-p", python, "cleanvision"], check=True)
+    return python
+
+
 def find_peers(folder: Path, python: str) -> tuple[float, dict[str, int]]:
     """(seconds, findings by kind) of cleanvision."""
     command = [python, "-c", PEER_SCRIPT, str(folder), str(JOBS)]
@@ -152,11 +160,7 @@ def main() -> None:
     parser.add_argument("--peer-python", help="a Python that has cleanvision; without it one is made for this run")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        python = options.peer_python
-        if python is None:
-            subprocess.run(["uv", "venv", "-q", f"{scratch}/peer"], check=True)
-            python = f"{scratch}/peer/bin/python"
-            subprocess.run(["uv", "pip", "install", "-q", "-p", python, "cleanvision"], check=True)
+        python = options.peer_python or make_peer(scratch)
         folder = (options.folder or Path(scratch) / "photos").absolute()
         paths = sorted(folder.rglob("*.jpg")) if options.folder else draw_photos(folder, options.images)
         size_kb = statistics.mean(path.stat().st_size for path in paths) / 1e3

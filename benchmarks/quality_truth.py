@@ -25,6 +25,7 @@ from PIL import Image, ImageDraw
 
 from benchmarks.photos import draw_photos
 from benchmarks.planting import LABELS, Field, Planted, plant
+from benchmarks.quality import make_peer
 from cv_assets.domain.annotations.records import StoredSize
 from cv_assets.domain.annotations.table import build_annotations
 from cv_assets.domain.formats import sniff
@@ -238,13 +239,7 @@ def main() -> None:
     parser.add_argument("--peer-python", help="a Python that has cleanvision; without it one is made for this run")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        python = options.peer_python
-        if python is None:
-            subprocess.run(["uv", "venv", "-q", f"{scratch}/peer"], check=True)
-            subprocess.run(
-                ["uv", "pip", "install", "-q", "-p", f"{scratch}/peer/bin/python", "cleanvision"], check=True
-            )
-            python = f"{scratch}/peer/bin/python"
+        python = options.peer_python or make_peer(scratch)
         sources = {str(folder): folder for folder in options.folder} or {"drawn photos": None}
         for number, (name, folder) in enumerate(sources.items()):
             drawn = Path(scratch) / "drawn"
