@@ -11,7 +11,7 @@
     │   ├── CommitStateUnknown  a create-only write got no answer, and cannot be read back
     │   ├── CorruptObject       an object's bytes are not the bytes that were written
     │   └── VersionConflict     a version's record exists with other content
-    ├── EngineError             decoding workers cannot be started
+    ├── EngineError             a worker process cannot be started, or ends before it answers
     └── GateNotPassed           a version may not go on: a gate is missing, stale or failed
 
 TRANSIENT names those that may be gone when the same work is tried again.
@@ -67,7 +67,7 @@ class VersionConflict(StoreError):
 
 
 class EngineError(CvAssetsError):
-    """Decoding workers cannot be started."""
+    """A worker process cannot be started, or ends before it answers."""
 
 
 class GateNotPassed(CvAssetsError):

@@ -181,7 +181,7 @@ class FaultProxy:
 
 
 def wait_until_dead(pid: int, seconds: float = 10.0) -> None:
-    """Return when a killed process runs no more, reaped or not."""
+    """Return when a killed process runs no more, reaped or not. Raises TimeoutError if it runs on."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -190,6 +190,7 @@ def wait_until_dead(pid: int, seconds: float = 10.0) -> None:
         except psutil.NoSuchProcess:
             return
         time.sleep(0.001)
+    raise TimeoutError(f"expected process {pid} to be dead within {seconds:g} s; it runs on")
 
 
 @contextmanager
