@@ -100,3 +100,6 @@ def _ask(message: bytes) -> dict[str, Any]:
         atexit.unregister(examiner.close)
         examiner.close()
         raise
+
+
+os.register_at_fork(after_in_child=_examiner.cache_clear)

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from cv_assets.domain.probing import probe
 from cv_assets_tests.domain.images import encode, noise, picture
 from resources.engine import Engine, Item
 from resources.settings import PROJECT_ROOT
+from resources.working import STAFF
 from schemas.errors import StoreError
 from schemas.images import Limits
 
@@ -34,8 +37,10 @@ def large(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def no_worker_outlives_its_test():
+def none_is_there_before_and_none_but_those_that_rest_afterwards():
+    STAFF.dismiss()
     yield
+    STAFF.dismiss()
     deadline = time.monotonic() + 5
     while (left := workers()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -234,11 +239,61 @@ def test_a_worker_shares_no_open_file_with_its_parent(large, tmp_path):
     assert str(tmp_path / "secret") not in opened
 
 
-def test_a_crew_that_is_abandoned_half_way_leaves_no_process(large):
+def test_workers_rest_after_their_work_and_are_taken_again_under_the_same_limit(large):
+    def probe_with(engine):
+        assert reasons(engine.run("probe", PROBE, [Item("large", large)])) == ["accepted"]
+        return [worker.pid for worker in workers()]
+
+    first = probe_with(Engine(workers=1))
+    assert probe_with(Engine(workers=1, seconds=5)) == first
+    assert probe_with(Engine(workers=1).alone()) == first
+    assert first != probe_with(Engine(workers=1, memory_bytes=1_500_000_000))
+
+
+def test_one_that_died_while_it_rested_is_not_taken(large):
+    engine = Engine(workers=1)
+    assert reasons(engine.run("probe", PROBE, [Item("large", large)])) == ["accepted"]
+    (resting,) = workers()
+    resting.kill()
+    wait_until(lambda: not workers() or workers()[0].status() == psutil.STATUS_ZOMBIE)
+    assert reasons(engine.run("probe", PROBE, [Item("large", large)])) == ["accepted"]
+    assert resting.pid not in {worker.pid for worker in workers()}
+
+
+def test_they_can_be_begun_before_there_is_work(large):
+    engine = Engine(workers=2)
+    engine.begin()
+    engine.begin()
+    begun = {worker.pid for worker in workers()}
+    assert len(begun) == 2
+    items = [Item(str(number), large) for number in range(32)]
+    assert reasons(engine.run("probe", PROBE, items)) == ["accepted"] * 32
+    assert {worker.pid for worker in workers()} == begun
+
+
+def test_a_fork_starts_workers_of_its_own(large):
+    engine = Engine(workers=1)
+    assert reasons(engine.run("probe", PROBE, [Item("large", large)])) == ["accepted"]
+    (ours,) = workers()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # this process has threads, which a fork leaves behind
+        child = os.fork()
+    if child == 0:
+        answered = reasons(engine.run("probe", PROBE, [Item("large", large)])) == ["accepted"]
+        its_own = ours.pid not in {worker.pid for worker in workers()}
+        STAFF.dismiss()
+        os._exit(0 if answered and its_own else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert ours.is_running()
+
+
+def test_a_crew_that_is_abandoned_half_way_keeps_no_worker_that_owes_answers(large):
     answers = Engine(workers=2).run("probe", PROBE, (Item(str(number), large) for number in range(400)))
     next(answers)
     assert workers()
     answers.close()
+    items = [Item(str(number), large) for number in range(4)]
+    assert [item.key for item, _ in Engine(workers=1).run("probe", PROBE, items)] == ["0", "1", "2", "3"]
 
 
 def test_bytes_that_cannot_be_fetched_end_the_work_with_their_own_error(large):
