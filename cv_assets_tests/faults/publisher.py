@@ -45,6 +45,9 @@ def warm_up() -> None:
         "botocore.client",
         "obstore.auth.boto3",
         "tenacity",
+        # four seconds of work, in each child anew if it were left to them
+        "great_expectations",
+        "great_expectations.render.renderer.inline_renderer",
     ):
         importlib.import_module(module)
     config = DatasetConfig.model_validate({"name": DATASET, "source": {"url": "nowhere"}})
