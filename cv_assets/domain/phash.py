@@ -33,25 +33,22 @@ def _dct_basis(length: int, block: int) -> npt.NDArray[np.float64]:
 def perceptual_hashes(images: Sequence[Image.Image]) -> list[str]:
     """Hashes of upright images of any size and mode, as 16 hex digits each, most significant bit first.
 
-    Images of one size are hashed together, which is faster; each gets the hash that it has alone.
+    Images are hashed together, which is faster; each gets the hash that it has alone.
     """
-    greys = [image if image.mode == "L" else image.convert("L") for image in images]
-    found: dict[int, str] = {}
-    for size in {grey.size for grey in greys}:
-        places = [place for place, grey in enumerate(greys) if grey.size == size]
-        found |= zip(places, _hash_alike([greys[place] for place in places]), strict=True)
-    return [found[place] for place in range(len(images))]
-
-
-def _hash_alike(greys: Sequence[Image.Image]) -> list[str]:
-    """Hashes of images of one size and mode L."""
-    width, height = greys[0].size
-    block = max(1, min(width, height) // LEAST_SIDE_PX)
-    small = [grey.reduce(block) for grey in greys]
-    # np.asarray of an image takes twice as long
-    pixels = np.stack([np.frombuffer(one.tobytes(), np.uint8).reshape(one.height, one.width) for one in small])
-    low = _dct_basis(height, block) @ pixels.astype(np.float64) @ _dct_basis(width, block).T
+    if not images:
+        return []
+    low = np.stack([_low_frequencies(image if image.mode == "L" else image.convert("L")) for image in images])
     # the last bits of a product depend on the CPU; what should be 0 must not fall on either side of the median
-    shares = low.round(6).reshape(len(greys), -1)
+    shares = low.round(6).reshape(len(images), -1)
     middle = np.sort(shares, axis=1)[:, _MIDDLE].mean(axis=1, keepdims=True)
     return [bits.tobytes().hex() for bits in np.packbits(shares > middle, axis=1)]
+
+
+def _low_frequencies(grey: Image.Image) -> npt.NDArray[np.float64]:
+    """The KEPT × KEPT lowest frequencies of an image of mode L."""
+    width, height = grey.size
+    block = max(1, min(width, height) // LEAST_SIDE_PX)
+    small = grey.reduce(block)
+    # np.asarray of an image takes twice as long
+    pixels = np.frombuffer(small.tobytes(), np.uint8).reshape(small.height, small.width)
+    return _dct_basis(height, block) @ pixels.astype(np.float64) @ _dct_basis(width, block).T

@@ -122,6 +122,8 @@ def _decode_open(image: Image.Image, name: ImageFormat, limits: Limits, data: by
     before = _read_metadata(image) if name == "tiff" else None
     if name == "jpeg":
         draft(image)
+        # in one piece: in pieces of 64 kB the decode takes 2 to 5 % longer
+        cast("ImageFile.ImageFile", image).decodermaxblock = len(data)
     image.load()
     orientation, notes = before or _read_metadata(image)
     small = reduce_image(image)

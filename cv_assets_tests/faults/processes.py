@@ -119,7 +119,7 @@ class Publishers:
     def __init__(self) -> None:
         near, far = socket.socketpair()
         environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "POLARS_MAX_THREADS": "2"}
-        environment["GX_ANALYTICS_ENABLED"] = "false"  # read at the import, as resources/expectations.py says
+        environment["GX_ANALYTICS_ENABLED"] = "false"  # read at the import, as resources/examiner.py says
         self._process = subprocess.Popen(
             [sys.executable, "-m", "cv_assets_tests.faults.publisher", str(far.fileno())],
             pass_fds=[far.fileno()],

@@ -5,6 +5,7 @@ ephemeral Dagster instance. Started by processes.py; `python -m cv_assets_tests.
 """
 
 import ctypes
+import functools
 import importlib
 import json
 import os
@@ -17,12 +18,15 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from cv_assets.definitions import build_defs
 from cv_assets.partitions import versions_of
 from cv_assets_tests.faults.planted import BUGS
 from cv_assets_tests.faults.syscalls import watch_me
+from resources import expectations
 from resources.configured import EngineResource
+from resources.examiner import GreatExpectations, Question, Reply
 from resources.garbage import collect_garbage
 from resources.object_store import open_store
 from resources.verifying import verify_version
@@ -45,14 +49,24 @@ def warm_up() -> None:
         "botocore.client",
         "obstore.auth.boto3",
         "tenacity",
-        # four seconds of work, in each child anew if it were left to them
         "great_expectations",
         "great_expectations.render.renderer.inline_renderer",
     ):
         importlib.import_module(module)
+    # four seconds of work, in a process of each child's own if it were left to resources/examining.py
+    expectations.examine = _examine_here
     config = DatasetConfig.model_validate({"name": DATASET, "source": {"url": "nowhere"}})
     with dg.DagsterInstance.ephemeral():
         build_defs(datasets=[config], resource_overrides={}).resolve_job_def(DATASET)
+
+
+def _examine_here(questions: list[Question], table: bytes) -> dict[str, Reply]:
+    return _great_expectations().answer(questions, pl.read_ipc_stream(table))
+
+
+@functools.cache
+def _great_expectations() -> GreatExpectations:
+    return GreatExpectations()
 
 
 def serve(control: socket.socket) -> None:
