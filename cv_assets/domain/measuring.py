@@ -171,9 +171,9 @@ def _powers_at(unit: int, values: npt.NDArray[np.int16], lengths: Whole, lines: 
     slopes[ends - 1] = 0  # from one line to the next
     np.subtract(slopes[1:], slopes[:-1], out=bends[:-1])
     bends[ends - 1] = bends[ends - 2] = 0
-    borders = (lines * lengths).cumsum()[:-1]
-    squares = np.array(
-        [[np.vdot(part, part) for part in np.split(steps.astype(np.float64), borders)] for steps in (bends, slopes)]
+    begins = (lines * lengths).cumsum() - lines * lengths
+    squares = np.stack(
+        [np.add.reduceat(np.square(steps, dtype=np.int32), begins, dtype=np.int64) for steps in (bends, slopes)]
     )
     numbers = lines * np.stack([lengths - 2, lengths - 1])
     fine, steep = squares / np.where(lengths > 2, numbers * unit * unit, np.nan)
