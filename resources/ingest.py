@@ -6,25 +6,26 @@ A file that is listed as it was when an earlier version read it is not read agai
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, cast
 
 import polars as pl
 
 from cv_assets.domain.digests import record_digest
 from cv_assets.domain.formats import SNIFF_BYTES, sniff
 from cv_assets.domain.manifest import image_files
-from cv_assets.domain.snapshot import RoleOf, content_reason, size_reason
+from cv_assets.domain.snapshot import RoleOf, content_reason, has_readable_size, size_reason, with_roles
 from resources.content_store import REMOTE_THREADS, ContentStore, contents_of
 from resources.engine import Engine, Item
+from resources.listing import SourceFile, files_of
 from resources.object_store import ObjectStore
 from resources.parallel import batched, bounded_map
 from resources.probes import ProbeStore
 from resources.progress import track
 from resources.requeue import KeptFiles
 from resources.segments import SEGMENT_ROWS, Segments
-from resources.source import Content, LocalSource, NotRead, Source, SourceFile, open_source
+from resources.source import Content, LocalSource, NotRead, Source, open_source
 from schemas.codes import PASSING_REASONS, FileRole
 from schemas.datasets import DatasetConfig
 from schemas.errors import SourceError
@@ -41,10 +42,15 @@ SIGHTING_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a source holds for one dataset: files with their role, and the paths that no pattern names."""
+    """What a source holds for one dataset: a LISTED table with the column `role`, and the paths that no pattern names."""
 
-    files: list[Entry]
+    files: pl.DataFrame
     not_included: list[str]
+
+    def newest_upload(self) -> datetime | None:
+        """When the source says that a file was last written; None where it says so of none."""
+        seconds = self.files["modified_seconds"].max()
+        return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, float) else None
 
 
 class Taken(NamedTuple):
@@ -65,20 +71,20 @@ class Readable(Protocol):
 
 def list_source(source: Source, config: DatasetConfig) -> Listing:
     """Every file of the source, told apart by the dataset's patterns. Raises SourceError, also if none is an image."""
-    role_of = RoleOf(config)
-    listing = Listing([], [])
-    for file in source.files():
-        role = role_of(file.path)
-        if role is None:
-            listing.not_included.append(file.path)
-        else:
-            listing.files.append((file, role))
-    if not any(role == "image" for _, role in listing.files):
+    every = with_roles(source.listing(), config)
+    is_named = pl.col("role").is_not_null()
+    listing = Listing(every.filter(is_named), every.filter(~is_named)["path"].to_list())
+    if not (listing.files["role"] == "image").any():
         raise SourceError(
             f"expected image files in {config.source.url} that match {list(config.source.include)}, found none "
             f"({len(listing.not_included)} other files); upload some, or correct source.include"
         )
     return listing
+
+
+def entries_of(files: pl.DataFrame) -> list[Entry]:
+    """The files of a listing one by one, with their role."""
+    return list(zip(files_of(files), cast("list[FileRole]", files["role"].to_list()), strict=True))
 
 
 def ingest(
@@ -124,13 +130,13 @@ class Snapshot:
         source = open_source(self._config.source.url)
         listing = list_source(source, self._config)
         self.not_included = listing.not_included[:NAMES_TOLD]
-        self.newest_upload = max((file.modified for file, _ in listing.files if file.modified), default=None)
+        self.newest_upload = listing.newest_upload()
         kept, absent = self._look_for_absent(listing, requeued)
         self._sightings.forget("path", {one.path for one in requeued})
         self._probes.forget({one.sha256 for one in requeued if one.sha256 is not None})
-        seen = self._seen_before(listing)
-        fresh = [entry for entry in listing.files if entry[0].path not in seen]
-        rows: list[Row] = list(seen.values())
+        seen = self._seen_before(listing.files)
+        fresh = entries_of(listing.files.join(seen, on="path", how="anti", maintain_order="left"))
+        rows: list[Row] = []
         self.files_read = len(fresh) + len(absent)
         threads = self._threads(source)
 
@@ -151,9 +157,10 @@ class Snapshot:
                     recent.clear()
             self._sightings.append(to_frame("sightings", recent))
 
-        probes = to_frame("probes", list(self._probes.probe(images(), self._engine)))
-        snapshot = to_frame("raw_images", rows)
-        return snapshot, self.probe_again(snapshot, probes)
+        for _ in self._probes.probe(images(), self._engine):
+            pass  # it is known from here on
+        snapshot = pl.concat([seen, to_frame("raw_images", rows)]).sort("path", maintain_order=True)
+        return snapshot, self.probe_again(snapshot, None)
 
     def probe_again(self, snapshot: pl.DataFrame, probes: pl.DataFrame | None) -> pl.DataFrame:
         """The Probes table of a snapshot; images whose decoder gave up before are tried again."""
@@ -169,7 +176,7 @@ class Snapshot:
 
     def _look_for_absent(self, listing: Listing, requeued: Sequence[RequeuedFile]) -> tuple[KeptFiles, list[Entry]]:
         """Requeued images that the source has no more and whose bytes are kept; what stays in the source is never kept."""
-        role_of, listed = RoleOf(self._config), {file.path for file, _ in listing.files}
+        role_of, listed = RoleOf(self._config), set(listing.files["path"].to_list() if requeued else ())
         absent = [one for one in requeued if one.path not in listed and role_of(one.path) == "image"]
         kept = KeptFiles(self._content, absent if self._config.source.mode == "copy" else [])
         entries: list[Entry] = [(file, "image") for file in kept.files()]
@@ -179,26 +186,19 @@ class Snapshot:
             self._log(f"requeued, but neither in the source nor kept: {lost[:NAMES_TOLD]}, {len(lost)} in all")
         return kept, entries
 
-    def _seen_before(self, listing: Listing) -> dict[str, Row]:
-        """Path → row of each file that is listed as it was when it was last read, and whose bytes are at hand.
+    def _seen_before(self, files: pl.DataFrame) -> pl.DataFrame:
+        """RawImages rows of the files that are listed as they were when they were last read, and whose bytes are at hand.
 
         Not of one that would not be read under the limits of today.
         """
-        listed = pl.DataFrame(
-            [
-                (file.path, role, file.size_bytes, file.stamp)
-                for file, role in listing.files
-                if file.reason is None and size_reason(file.size_bytes, role, self._config) is None
-            ],
-            schema={"path": pl.String, "role": pl.String, "size_bytes": pl.Int64, "stamp": pl.String},
-            orient="row",
-        )
+        readable = files.filter(pl.col("reason").is_null() & has_readable_size(self._config))
+        listed = readable.select("path", "role", "size_bytes", "stamp")
         same = listed.join(self._sightings.load(), on=listed.columns, how="inner", maintain_order="left")
         if self._config.source.mode == "copy":
-            sizes = dict(same.select("sha256", "size_bytes").iter_rows())
-            same = same.filter(pl.col("sha256").is_in(list(self._content.present(sizes))))
-        rows = same.select(list(polars_schema("raw_images"))).iter_rows(named=True)
-        return {row["path"]: row for row in rows}
+            sizes = dict(zip(same["sha256"].to_list(), same["size_bytes"].to_list(), strict=True))
+            gone = sizes.keys() - self._content.present(sizes)
+            same = same.filter(~pl.col("sha256").is_in(list(gone)))
+        return same.select(list(polars_schema("raw_images")))
 
     def _as_item(self, sha256: str, data: bytes | None) -> Item:
         return self._content.item(sha256) if data is None else Item(sha256, lambda: data)

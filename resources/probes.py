@@ -31,6 +31,7 @@ class ProbeStore:
         made_by = record_digest({"probe": PROBE_VERSION, "pillow": pillow_version, "limits": self._limits})
         prefix = f"datasets/{config.name}/probes/{made_by[:16]}"
         self._segments = Segments(store, prefix, "probes", ("image_id",))
+        self._known: pl.DataFrame | None = None
 
     def probe(self, images: Iterable[Item], engine: Engine) -> Iterator[Row]:
         """A row of a Probes table for each image that was never probed, as it is decoded; what lasts is kept on the way.
@@ -51,16 +52,21 @@ class ProbeStore:
             yield from segment
 
     def known(self) -> pl.DataFrame:
-        """A Probes table of every image that was probed before."""
-        return self._segments.load()
+        """A Probes table of every image that was probed before, as it was when it was first asked for, and by `probe`."""
+        if self._known is None:
+            self._known = self._segments.load()
+        return self._known
 
     def forget(self, image_ids: Iterable[str]) -> None:
         """Let these images be decoded again by the next probe."""
         self._segments.forget("image_id", image_ids)
+        self._known = None
 
     def _keep(self, probes: pl.DataFrame) -> None:
         passing = pl.col("reason").is_not_null() & pl.col("reason").is_in(PASSING_REASONS)
-        self._segments.append(probes.filter(~passing))
+        lasting = probes.filter(~passing)
+        self._segments.append(lasting)
+        self._known = pl.concat([self.known(), lasting])
 
 
 def to_row(image_id: str, answer: Answer) -> Row:

@@ -11,9 +11,10 @@ import polars as pl
 
 from cv_assets.domain.digests import bytes_digest
 from resources.backends import is_remote, local_root
+from resources.listing import SourceFile, files_of
 from resources.object_store import ObjectStore, open_store
 from resources.records import parse_record
-from resources.source import NotRead, Source, SourceFile, open_source
+from resources.source import NotRead, Source, open_source
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
@@ -132,7 +133,7 @@ class _Uploads:
         files = version.find_table("raw_images")
         assert files is not None  # else no blob would be known to be wrong
         self._rows = files.filter(pl.col("sha256").is_not_null())
-        self._by_path = {file.path: file for file in self._source.files() if file.reason is None}
+        self._by_path = {file.path: file for file in files_of(self._source.listing()) if file.reason is None}
         self._by_size: dict[int, list[SourceFile]] = {}
         for file in self._by_path.values():
             self._by_size.setdefault(file.size_bytes, []).append(file)

@@ -16,9 +16,10 @@ from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.snapshot import RoleOf
 from resources.content_store import ContentStore
 from resources.leases import publishing
+from resources.listing import SourceFile
 from resources.object_store import ObjectStore
 from resources.records import find_record
-from resources.source import Content, NotRead, SourceFile, open_source
+from resources.source import Content, NotRead, open_source
 from schemas.datasets import DatasetConfig
 from schemas.errors import CorruptObject
 from schemas.releases import Requeue, RequeuedFile, TakenRequeue
@@ -141,7 +142,7 @@ def requeue(store: ObjectStore, config: DatasetConfig, rejected: pl.DataFrame) -
     `rejected` has path, sha256, size_bytes and state, as `list_rejections` gives them. Raises StoreUnavailable while a
     collector deletes, SourceError if the source cannot be listed.
     """
-    listed = {file.path for file in open_source(config.source.url).files()}
+    listed = set(open_source(config.source.url).listing()["path"].to_list())
     requeues, done = Requeues(store, config.name), Requeued()
     with publishing(store, config.name, _LEASE) as lease:  # a collector may be about to delete what is kept
         sizes = dict(rejected.drop_nulls("sha256").select("sha256", "size_bytes").iter_rows())

@@ -12,7 +12,7 @@ from cv_assets.domain.digests import bytes_digest
 from resources.object_store import ObjectStore
 from resources.tables import read_table, table_bytes
 from schemas.errors import CorruptObject
-from schemas.tables import to_frame
+from schemas.tables import polars_schema
 
 SEGMENT_ROWS: Final = 4_096
 MOST_SEGMENTS: Final = 16
@@ -23,11 +23,12 @@ class Segments:
 
     def __init__(self, store: ObjectStore, prefix: str, table: str, key_columns: tuple[str, ...]) -> None:
         self._store, self._prefix, self._table, self._key_columns = store, prefix, table, list(key_columns)
+        self._schema = pl.Schema(polars_schema(table))
 
     def load(self) -> pl.DataFrame:
         """Every row that is remembered, one for each key."""
         found = (self._load_one(key) for key in self._store.keys(self._prefix))
-        every = pl.concat([to_frame(self._table, []), *(segment for segment in found if segment is not None)])
+        every = pl.concat([pl.DataFrame(schema=self._schema), *(segment for segment in found if segment is not None)])
         return every.unique(self._key_columns, keep="last", maintain_order=True)
 
     def append(self, rows: pl.DataFrame) -> None:
@@ -67,5 +68,5 @@ class Segments:
             found = self._store.read(key, lambda data: read_table(data, self._table))
         except CorruptObject:
             return None
-        is_of_today = found is not None and found.schema == to_frame(self._table, []).schema
+        is_of_today = found is not None and found.schema == self._schema
         return found if is_of_today else None

@@ -1,19 +1,18 @@
 """Where uploads land, read-only: what is there, and the bytes of one file. Nothing here follows a link or waits for a pipe."""
 
 import errno
-import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import obstore
+import polars as pl
 from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError
 
 from resources.backends import is_remote, local_root, remote_backend
+from resources.listing import SourceFile, list_folder, stamp_of, to_listed
 from resources.object_store import DEADLINE_SECONDS
 from resources.retrying import in_words, is_passing, persist, seconds_from
 from schemas.codes import SnapshotReason
@@ -25,22 +24,6 @@ Answer = TypeVar("Answer")
 _ABOUT_THE_FILE = frozenset(
     {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENOTDIR, errno.EISDIR}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """One file of the source: path below its root with `/` between folders, size in bytes, why it cannot be read.
-
-    `stamp` changes when the bytes do, and is known without reading them: the ETag of an object, or modification time in
-    nanoseconds and inode of a local file. `modified` is when the source says that it was last written.
-    """
-
-    path: str
-    size_bytes: int
-    reason: SnapshotReason | None = None
-    detail: str | None = None
-    stamp: str | None = None
-    modified: datetime | None = field(default=None, compare=False)
 
 
 class Content(NamedTuple):
@@ -65,8 +48,8 @@ class _Changed(Exception):
 class Source(Protocol):
     """What a snapshot needs of a landing place."""
 
-    def files(self) -> Iterator[SourceFile]:
-        """Every file, in the order of its path. Raises SourceError if the source cannot be listed."""
+    def listing(self) -> pl.DataFrame:
+        """Every file, as a LISTED table. Raises SourceError if the source cannot be listed."""
         ...
 
     def read(self, file: SourceFile) -> Content:
@@ -88,26 +71,11 @@ class LocalSource:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def files(self) -> Iterator[SourceFile]:
+    def listing(self) -> pl.DataFrame:
         if not self._root.is_dir():
             what = "something else" if self._root.exists() else "nothing"
             raise SourceError(f"expected a folder with uploads at {self._root}, found {what}; correct source.url")
-        yield from sorted(self._walk(self._root, ""), key=lambda file: file.path)
-
-    def _walk(self, folder: Path, prefix: str) -> Iterator[SourceFile]:
-        try:
-            entries = list(os.scandir(folder))
-        except OSError as error:
-            raise SourceError(f"cannot list {folder}: {error.strerror}; a snapshot must see every file") from error
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/")
-                continue
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue  # gone since it was listed: as if it had never been seen
-            yield _describe(prefix + entry.name, status)
+        return list_folder(self._root)
 
     def read(self, file: SourceFile) -> Content:
         try:
@@ -137,11 +105,11 @@ class LocalSource:
         descriptor = os.open(self._root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb", buffering=0) as opened:
             before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode) or _stamp(before) != stamp:  # it may be a pipe or a huge file by now
-                raise _Changed(f"listed as {stamp}, found as {_stamp(before)} with {before.st_size} bytes")
+            if not stat.S_ISREG(before.st_mode) or stamp_of(before) != stamp:  # it may be a pipe or a huge file by now
+                raise _Changed(f"listed as {stamp}, found as {stamp_of(before)} with {before.st_size} bytes")
             data = opened.readall()
             after = os.fstat(descriptor)
-        if _stamp(after) != stamp or len(data) != before.st_size:
+        if stamp_of(after) != stamp or len(data) != before.st_size:
             raise _Changed(f"{before.st_size} bytes before, {after.st_size} after")
         return data
 
@@ -153,17 +121,19 @@ class RemoteSource:
         self._url, self._backend = url, remote_backend(url, setting="source.url")
         self._deadline_seconds = seconds_from("CV_ASSETS_STORE_DEADLINE", DEADLINE_SECONDS)
 
-    def files(self) -> Iterator[SourceFile]:
+    def listing(self) -> pl.DataFrame:
         try:
             pages = self._ask(lambda: list(obstore.list(self._backend)))
         except (BaseError, OSError) as error:
             raise self._explain("list", error) from error
-        found = [
-            SourceFile(one["path"], one["size"], stamp=one["e_tag"], modified=one["last_modified"])
-            for page in pages
-            for one in page
-        ]
-        yield from sorted(found, key=lambda file: file.path)
+        every = [one for page in pages for one in page]
+        columns = {
+            "path": [one["path"] for one in every],
+            "size_bytes": [one["size"] for one in every],
+            "stamp": [one["e_tag"] for one in every],
+            "modified_seconds": [one["last_modified"].timestamp() for one in every],
+        }
+        return to_listed(columns, [])
 
     def read(self, file: SourceFile) -> Content:
         try:
@@ -217,31 +187,3 @@ class RemoteSource:
 def open_source(url: str) -> Source:
     """The source behind a URL: a local path (relative to the working folder), `file://` or `s3://bucket/prefix`."""
     return RemoteSource(url) if is_remote(url) else LocalSource(local_root(url, setting="source.url"))
-
-
-def _describe(path: str, status: os.stat_result) -> SourceFile:
-    """The row of one directory entry, with the reason if it is nothing to read. Its name may be any bytes."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-        # names that differ must not become one; a sound name could be spelt like the escape
-        shown = f"{shown} [{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}]"
-        return SourceFile(shown, status.st_size, "name-not-text", "the name is not UTF-8; rename the upload")
-    if stat.S_ISLNK(status.st_mode):
-        return SourceFile(path, 0, "symbolic-link", "a symbolic link is not followed; upload the file itself")
-    if not stat.S_ISREG(status.st_mode):
-        return SourceFile(path, 0, "not-a-regular-file", "a pipe, socket or device cannot be an upload")
-    return SourceFile(path, status.st_size, stamp=_stamp(status), modified=_modified(status))
-
-
-def _modified(status: os.stat_result) -> datetime | None:
-    """None for a time that no calendar has: whoever writes a file may date it as they like."""
-    try:
-        return datetime.fromtimestamp(status.st_mtime, UTC)
-    except (OSError, OverflowError, ValueError):
-        return None
-
-
-def _stamp(status: os.stat_result) -> str:
-    return f"{status.st_mtime_ns}:{status.st_ino}"

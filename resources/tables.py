@@ -6,7 +6,6 @@ import re
 from typing import Final
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.errors import CorruptObject
@@ -35,13 +34,10 @@ def read_table(data: bytes, name: str = "") -> pl.DataFrame:
     said = _HASH_PLACE.search(data)
     if said is None or hashlib.sha256(_set_hash(data, _UNSET)).hexdigest().encode() != said[2]:
         raise CorruptObject("its bytes are not the bytes that were written")
-    table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    found = (table.schema.metadata or {}).get(_NAME.encode(), b"").decode()
+    found = pl.read_parquet_metadata(data).get(_NAME, "")
     if found != name:
         raise CorruptObject(f"it holds the table {found!r}, not {name!r}")
-    frame = pl.from_arrow(table.replace_schema_metadata(None))
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+    return pl.read_parquet(data)
 
 
 def _set_hash(data: bytes, value: bytes) -> bytes:

@@ -3,6 +3,7 @@
 Every table is strict (no unknown column) and sorted by its first columns, so that equal content is equal bytes.
 """
 
+from functools import cache
 from typing import Final
 
 import pandera.polars as pa
@@ -196,8 +197,9 @@ TABLES: Final[dict[str, type[pa.DataFrameModel]]] = {
 TABLE_VERSIONS: Final = {**dict.fromkeys(TABLES, 1), "raw_images": 2, "annotations": 2, "probes": 2, "manifest": 2}
 
 
+@cache
 def polars_schema(table: str) -> dict[str, pl.DataType]:
-    """Column name → polars dtype of a table, for building a frame that may be empty."""
+    """Column name → polars dtype of a table, for building a frame that may be empty; not to be changed."""
     columns = TABLES[table].to_schema().columns
     return {name: column.dtype.type for name, column in columns.items()}
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+import polars as pl
 from wcmatch import glob
 
 from cv_assets.domain.formats import SNIFF_BYTES, sniff
@@ -24,11 +25,17 @@ class RoleOf:
 
     def __call__(self, path: str) -> FileRole | None:
         """`annotation`, `image`, or None for a file that no pattern names."""
-        if _matches(self._excluded, path):
+        if self._excluded is not None and self._excluded.fullmatch(path):
             return None
-        if _matches(self._annotations, path):
+        if self._annotations is not None and self._annotations.fullmatch(path):
             return "annotation"
-        return "image" if _matches(self._images, path) else None
+        return "image" if self._images is not None and self._images.fullmatch(path) else None
+
+
+def with_roles(listed: pl.DataFrame, config: DatasetConfig) -> pl.DataFrame:
+    """A table with a column `path`, and the column `role` that the patterns give each; none to those that they do not name."""
+    role_of = RoleOf(config)
+    return listed.with_columns(pl.Series("role", [role_of(path) for path in listed["path"].to_list()], pl.String))
 
 
 def size_reason(size_bytes: int, role: FileRole, config: DatasetConfig) -> tuple[SnapshotReason, str] | None:
@@ -41,6 +48,12 @@ def size_reason(size_bytes: int, role: FileRole, config: DatasetConfig) -> tuple
     return None
 
 
+def has_readable_size(config: DatasetConfig) -> pl.Expr:
+    """Is there no `size_reason` for a row with the columns `size_bytes` and `role`?"""
+    limit = pl.when(pl.col("role") == "image").then(config.limits.max_bytes).otherwise(config.annotations.max_bytes)
+    return (pl.col("size_bytes") > 0) & (pl.col("size_bytes") <= limit)
+
+
 def content_reason(data: bytes, role: FileRole) -> tuple[SnapshotReason, str] | None:
     """Why these bytes are rejected before any decoder sees them, or None."""
     if role == "annotation" or sniff(data[:SNIFF_BYTES]) is not None:
@@ -51,10 +64,7 @@ def content_reason(data: bytes, role: FileRole) -> tuple[SnapshotReason, str] | 
     )
 
 
-def _compile(patterns: Iterable[str]) -> list[re.Pattern[str]]:
+def _compile(patterns: Iterable[str]) -> re.Pattern[str] | None:
+    """One expression for all patterns, or None if there are none: every path of a source is held against it."""
     translated, _ = glob.translate(list(patterns), flags=_GLOB_FLAGS)
-    return [re.compile(pattern) for pattern in translated]
-
-
-def _matches(patterns: list[re.Pattern[str]], path: str) -> bool:
-    return any(pattern.fullmatch(path) for pattern in patterns)
+    return re.compile("|".join(translated)) if translated else None

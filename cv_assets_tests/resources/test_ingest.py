@@ -15,6 +15,7 @@ from resources import ingest
 from resources.content_store import blob_key, contents_of
 from resources.engine import Engine
 from resources.ingest import Snapshot
+from resources.listing import files_of
 from resources.object_store import open_store
 from resources.probes import ProbeStore
 from resources.segments import Segments
@@ -314,7 +315,7 @@ def test_pinned_bytes_that_changed_behind_their_stamp_are_told_by_their_hash(tak
 
 def test_a_stamp_is_trusted_only_once_its_time_is_past(landing):
     source = LocalSource(landing)
-    (file, *_) = source.files()
+    (file, *_) = files_of(source.listing())
     written_ns = int(file.stamp.split(":")[0])
     assert not source.is_settled(file.stamp, written_ns + 2_000_000_000)
     assert source.is_settled(file.stamp, written_ns + 3_000_000_000)

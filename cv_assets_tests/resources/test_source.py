@@ -16,10 +16,11 @@ import pytest
 from cv_assets_tests.domain.images import encode, picture
 from cv_assets_tests.domain.tables import config
 from resources.content_store import ContentStore
-from resources.ingest import ingest, list_source
+from resources.ingest import entries_of, ingest, list_source
+from resources.listing import SourceFile, files_of
 from resources.object_store import open_store
 from resources.settings import PROJECT_ROOT
-from resources.source import LocalSource, NotRead, SourceFile, open_source
+from resources.source import LocalSource, NotRead, open_source
 from schemas.errors import ConfigurationError, SourceError
 from schemas.tables import TABLES, to_frame
 
@@ -51,7 +52,8 @@ def snapshot(folder, **settings):
     """Path → row of raw_images, as the line would make it; the rows are held to the table's law."""
     dataset = config(source={"url": str(folder)}, **settings)
     source, content = open_source(str(folder)), ContentStore(open_store(str(folder.parent / "store")))
-    rows = [one.row for one in ingest(list_source(source, dataset).files, source, content, dataset, threads=2)]
+    entries = entries_of(list_source(source, dataset).files)
+    rows = [one.row for one in ingest(entries, source, content, dataset, threads=2)]
     TABLES["raw_images"].validate(to_frame("raw_images", rows), lazy=True)
     return {row["path"]: row for row in rows}
 
@@ -186,7 +188,7 @@ def test_folders_a_thousand_deep_are_walked(tmp_path):
         Path("a.png").write_bytes(PNG)
     finally:
         os.chdir(home)
-    assert [file.path for file in LocalSource(root).files()] == ["d/" * 900 + "a.png"]
+    assert LocalSource(root).listing()["path"].to_list() == ["d/" * 900 + "a.png"]
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_taken():
@@ -217,7 +219,7 @@ SWAPS = [Path.unlink, swap_for_link, swap_for_pipe, swap_for_folder]
 @pytest.mark.parametrize("swap", SWAPS, ids=lambda swap: swap.__name__)
 def test_a_file_that_becomes_something_else_after_it_was_listed_is_not_read(landing, swap):
     source = LocalSource(landing)
-    (file,) = source.files()
+    (file,) = files_of(source.listing())
     swap(landing / "sound.png")
     with pytest.raises(NotRead):
         source.read(file)
@@ -225,7 +227,7 @@ def test_a_file_that_becomes_something_else_after_it_was_listed_is_not_read(land
 
 def test_a_file_that_becomes_a_pipe_with_a_silent_writer_is_neither_read_nor_waited_for(landing):
     source = LocalSource(landing)
-    (file,) = source.files()
+    (file,) = files_of(source.listing())
     swap_for_pipe(landing / "sound.png")
     writer = os.open(landing / "sound.png", os.O_RDWR | os.O_NONBLOCK)
     try:
@@ -241,7 +243,7 @@ def test_a_file_that_outgrows_its_limit_after_it_was_listed_is_not_taken(landing
     listing = list_source(source, dataset)
     (landing / "sound.png").write_bytes(PNG + bytes(50_000))
     ((row, _, _),) = ingest(
-        listing.files, source, ContentStore(open_store(str(tmp_path / "store"))), dataset, threads=1
+        entries_of(listing.files), source, ContentStore(open_store(str(tmp_path / "store"))), dataset, threads=1
     )
     assert row["reason"] in {"bytes-over-limit", "changed-while-reading"}
 
@@ -249,11 +251,12 @@ def test_a_file_that_outgrows_its_limit_after_it_was_listed_is_not_taken(landing
 UNREADABLE = """
 import json, os, sys
 from pathlib import Path
+from resources.listing import files_of
 from resources.source import LocalSource, NotRead
 if os.geteuid() == 0:  # root may read everything
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
 source, found = LocalSource(Path(sys.argv[1])), {}
-for file in source.files():
+for file in files_of(source.listing()):
     try:
         found[file.path] = len(source.read(file).data)
     except NotRead as error:
@@ -309,7 +312,7 @@ NO_SOURCE = [
 def test_a_source_that_is_no_folder_is_said(tmp_path, make, words):
     make(tmp_path / "landing")
     with pytest.raises(SourceError, match=words):
-        list(open_source(str(tmp_path / "landing")).files())
+        open_source(str(tmp_path / "landing")).listing()
 
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254/x", "ftp://host/x", "javascript:x", "data:,x"])
@@ -322,4 +325,4 @@ def test_a_file_url_names_a_folder_with_its_escapes(tmp_path):
     (tmp_path / "with space").mkdir()
     (tmp_path / "with space" / "a.png").write_bytes(PNG)
     url = f"file://{tmp_path}/with%20space"
-    assert [file.path for file in open_source(url).files()] == ["a.png"]
+    assert open_source(url).listing()["path"].to_list() == ["a.png"]

@@ -1,0 +1,119 @@
+"""What a landing place lists, as a table: no file is read for it, and no link is followed."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from schemas.codes import SnapshotReason
+from schemas.errors import SourceError
+
+# one row a file, sorted by path; `modified_seconds` since 1970, none where the source does not say, or no calendar has it
+LISTED: Final = {
+    "path": pl.String(),
+    "size_bytes": pl.Int64(),
+    "reason": pl.String(),
+    "detail": pl.String(),
+    "stamp": pl.String(),
+    "modified_seconds": pl.Float64(),
+}
+_CALENDAR_SECONDS: Final = (-62_135_596_800, 253_402_300_800)  # the years 1 to 9999
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of the source: path below its root with `/` between folders, size in bytes, why it cannot be read.
+
+    `stamp` changes when the bytes do, and is known without reading them: the ETag of an object, or modification time in
+    nanoseconds and inode of a local file.
+    """
+
+    path: str
+    size_bytes: int
+    reason: SnapshotReason | None = None
+    detail: str | None = None
+    stamp: str | None = None
+
+
+def files_of(listed: pl.DataFrame) -> Iterator[SourceFile]:
+    """Each row of a LISTED table as a file that can be read."""
+    columns = ("path", "size_bytes", "reason", "detail", "stamp")
+    yield from (SourceFile(*row) for row in listed.select(columns).iter_rows())
+
+
+def to_listed(sound: dict[str, list[Any]], odd: list[SourceFile]) -> pl.DataFrame:
+    """A LISTED table of files to read, as columns (path, size_bytes, stamp, modified_seconds), and of what is none."""
+    dated = pl.when(pl.col("modified_seconds").is_between(*_CALENDAR_SECONDS, closed="left")).then("modified_seconds")
+    every = pl.DataFrame(sound, schema={name: LISTED[name] for name in sound}).with_columns(modified_seconds=dated)
+    if odd:
+        rows = [(file.path, file.size_bytes, file.reason, file.detail) for file in odd]
+        schema = {name: LISTED[name] for name in ("path", "size_bytes", "reason", "detail")}
+        every = pl.concat([every, pl.DataFrame(rows, schema=schema, orient="row")], how="diagonal")
+    lacking = [pl.lit(None, dtype).alias(name) for name, dtype in LISTED.items() if name not in every.columns]
+    return every.with_columns(lacking).select(list(LISTED)).sort("path")
+
+
+def list_folder(root: Path) -> pl.DataFrame:
+    """Every file below a folder of this machine. Raises SourceError if one of its folders cannot be listed.
+
+    Columns, and no object a file: of fifty thousand files nearly all are as they were, and no one looks at them singly.
+    """
+    paths, sizes, stamps, seconds = [], [], [], []
+    odd: list[SourceFile] = []
+    folders = [""]
+    while folders:
+        above = folders.pop()
+        for entry in _scan(f"{root}/{above}"):
+            path = above + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{path}/")
+                continue
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # gone since it was listed: as if it had never been seen
+            if not stat.S_ISREG(status.st_mode) or not _is_text(path):
+                odd.append(_describe(path, status))
+                continue
+            paths.append(path)
+            sizes.append(status.st_size)
+            stamps.append(stamp_of(status))
+            seconds.append(status.st_mtime)
+    return to_listed({"path": paths, "size_bytes": sizes, "stamp": stamps, "modified_seconds": seconds}, odd)
+
+
+def stamp_of(status: os.stat_result) -> str:
+    """Modification time in nanoseconds and inode of a local file."""
+    return f"{status.st_mtime_ns}:{status.st_ino}"
+
+
+def _scan(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(folder))
+    except OSError as error:
+        raise SourceError(f"cannot list {Path(folder)}: {error.strerror}; a snapshot must see every file") from error
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _describe(path: str, status: os.stat_result) -> SourceFile:
+    """A directory entry that is nothing to read, with the reason. Its name may be any bytes."""
+    if not _is_text(path):
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        # names that differ must not become one; a sound name could be spelt like the escape
+        shown = f"{shown} [{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}]"
+        return SourceFile(shown, status.st_size, "name-not-text", "the name is not UTF-8; rename the upload")
+    if stat.S_ISLNK(status.st_mode):
+        return SourceFile(path, 0, "symbolic-link", "a symbolic link is not followed; upload the file itself")
+    return SourceFile(path, 0, "not-a-regular-file", "a pipe, socket or device cannot be an upload")
