@@ -55,8 +55,8 @@ class ContentStore:
 
     def present(self, sizes: Mapping[str, int]) -> set[str]:
         """Those hashes whose blob is there with the size in bytes that `sizes` gives."""
-        folder = self._store.local_path(BLOBS)
-        if folder is not None:
+        if self._store.is_local:
+            folder = str(self._store.local_path(BLOBS))  # a Path would be spelt out for every blob
             return {one for one, size in sizes.items() if find_size(f"{folder}/{one[:2]}/{one}") == size}
 
         def look(sha256: str) -> str | None:

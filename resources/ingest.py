@@ -36,6 +36,9 @@ Row = dict[str, object]
 Entry = tuple[SourceFile, FileRole]
 NAMES_TOLD: Final = 20
 BATCH: Final = 16
+# A worker takes 0.2 s to start, as long as one takes to decode about 10 MB of photos, of which even the least costs something.
+COST_OF_A_WORKER: Final = 10_000_000
+COST_OF_ONE: Final = 20_000
 # raise it when the same bytes would give another row of raw_images
 SIGHTING_VERSION: Final = 1
 
@@ -157,7 +160,7 @@ class Snapshot:
                     recent.clear()
             self._sightings.append(to_frame("sightings", recent))
 
-        for _ in self._probes.probe(images(), self._engine):
+        for _ in self._probes.probe(images(), self._engine_for(fresh)):
             pass  # it is known from here on
         snapshot = pl.concat([seen, to_frame("raw_images", rows)]).sort("path", maintain_order=True)
         return snapshot, self.probe_again(snapshot, None)
@@ -202,6 +205,10 @@ class Snapshot:
 
     def _as_item(self, sha256: str, data: bytes | None) -> Item:
         return self._content.item(sha256) if data is None else Item(sha256, lambda: data)
+
+    def _engine_for(self, fresh: list[Entry]) -> Engine:
+        costs = sum(file.size_bytes + COST_OF_ONE for file, _ in fresh)
+        return self._engine if costs > COST_OF_A_WORKER else self._engine.alone()
 
     def _threads(self, source: Source) -> int:
         near = self._store.is_local and isinstance(source, LocalSource)

@@ -100,6 +100,8 @@ def _scan(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _is_text(path: str) -> bool:
+    if path.isascii():
+        return True
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -38,7 +38,7 @@ class ProbeStore:
 
         An item's key is the SHA-256 of its bytes. Raises StoreError, EngineError, CorruptObject.
         """
-        known = set(self.known()["image_id"])
+        known = set(self.known()["image_id"].to_list())
 
         def fresh() -> Iterator[Item]:
             for image in images:

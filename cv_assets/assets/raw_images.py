@@ -32,9 +32,11 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[pl.DataFrame]:
         store = object_store.open()
         version = line.version(context, store)
-        taken = Snapshot(store, line.config, engine.open(), context.log.info)
+        workers = engine.open()
+        taken = Snapshot(store, line.config, workers, context.log.info)
         snapshot = version.find_table("raw_images")
         if snapshot is None:
+            workers.alone().begin()  # it starts while the source is listed; few new images need no second one
             snapshot, probes = _take(version, taken)
         else:
             context.log.info("this version has its snapshot; the source is not looked at again")
