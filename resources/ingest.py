@@ -139,31 +139,36 @@ class Snapshot:
         self._probes.forget({one.sha256 for one in requeued if one.sha256 is not None})
         seen = self._seen_before(listing.files)
         fresh = entries_of(listing.files.join(seen, on="path", how="anti", maintain_order="left"))
+
+        def lost() -> Iterator[Entry]:  # looked for when all else is read, and while that is decoded
+            yield from entries_of(listing.files.join(self._without_blob(seen), on="path", how="semi"))
+
+        taken = chain.from_iterable(
+            ingest(entries, place, self._content, self._config, threads=self._threads(source))
+            for entries, place in ((fresh, source), (absent, kept), (lost(), source))
+        )
         rows: list[Row] = []
-        self.files_read = len(fresh) + len(absent)
-        threads = self._threads(source)
-
-        def images() -> Iterator[Item]:
-            taken = chain(
-                ingest(fresh, source, self._content, self._config, threads=threads),
-                ingest(absent, kept, self._content, self._config, threads=threads),
-            )
-            recent: list[Row] = []
-            for row, stamp, data in track(taken, self.files_read, label="files", log=self._log):
-                rows.append(row)
-                if row["sha256"] is not None and source.is_settled(stamp, began_ns):
-                    recent.append({**row, "stamp": stamp})
-                if row["role"] == "image" and row["reason"] is None:
-                    yield self._as_item(str(row["sha256"]), data)
-                if len(recent) == SEGMENT_ROWS:
-                    self._sightings.append(to_frame("sightings", recent))
-                    recent.clear()
-            self._sightings.append(to_frame("sightings", recent))
-
-        for _ in self._probes.probe(images(), self._engine_for(fresh)):
+        shown = track(taken, len(fresh) + len(absent), label="files", log=self._log)
+        for _ in self._probes.probe(self._images(shown, rows, source, began_ns), self._engine_for(fresh)):
             pass  # it is known from here on
-        snapshot = pl.concat([seen, to_frame("raw_images", rows)]).sort("path", maintain_order=True)
+        self.files_read = len(rows)
+        read = to_frame("raw_images", rows)
+        snapshot = pl.concat([seen.join(read, on="path", how="anti"), read]).sort("path", maintain_order=True)
         return snapshot, self.probe_again(snapshot, None)
+
+    def _images(self, taken: Iterable[Taken], rows: list[Row], source: Source, began_ns: int) -> Iterator[Item]:
+        """What is to be decoded of what was taken; every row is added to `rows`, and remembered if its stamp can be trusted."""
+        recent: list[Row] = []
+        for row, stamp, data in taken:
+            rows.append(row)
+            if row["sha256"] is not None and source.is_settled(stamp, began_ns):
+                recent.append({**row, "stamp": stamp})
+            if row["role"] == "image" and row["reason"] is None:
+                yield self._as_item(str(row["sha256"]), data)
+            if len(recent) == SEGMENT_ROWS:
+                self._sightings.append(to_frame("sightings", recent))
+                recent.clear()
+        self._sightings.append(to_frame("sightings", recent))
 
     def probe_again(self, snapshot: pl.DataFrame, probes: pl.DataFrame | None) -> pl.DataFrame:
         """The Probes table of a snapshot; images whose decoder gave up before are tried again."""
@@ -190,18 +195,22 @@ class Snapshot:
         return kept, entries
 
     def _seen_before(self, files: pl.DataFrame) -> pl.DataFrame:
-        """RawImages rows of the files that are listed as they were when they were last read, and whose bytes are at hand.
+        """RawImages rows of the files that are listed as they were when they were last read.
 
         Not of one that would not be read under the limits of today.
         """
         readable = files.filter(pl.col("reason").is_null() & has_readable_size(self._config))
         listed = readable.select("path", "role", "size_bytes", "stamp")
         same = listed.join(self._sightings.load(), on=listed.columns, how="inner", maintain_order="left")
-        if self._config.source.mode == "copy":
-            sizes = dict(zip(same["sha256"].to_list(), same["size_bytes"].to_list(), strict=True))
-            gone = sizes.keys() - self._content.present(sizes)
-            same = same.filter(~pl.col("sha256").is_in(list(gone)))
         return same.select(list(polars_schema("raw_images")))
+
+    def _without_blob(self, seen: pl.DataFrame) -> pl.DataFrame:
+        """Those of the rows whose bytes were kept and are not there any more, or not all of them."""
+        if self._config.source.mode == "reference":
+            return seen.clear()
+        sizes = dict(zip(seen["sha256"].to_list(), seen["size_bytes"].to_list(), strict=True))
+        gone = sizes.keys() - self._content.present(sizes)
+        return seen.filter(pl.col("sha256").is_in(list(gone)))
 
     def _as_item(self, sha256: str, data: bytes | None) -> Item:
         return self._content.item(sha256) if data is None else Item(sha256, lambda: data)

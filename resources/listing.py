@@ -77,7 +77,7 @@ def list_folder(root: Path) -> pl.DataFrame:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue  # gone since it was listed: as if it had never been seen
-            if not stat.S_ISREG(status.st_mode) or not _is_text(path):
+            if not stat.S_ISREG(status.st_mode) or not (path.isascii() or _is_text(path)):
                 odd.append(_describe(path, status))
                 continue
             paths.append(path)
@@ -100,8 +100,6 @@ def _scan(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _is_text(path: str) -> bool:
-    if path.isascii():
-        return True
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -1,6 +1,7 @@
 """Digests of content: the same for equal content, whatever wrote it and in whichever order its keys stand."""
 
 import hashlib
+import io
 import json
 from typing import Any
 
@@ -14,7 +15,9 @@ def bytes_digest(data: bytes) -> str:
 
 def table_digest(frame: pl.DataFrame) -> str:
     """SHA-256 in hex over the rows as JSON lines; independent of the Parquet encoder and its version."""
-    return hashlib.sha256(frame.write_ndjson().encode()).hexdigest()
+    out = io.BytesIO()  # as a string it would be decoded and encoded once more
+    frame.write_ndjson(out)
+    return hashlib.sha256(out.getbuffer()).hexdigest()
 
 
 def record_digest(record: Any) -> str:

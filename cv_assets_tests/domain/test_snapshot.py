@@ -1,8 +1,9 @@
 """Which files of a source belong to a dataset, and in which role."""
 
+import polars as pl
 import pytest
 
-from cv_assets.domain.snapshot import RoleOf, content_reason, size_reason
+from cv_assets.domain.snapshot import RoleOf, content_reason, has_readable_size, size_reason
 from cv_assets_tests.domain.images import encode, picture
 from cv_assets_tests.domain.tables import config
 
@@ -76,6 +77,8 @@ def test_a_file_of_the_wrong_size_is_not_read_at_all(size_bytes, role, reason):
     found = size_reason(size_bytes, role, dataset)
     assert (found and found[0]) == reason
     assert found is None or str(size_bytes) in found[1]
+    row = pl.DataFrame({"size_bytes": [size_bytes], "role": [role]})
+    assert row.select(has_readable_size(dataset)).item() == (reason is None)  # the same rule for a table of them
 
 
 def test_bytes_that_are_no_image_are_rejected_before_any_decoder_sees_them():
