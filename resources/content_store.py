@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import polars as pl
 
 from resources.engine import Answer, Engine, Item
-from resources.local_disk import find_size
+from resources.local_disk import find_sizes
 from resources.object_store import ObjectStore
 from resources.parallel import bounded_map
 from resources.source import Source, open_source
@@ -55,9 +55,10 @@ class ContentStore:
 
     def present(self, sizes: Mapping[str, int]) -> set[str]:
         """Those hashes whose blob is there with the size in bytes that `sizes` gives."""
-        if self._store.is_local:
-            folder = str(self._store.local_path(BLOBS))  # a Path would be spelt out for every blob
-            return {one for one, size in sizes.items() if find_size(f"{folder}/{one[:2]}/{one}") == size}
+        folder = self._store.local_path(BLOBS)
+        if folder is not None:
+            found = find_sizes(folder, [f"{sha256[:2]}/{sha256}" for sha256 in sizes])
+            return {sha256 for (sha256, size), there in zip(sizes.items(), found, strict=True) if there == size}
 
         def look(sha256: str) -> str | None:
             return sha256 if self._store.size(blob_key(sha256)) == sizes[sha256] else None

@@ -92,9 +92,15 @@ def stamp_of(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns}:{status.st_ino}"
 
 
-def _scan(folder: str) -> list[os.DirEntry[str]]:
+def _scan(folder: str) -> Iterator[os.DirEntry[str]]:
+    """The entries of a folder, each good until the next: their status is asked for by a descriptor, not by a long path."""
     try:
-        return list(os.scandir(folder))
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with os.scandir(descriptor) as entries:
+                yield from entries
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise SourceError(f"cannot list {Path(folder)}: {error.strerror}; a snapshot must see every file") from error
 

@@ -36,13 +36,27 @@ def read_file(path: Path) -> bytes:
         return opened.readall()
 
 
-def find_size(path: str) -> int | None:
-    """Size of a regular file in bytes, or None if there is none; a fifth of the time of asking by Path. Raises OSError."""
+def find_sizes(folder: Path, names: Iterable[str]) -> list[int | None]:
+    """Size in bytes of each name below a folder, or None where it is no regular file, in order. Raises OSError.
+
+    By the folder's descriptor, and in one loop: a version asks for all of its blobs.
+    """
     try:
-        status = os.stat(path)  # noqa: PTH116
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return [None for _ in names]
+    found: list[int | None] = []
+    try:
+        for name in names:
+            try:
+                status = os.stat(name, dir_fd=descriptor)
+            except (FileNotFoundError, NotADirectoryError):
+                found.append(None)
+            else:
+                found.append(status.st_size if stat.S_ISREG(status.st_mode) else None)
+    finally:
+        os.close(descriptor)
+    return found
 
 
 def replace(path: Path, data: bytes) -> None:

@@ -1,7 +1,7 @@
 """Which files of a source belong to a dataset, in which role, and what the first look at one decides."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import polars as pl
@@ -19,17 +19,21 @@ class RoleOf:
     """The role that a dataset's patterns give a path; annotation patterns go first."""
 
     def __init__(self, config: DatasetConfig) -> None:
-        self._annotations = _compile(config.annotations.include)
-        self._images = _compile(config.source.include)
-        self._excluded = _compile(config.source.exclude)
+        given: list[tuple[tuple[str, ...], FileRole | None]] = [
+            (config.source.exclude, None),
+            (config.annotations.include, "annotation"),
+            (config.source.include, "image"),
+        ]
+        self._rules: list[tuple[Callable[[str], object], FileRole | None]] = [
+            (_compile(patterns).fullmatch, role) for patterns, role in given if patterns
+        ]
 
     def __call__(self, path: str) -> FileRole | None:
         """`annotation`, `image`, or None for a file that no pattern names."""
-        if self._excluded is not None and self._excluded.fullmatch(path):
-            return None
-        if self._annotations is not None and self._annotations.fullmatch(path):
-            return "annotation"
-        return "image" if self._images is not None and self._images.fullmatch(path) else None
+        for matches, role in self._rules:
+            if matches(path):
+                return role
+        return None
 
 
 def with_roles(listed: pl.DataFrame, config: DatasetConfig) -> pl.DataFrame:
@@ -64,7 +68,7 @@ def content_reason(data: bytes, role: FileRole) -> tuple[SnapshotReason, str] | 
     )
 
 
-def _compile(patterns: Iterable[str]) -> re.Pattern[str] | None:
-    """One expression for all patterns, or None if there are none: every path of a source is held against it."""
+def _compile(patterns: Iterable[str]) -> re.Pattern[str]:
+    """One expression for all patterns: every path of a source is held against it."""
     translated, _ = glob.translate(list(patterns), flags=_GLOB_FLAGS)
-    return re.compile("|".join(translated)) if translated else None
+    return re.compile("|".join(translated))
