@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar
 
 from cv_assets.domain.drawing import draw_uploads
 from cv_assets_tests.faults.processes import Ending, Order, Publish, Publishers, publishers
 from cv_assets_tests.faults.reader import Partial, Poller, Read, read_below, seen_version
-from cv_assets_tests.faults.syscalls import Judge
+from cv_assets_tests.faults.syscalls import FLUSHES, NAMINGS, WRITES, Call, Judge
 from cv_assets_tests.servers.fault_proxy import FaultProxy, faults_before
 from cv_assets_tests.servers.s3 import Bucket, serve
 
@@ -99,10 +100,20 @@ class Bench:
         self.uploads = folder / "uploads"
         write_uploads(self.uploads)
         self._numbers = itertools.count()
-        undisturbed = self.publishers.run(self.local().order())
-        assert undisturbed.outcome == "published", undisturbed
-        assert undisturbed.digest is not None
-        self.digest = undisturbed.digest
+        self.undisturbed = self.local()  # only to be read
+        ending = self.publishers.run(self.undisturbed.order())
+        assert ending.outcome == "published", ending
+        assert ending.digest is not None
+        self.digest = ending.digest
+
+    @cached_property
+    def calls(self) -> list[Call]:
+        """Every call of an undisturbed publish that touches the store: one publish tells them to all scenarios."""
+        place = self.local()
+        publish = self.publishers.start(place.order(), watch=(*FLUSHES, *NAMINGS, *WRITES)).begin(place.root)
+        publish.wait()
+        assert publish.watch is not None
+        return publish.watch.calls
 
     def local(self) -> Place:
         """A fresh store on local disk."""

@@ -71,9 +71,8 @@ def collector_steps(bench: Bench) -> list[Call]:
 
 def _with_marked_blobs(bench: Bench) -> Place:
     """A store that holds the blobs of the uploads, of no version, and marked: the next collection deletes them."""
-    made, place = bench.local(), bench.local()
-    assert bench.publishers.run(made.order()).outcome == "published"
-    shutil.copytree(made.root / "blobs", place.root / "blobs")
+    place = bench.local()
+    shutil.copytree(bench.undisturbed.root / "blobs", place.root / "blobs")
     marked = bench.publishers.run(place.order(do="collect"))
     assert marked.outcome == "collected", marked
     return place

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +19,9 @@ TYPED: Final = {name for name, kind in vars(errors).items() if isinstance(kind, 
 
 
 def local_calls(bench: Bench, names: tuple[str, ...]) -> list[Call]:
-    """Those calls of an undisturbed publish that touch the store."""
-    place = bench.local()
-    publish = bench.publishers.start(place.order(), watch=names).begin(place.root)
-    publish.wait()
-    assert publish.watch is not None
-    return publish.watch.calls
+    """The calls of these names in an undisturbed publish, numbered as they are where no others are watched."""
+    calls = (call for call in bench.calls if call.name in names)
+    return [replace(call, number=number) for number, call in enumerate(calls, 1)]
 
 
 def local_steps(bench: Bench) -> list[Call]:

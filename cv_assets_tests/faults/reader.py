@@ -7,12 +7,14 @@ import hashlib
 import io
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow.parquet as pq
 
+SHORTEST_PAUSE_SECONDS: Final = 0.005
 Read = Callable[[str], bytes | None]
 
 
@@ -117,5 +119,9 @@ class Poller:
                 self.faults["a version that was there is gone"] = None
 
     def _run(self) -> None:
-        while not self._done.wait(0.005):
+        pause = SHORTEST_PAUSE_SECONDS
+        while not self._done.wait(pause):
+            begin = time.monotonic()
             self.poll()
+            # as long as the look took: a reader that looks without end takes from the publish that it looks at
+            pause = max(SHORTEST_PAUSE_SECONDS, time.monotonic() - begin)
