@@ -1,8 +1,8 @@
 """What many tests stand on: the real data sets, a store of their own, and a line that is run as people run it."""
 
 import os
-import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 
 from cv_assets.domain.drawing import draw_uploads
 from cv_assets.runs import RunOutcome, run_line
+from cv_assets_tests.homes import dagster_home
 from cv_assets_tests.servers.s3 import bucket, pytest_terminal_summary, s3
 from resources.object_store import ObjectStore, open_store
 from resources.settings import PROJECT_ROOT
@@ -60,25 +61,28 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """An empty place with a Dagster home of its own."""
-    home = tmp_path / "dagster"
-    home.mkdir()
-    shutil.copy(PROJECT_ROOT / ".dagster" / "dagster.yaml", home)
-    monkeypatch.setenv("DAGSTER_HOME", str(home))
     monkeypatch.setenv("CV_ASSETS_STORE", str(tmp_path / "store"))
     (tmp_path / "uploads").mkdir()
-    return Place(tmp_path, tmp_path / "uploads", open_store(str(tmp_path / "store")))
+    with dagster_home(tmp_path) as home:
+        monkeypatch.setenv("DAGSTER_HOME", str(home))
+        yield Place(tmp_path, tmp_path / "uploads", open_store(str(tmp_path / "store")))
 
 
 @pytest.fixture
 def drawn(place: Place) -> Place:
     """A place whose uploads are the drawn data set, which has lain there for an hour."""
-    write_files(place.uploads, draw_uploads(7))
-    an_hour_ago = time.time() - 3600
-    for path in place.uploads.rglob("*"):
-        os.utime(path, (an_hour_ago, an_hour_ago))
+    write_drawn(place.uploads)
     return place
+
+
+def write_drawn(uploads: Path) -> None:
+    """Write the drawn data set, as if it had lain there for an hour."""
+    write_files(uploads, draw_uploads(7))
+    an_hour_ago = time.time() - 3600
+    for path in uploads.rglob("*"):
+        os.utime(path, (an_hour_ago, an_hour_ago))
 
 
 def write_files(folder: Path, files: Any) -> None:

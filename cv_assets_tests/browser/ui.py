@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,16 +19,16 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from cv_assets_tests.homes import dagster_home
 from resources.settings import PROJECT_ROOT
 
 START_SECONDS, RUN_SECONDS = 90, 120
 
 
 def make_place(folder: Path, **settings: Any) -> Path:
-    """A folder with a Dagster home, an empty landing place, and the dataset `shapes` over it."""
-    for name in ("home", "datasets", "uploads"):
+    """A folder with an empty landing place, and the dataset `shapes` over it."""
+    for name in ("datasets", "uploads"):
         (folder / name).mkdir()
-    shutil.copy(PROJECT_ROOT / ".dagster" / "dagster.yaml", folder / "home")
     config = {"name": "shapes", "source": {"url": str(folder / "uploads")}, **settings}
     (folder / "datasets" / "shapes.yaml").write_text(json.dumps(config))
     return folder
@@ -43,20 +42,21 @@ def dagster_dev(place: Path) -> Iterator[str]:
     environment = {**os.environ, **{name: str(place / folder) for name, folder in places.items()}}
     dagster = Path(sys.executable).with_name("dagster")
     command = [str(dagster), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
-    with (place / "dev.log").open("wb") as log:
-        server = subprocess.Popen(
-            command, cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        wait_until(lambda: is_up(f"http://127.0.0.1:{port}/server_info"), START_SECONDS, place / "dev.log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGINT)
+    with dagster_home(place, "home"):
+        with (place / "dev.log").open("wb") as log:
+            server = subprocess.Popen(
+                command, cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
         try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+            wait_until(lambda: is_up(f"http://127.0.0.1:{port}/server_info"), START_SECONDS, place / "dev.log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.killpg(server.pid, signal.SIGINT)
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.pid, signal.SIGKILL)
+                server.wait()
 
 
 def find(browser: webdriver.Chrome, xpath: str) -> WebElement:

@@ -8,6 +8,7 @@ import pytest
 from cv_assets.domain.drawing import draw_uploads
 from cv_assets_tests.conftest import Place, write_files
 from cv_assets_tests.domain.images import encode, noise
+from cv_assets_tests.homes import dagster_home
 from cv_assets_tests.resources.made import sha256
 from cv_assets_tests.resources.places import command, said_in_lines, shared_place, write_dataset
 from resources.object_store import open_store
@@ -38,12 +39,13 @@ def first(tmp_path_factory):
 @pytest.fixture
 def place(first, tmp_path, monkeypatch):
     """The same with store, Dagster home and dataset file of its own."""
-    for name in ("store", "dagster", "datasets"):
+    for name in ("store", "datasets"):
         shutil.copytree(first.folder / name, tmp_path / name)
     monkeypatch.setenv("CV_ASSETS_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
     monkeypatch.setenv("CV_ASSETS_DATASETS", str(tmp_path / "datasets"))
-    return Place(tmp_path, first.uploads, open_store(str(tmp_path / "store")))
+    with dagster_home(tmp_path, like=first.folder / "dagster") as home:
+        monkeypatch.setenv("DAGSTER_HOME", str(home))
+        yield Place(tmp_path, first.uploads, open_store(str(tmp_path / "store")))
 
 
 def parsed(*arguments, exit_code=0):

@@ -10,24 +10,29 @@ from click.testing import CliRunner, Result
 
 from cv_assets.cli import main
 from cv_assets_tests.conftest import Place
+from cv_assets_tests.homes import dagster_home
 from resources.object_store import open_store
-from resources.settings import PROJECT_ROOT
 
 
 @contextmanager
-def shared_place(factory: pytest.TempPathFactory, *, like: Place | None = None) -> Iterator[Place]:
-    """An empty place, or one with the store and the uploads of another, with a Dagster home of its own."""
+def shared_place(
+    factory: pytest.TempPathFactory, *, like: Place | None = None, with_runs: bool = False
+) -> Iterator[Place]:
+    """An empty place, or one with a copy of the store of another, with a Dagster home of its own.
+
+    `with_runs` copies what Dagster knows, too. The uploads are those of the other one: their place is configuration, and
+    under another one a version may not go on.
+    """
     folder: Path = factory.mktemp("place")
-    home, uploads, store, datasets = (folder / name for name in ("dagster", "uploads", "store", "datasets"))
-    home.mkdir()
+    uploads, store, datasets = (folder / name for name in ("uploads", "store", "datasets"))
     datasets.mkdir()
-    shutil.copy(PROJECT_ROOT / ".dagster" / "dagster.yaml", home)
     if like is None:
         uploads.mkdir()
     else:
         shutil.copytree(like.folder / "store", store)
         uploads = like.uploads
-    with pytest.MonkeyPatch.context() as patch:
+    runs = like.folder / "dagster" if like and with_runs else None
+    with dagster_home(folder, like=runs) as home, pytest.MonkeyPatch.context() as patch:
         for name, value in (("DAGSTER_HOME", home), ("CV_ASSETS_STORE", store), ("CV_ASSETS_DATASETS", datasets)):
             patch.setenv(name, str(value))
         yield Place(folder, uploads, open_store(str(store)))
