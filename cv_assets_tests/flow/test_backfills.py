@@ -1,6 +1,7 @@
 """A backfill goes over versions as they were begun: it makes what is missing, and changes nothing that is committed."""
 
 import json
+from collections.abc import Iterator
 
 import dagster as dg
 import pytest
@@ -9,7 +10,8 @@ from click.testing import CliRunner, Result
 from cv_assets.cli import main
 from cv_assets.definitions import build_defs
 from cv_assets.runs import RunOutcome, backfill
-from cv_assets_tests.conftest import Place
+from cv_assets_tests.conftest import Place, write_drawn
+from cv_assets_tests.resources.places import shared_place
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError
 
@@ -20,16 +22,30 @@ def go_over(
     return list(backfill(config, [config], place.store, versions=versions, select=select))
 
 
-@pytest.fixture
-def config(drawn: Place) -> DatasetConfig:
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A dataset with two committed versions, and a third that got as far as its snapshot."""
-    config = drawn.config()
-    assert drawn.run(config).success
-    (drawn.uploads / "circle" / "camera01_1.jpg").unlink()
-    assert drawn.run(config).success
-    (drawn.uploads / "circle" / "camera01_2.jpg").unlink()
-    assert drawn.run(config, select="raw_images").success
-    return config
+    with shared_place(tmp_path_factory) as place:
+        write_drawn(place.uploads)
+        config = place.config()
+        assert place.run(config).success
+        (place.uploads / "circle" / "camera01_1.jpg").unlink()
+        assert place.run(config).success
+        (place.uploads / "circle" / "camera01_2.jpg").unlink()
+        assert place.run(config, select="raw_images").success
+        yield place
+
+
+@pytest.fixture
+def three(begun: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The three versions in a place that belongs to one test."""
+    with shared_place(tmp_path_factory, like=begun, with_runs=True) as place:
+        yield place
+
+
+@pytest.fixture
+def config(three: Place) -> DatasetConfig:
+    return three.config()
 
 
 def committed(place: Place, config: DatasetConfig) -> dict[str, str | None]:
@@ -38,25 +54,26 @@ def committed(place: Place, config: DatasetConfig) -> dict[str, str | None]:
     return {name: record.digest if record else None for name, record in records.items()}
 
 
-def test_what_is_missing_is_made_and_what_is_committed_stays_as_it_is(drawn: Place, config: DatasetConfig):
-    before = {name: drawn.objects(f"datasets/shapes/versions/{name}/") for name in ("v1", "v2")}
-    (drawn.uploads / "circle" / "camera01_3.jpg").unlink()  # of no account: a version is what it was begun as
+def test_what_is_missing_is_made_and_what_is_committed_stays_as_it_is(three: Place, config: DatasetConfig):
+    before = {name: three.objects(f"datasets/shapes/versions/{name}/") for name in ("v1", "v2")}
+    # of no account here and in the tests that share the uploads: a version is what it was begun as
+    (three.uploads / "circle" / "camera01_3.jpg").unlink()
 
-    outcomes = go_over(drawn, config)
+    outcomes = go_over(three, config)
     assert [(one.version, one.success) for one in outcomes] == [("v1", True), ("v2", True), ("v3", True)]
     for name, objects in before.items():
-        assert drawn.objects(f"datasets/shapes/versions/{name}/") == objects
-    assert drawn.summary(config, "v3")["files"] == 123
-    assert len(set(committed(drawn, config).values())) == 3
+        assert three.objects(f"datasets/shapes/versions/{name}/") == objects
+    assert three.summary(config, "v3")["files"] == 123
+    assert len(set(committed(three, config).values())) == 3
 
 
-def test_other_shards_are_recorded_beside_those_of_a_committed_version(drawn: Place, config: DatasetConfig):
-    digests = committed(drawn, config)
-    smaller = drawn.config(shards={"max_bytes": "50kB"})
-    assert [one.success for one in go_over(drawn, smaller, versions=["v2", "v1"], select="shards")] == [True, True]
-    assert committed(drawn, config) == digests
+def test_other_shards_are_recorded_beside_those_of_a_committed_version(three: Place, config: DatasetConfig):
+    digests = committed(three, config)
+    smaller = three.config(shards={"max_bytes": "50kB"})
+    assert [one.success for one in go_over(three, smaller, versions=["v2", "v1"], select="shards")] == [True, True]
+    assert committed(three, config) == digests
     for name in ("v1", "v2"):
-        version = drawn.version(config, name)
+        version = three.version(config, name)
         (build,) = version.builds()
         record = version.commit()
         assert record is not None
@@ -64,11 +81,11 @@ def test_other_shards_are_recorded_beside_those_of_a_committed_version(drawn: Pl
         assert not {shard.key for shard in build.shards} & {shard.key for shard in record.shards}
 
 
-def test_one_version_that_fails_does_not_keep_the_next_from_being_tried(drawn: Place, config: DatasetConfig):
-    key = drawn.version(config, "v1").find_table_key("raw_images")
+def test_one_version_that_fails_does_not_keep_the_next_from_being_tried(three: Place, config: DatasetConfig):
+    key = three.version(config, "v1").find_table_key("raw_images")
     assert key is not None
-    drawn.store.put(key, b"no Parquet")
-    outcomes = {one.version: one for one in go_over(drawn, config)}
+    three.store.put(key, b"no Parquet")
+    outcomes = {one.version: one for one in go_over(three, config)}
     assert {name: one.success for name, one in outcomes.items()} == {"v1": False, "v2": True, "v3": True}
     assert "CorruptObject" in outcomes["v1"].failures[0]
 
@@ -78,12 +95,12 @@ UNKNOWN = {"a version that there is not": ["v1", "v9"], "a name that is none": [
 
 @pytest.mark.parametrize("versions", UNKNOWN.values(), ids=UNKNOWN)
 def test_a_version_that_there_is_not_stops_it_before_anything_runs(
-    drawn: Place, config: DatasetConfig, versions: list[str]
+    three: Place, config: DatasetConfig, versions: list[str]
 ):
     with dg.DagsterInstance.get() as instance:
         runs = instance.get_runs_count()
         with pytest.raises(ConfigurationError, match="expected versions of shapes among v1, v2, v3; found"):
-            go_over(drawn, config, versions=versions)
+            go_over(three, config, versions=versions)
         assert instance.get_runs_count() == runs
 
 
@@ -92,9 +109,9 @@ def test_a_dataset_without_a_version_has_nothing_to_go_over(drawn: Place):
         go_over(drawn, drawn.config())
 
 
-def test_a_selection_that_names_nothing_is_said_before_anything_runs(drawn: Place, config: DatasetConfig):
+def test_a_selection_that_names_nothing_is_said_before_anything_runs(three: Place, config: DatasetConfig):
     with pytest.raises(ConfigurationError, match="--select: expected assets among"):
-        go_over(drawn, config, select="shard")
+        go_over(three, config, select="shard")
 
 
 def command(place: Place, *arguments: str) -> Result:
@@ -105,17 +122,17 @@ def command(place: Place, *arguments: str) -> Result:
     return CliRunner(env={"CV_ASSETS_DATASETS": str(folder)}).invoke(main, ["backfill", *arguments])
 
 
-def test_the_command_says_a_row_a_version_and_its_exit_code_counts(drawn: Place, config: DatasetConfig):
-    said = command(drawn, "shapes", "--versions", "v1, v3", "--select", "+splits")
+def test_the_command_says_a_row_a_version_and_its_exit_code_counts(three: Place, config: DatasetConfig):
+    said = command(three, "shapes", "--versions", "v1, v3", "--select", "+splits")
     assert said.exit_code == 0, said.output
     rows = said.stdout.splitlines()
     assert [row.split()[:2] for row in rows[:2]] == [["shapes@v1", "passed"], ["shapes@v3", "passed"]]
     assert rows[2:] == ["2 versions, 0 failed"]
 
-    key = drawn.version(config, "v2").find_table_key("raw_images")
+    key = three.version(config, "v2").find_table_key("raw_images")
     assert key is not None
-    drawn.store.put(key, b"no Parquet")
-    said = command(drawn, "shapes", "--all", "--select", "annotations", "--json")
+    three.store.put(key, b"no Parquet")
+    said = command(three, "shapes", "--all", "--select", "annotations", "--json")
     assert said.exit_code == 1
     found = json.loads(said.stdout)
     assert [(run["version"], run["success"]) for run in found["runs"]] == [("v1", True), ("v2", False), ("v3", True)]

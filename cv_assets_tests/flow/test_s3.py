@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cv_assets.domain.drawing import draw_uploads
-from cv_assets_tests.conftest import Place
+from cv_assets_tests.conftest import Place, write_drawn
+from cv_assets_tests.resources.places import shared_place
 from cv_assets_tests.servers.s3 import Bucket, Endpoint
 from resources.object_store import open_store
 from resources.settings import PROJECT_ROOT
@@ -50,58 +52,64 @@ def landed(bucket: Bucket) -> str:
     return f"{bucket.url}/uploads"
 
 
+@pytest.fixture(scope="module")
+def on_disk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What is said of the version that is made of the same uploads on disk."""
+    with shared_place(tmp_path_factory) as place:
+        write_drawn(place.uploads)
+        assert place.run(place.config()).success
+        return place.summary(place.config())
+
+
 def test_a_version_made_in_a_bucket_from_a_bucket_is_the_version_made_on_disk(
-    drawn: Place, s3: Endpoint, bucket: Bucket, landed: str
+    place: Place, s3: Endpoint, bucket: Bucket, landed: str, on_disk: dict[str, Any]
 ):
-    write_dataset(drawn, url=landed)
-    made = run(drawn, s3, "run", "shapes", "--json", store=f"{bucket.url}/store")
+    write_dataset(place, url=landed)
+    made = run(place, s3, "run", "shapes", "--json", store=f"{bucket.url}/store")
     assert made.returncode == 0, made.stderr
     there = json.loads(made.stdout)
-    assert drawn.run(drawn.config(), version="local").success
-    here = drawn.summary(drawn.config(), "local")
     for said in ("digest", "files", "images", "quarantined", "splits", "duplicate_groups"):
-        assert there[said] == here[said]
-    assert [shard["sha256"] for shard in there["shards"]] == [shard["sha256"] for shard in here["shards"]]
+        assert there[said] == on_disk[said]
+    assert [shard["sha256"] for shard in there["shards"]] == [shard["sha256"] for shard in on_disk["shards"]]
 
     bucket.put("uploads/circle/late.png", dict(draw_uploads(8))["circle/camera01_5.png"])
-    again = run(drawn, s3, "run", "shapes", "--json", store=f"{bucket.url}/store")
+    again = run(place, s3, "run", "shapes", "--json", store=f"{bucket.url}/store")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["version"] == "v2"
     assert json.loads(again.stdout)["files"] == there["files"] + 1
-    shown = run(drawn, s3, "show", "shapes@v1", "--json", store=f"{bucket.url}/store")
+    shown = run(place, s3, "show", "shapes@v1", "--json", store=f"{bucket.url}/store")
     assert json.loads(shown.stdout)["digest"] == there["digest"]
 
 
 def test_what_is_referred_to_stays_in_its_bucket_and_makes_the_same_shards(
-    drawn: Place, s3: Endpoint, bucket: Bucket, landed: str
+    place: Place, s3: Endpoint, bucket: Bucket, landed: str, on_disk: dict[str, Any]
 ):
-    write_dataset(drawn, url=landed, mode="reference")
-    folder = str(drawn.folder / "referring")
-    made = run(drawn, s3, "run", "shapes", "--json", store=folder)
+    write_dataset(place, url=landed, mode="reference")
+    folder = str(place.folder / "referring")
+    made = run(place, s3, "run", "shapes", "--json", store=folder)
     assert made.returncode == 0, made.stderr
     store = open_store(folder)
     assert list(store.keys("blobs")) == []
-    assert drawn.run(drawn.config(), version="local").success
-    copied = drawn.summary(drawn.config(), "local")["shards"]
-    assert [shard["sha256"] for shard in json.loads(made.stdout)["shards"]] == [shard["sha256"] for shard in copied]
+    shards = json.loads(made.stdout)["shards"]
+    assert [shard["sha256"] for shard in shards] == [shard["sha256"] for shard in on_disk["shards"]]
 
     bucket.put("uploads/circle/camera01_5.png", b"replaced")
     for key in list(store.keys("datasets/shapes/versions/v1")):
         if "/shards/" in key or "/packed/" in key:
             store.delete(key)
-    failed = run(drawn, s3, "run", "shapes", "--version", "v1", "--select", "shards", store=folder)
+    failed = run(place, s3, "run", "shapes", "--version", "v1", "--select", "shards", store=folder)
     assert failed.returncode == 1
     assert "SourceChanged: expected circle/camera01_5.png" in failed.stderr
 
 
-def test_no_secret_is_written_down_or_said(drawn: Place, s3: Endpoint, bucket: Bucket, landed: str):
+def test_no_secret_is_written_down_or_said(place: Place, s3: Endpoint, bucket: Bucket, landed: str):
     secret = s3.environment["AWS_SECRET_ACCESS_KEY"].encode()
-    write_dataset(drawn, url=landed)
+    write_dataset(place, url=landed)
     store = f"{bucket.url}/store"
-    done = run(drawn, s3, "run", "shapes", "--json", store=store)
+    done = run(place, s3, "run", "shapes", "--json", store=store)
     assert done.returncode == 0, done.stderr
     refused = Endpoint(s3.kind, s3.url, {**s3.environment, "AWS_ACCESS_KEY_ID": "WRONGKEY000000000000"})
-    failed = run(drawn, refused, "run", "shapes", "--json", store=store)
+    failed = run(place, refused, "run", "shapes", "--json", store=store)
     if not s3.is_mock:  # moto accepts any key
         assert failed.returncode in {1, 2}
         assert "AWS_ACCESS_KEY_ID or AWS_PROFILE" in failed.stderr

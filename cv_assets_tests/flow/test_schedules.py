@@ -8,7 +8,8 @@ import dagster as dg
 import pytest
 
 from cv_assets.definitions import build_defs
-from cv_assets_tests.conftest import Place
+from cv_assets_tests.conftest import Place, write_drawn
+from cv_assets_tests.resources.places import shared_place
 from cv_assets_tests.sensors.daemon import Daemon, take_snapshot
 from resources.configured import ObjectStoreResource
 from schemas.datasets import DatasetConfig
@@ -20,6 +21,23 @@ AT_NIGHT = datetime(2026, 5, 1, 1, tzinfo=UTC)
 @pytest.fixture
 def config(drawn: Place) -> DatasetConfig:
     return drawn.config(schedule=SCHEDULE)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Two committed versions of the same uploads."""
+    with shared_place(tmp_path_factory) as place:
+        write_drawn(place.uploads)
+        for _ in range(2):
+            assert place.run(place.config(schedule=SCHEDULE)).success
+        yield place
+
+
+@pytest.fixture
+def two(made: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The two versions in a place that belongs to one test."""
+    with shared_place(tmp_path_factory, like=made, with_runs=True) as place:
+        yield place
 
 
 @pytest.fixture
@@ -98,11 +116,10 @@ def test_each_night_another_share_is_read_back(daemon: Daemon):
     assert dg.validate_run_config(job, asked[0].run_config)
 
 
-def test_what_was_read_back_shows_on_the_release_and_damage_fails_the_run(drawn: Place, config: DatasetConfig):
-    assert drawn.run(config).success
-    assert drawn.run(config).success
+def test_what_was_read_back_shows_on_the_release_and_damage_fails_the_run(two: Place):
+    config = two.config(schedule=SCHEDULE)
     key = dg.AssetKey(["shapes", "release"])
-    result = run_job(drawn, config, "shapes__verify")
+    result = run_job(two, config, "shapes__verify")
     assert result.success
     with dg.DagsterInstance.get() as instance:
         seen = {
@@ -113,13 +130,13 @@ def test_what_was_read_back_shows_on_the_release_and_damage_fails_the_run(drawn:
     assert metadata["passed"] is True
     assert metadata["objects"] == metadata["objects_read"] + 1 > 125  # one is the commit record itself
 
-    record = drawn.version(config, "v2").commit()
+    record = two.version(config, "v2").commit()
     assert record is not None
     shard = next(entry.key for entry in record.objects if entry.role == "shard")
-    data = bytearray(drawn.store.get(shard))
+    data = bytearray(two.store.get(shard))
     data[600] ^= 0x10
-    drawn.store.put(shard, bytes(data))
-    result = run_job(drawn, config, "shapes__verify")
+    two.store.put(shard, bytes(data))
+    result = run_job(two, config, "shapes__verify")
     assert not result.success
     (failure,) = result.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
@@ -131,11 +148,10 @@ def test_what_was_read_back_shows_on_the_release_and_damage_fails_the_run(drawn:
     assert shard in str(latest.metadata["problems"].value)
 
 
-def test_a_damaged_commit_record_does_not_hide_the_other_versions(drawn: Place, config: DatasetConfig):
-    assert drawn.run(config).success
-    assert drawn.run(config).success
-    drawn.store.put(drawn.version(config, "v1").commit_key, b"{}")
-    result = run_job(drawn, config, "shapes__verify")
+def test_a_damaged_commit_record_does_not_hide_the_other_versions(two: Place):
+    config = two.config(schedule=SCHEDULE)
+    two.store.put(two.version(config, "v1").commit_key, b"{}")
+    result = run_job(two, config, "shapes__verify")
     assert not result.success
     with dg.DagsterInstance.get() as instance:
         records = instance.fetch_observations(dg.AssetKey(["shapes", "release"]), 9).records
@@ -145,18 +161,18 @@ def test_a_damaged_commit_record_does_not_hide_the_other_versions(drawn: Place, 
     assert passed == {"v1": False, "v2": True}
 
 
-def test_the_weekly_look_says_what_could_be_freed_and_frees_nothing(drawn: Place, config: DatasetConfig):
-    assert drawn.run(config).success
+def test_the_weekly_look_says_what_could_be_freed_and_frees_nothing(two: Place):
+    config = two.config(schedule=SCHEDULE)
     orphan = f"blobs/sha256/ab/{'ab' * 32}"
-    drawn.store.put(orphan, b"of no version")
-    result = run_job(drawn, config, "store__gc_dry_run")
+    two.store.put(orphan, b"of no version")
+    result = run_job(two, config, "store__gc_dry_run")
     assert result.success, result.get_step_failure_events()
     with dg.DagsterInstance.get() as instance:
         seen = instance.fetch_observations(dg.AssetKey("store"), 1).records[0].asset_observation
     assert seen is not None
     found = {name: seen.metadata[name].value for name in ("blobs", "blob_bytes", "leftovers", "some_keys")}
     assert found == {"blobs": 1, "blob_bytes": 13, "leftovers": 0, "some_keys": [orphan]}
-    assert drawn.store.get(orphan) == b"of no version"
+    assert two.store.get(orphan) == b"of no version"
 
 
 def test_a_release_has_a_freshness_policy_only_where_it_is_asked_for(drawn: Place):
