@@ -1,6 +1,6 @@
 """Publishes under every fault of the table: nothing is lost, nothing is seen half, and the rerun ends with the same digest.
 
-A sample, drawn with a fixed seed; with CV_ASSETS_TEST_FAULTS=all every point (an hour).
+A sample, drawn with a fixed seed from every stretch of a publish; with CV_ASSETS_TEST_FAULTS=all every point (an hour).
 """
 
 import pytest
