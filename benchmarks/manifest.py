@@ -2,8 +2,8 @@
 
     python -m benchmarks.manifest [--images 3000] [--rounds 5] [--folder DIR]
 
-Both sides read the same files in turn, round by round, after their imports; medians are printed. Ours decodes in limited worker processes,
-checks headers against limits, and yields size, mode, orientation and perceptual hash besides the SHA-256.
+Both sides read the same files in turn, round by round, after their imports; medians are printed. Ours decodes in limited
+worker processes, checks headers against limits, and yields size, mode, orientation and perceptual hash besides the SHA-256.
 """
 
 import argparse

@@ -7,6 +7,7 @@ from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.manifest import build_quarantine
 from resources.arrivals import save_arrivals
 from resources.configured import WRITE_ONCE, EngineResource, ObjectStoreResource
+from resources.examining import begin_examiner
 from resources.ingest import Snapshot
 from resources.leases import publishing
 from resources.rejections import remember_rejections
@@ -30,6 +31,7 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
     def raw_images(
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource, engine: EngineResource
     ) -> dg.MaterializeResult[pl.DataFrame]:
+        begin_examiner()  # it imports for seconds until the checks ask
         store = object_store.open()
         version = line.version(context, store)
         workers = engine.open()

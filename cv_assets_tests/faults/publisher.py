@@ -20,6 +20,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from cv_assets.assets import raw_images
 from cv_assets.definitions import build_defs
 from cv_assets.partitions import versions_of
 from cv_assets_tests.faults.planted import BUGS
@@ -54,7 +55,7 @@ def warm_up() -> None:
     ):
         importlib.import_module(module)
     # four seconds of work, in a process of each child's own if it were left to resources/examining.py
-    expectations.examine = _examine_here
+    raw_images.begin_examiner, expectations.examine = (lambda: None), _examine_here
     config = DatasetConfig.model_validate({"name": DATASET, "source": {"url": "nowhere"}})
     with dg.DagsterInstance.ephemeral():
         build_defs(datasets=[config], resource_overrides={}).resolve_job_def(DATASET)
