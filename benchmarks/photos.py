@@ -15,11 +15,12 @@ def draw_photos(folder: Path, count: int) -> list[Path]:
     for number, path in enumerate(paths):
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(_draw(number))
+            path.write_bytes(draw_photo(number))
     return paths
 
 
-def _draw(number: int) -> bytes:
+def draw_photo(number: int) -> bytes:
+    """One JPEG of about 107 kB; equal numbers, equal bytes."""
     generator = np.random.default_rng(number)
     coarse = generator.integers(0, 255, (12, 16, 3), dtype=np.uint8)
     smooth = np.asarray(Image.fromarray(coarse).resize((WIDTH_PX, HEIGHT_PX), Image.Resampling.BICUBIC), dtype=np.int16)

@@ -1,6 +1,8 @@
-"""Versions of many small images beside DVC: add, add 1 % more, check out, verify.
+"""Versions of many images beside DVC: add, add 1 % more, check out, verify.
 
-    python -m benchmarks.versions [--files 5000 50000] [--dvc PATH] [--rounds 3]
+    python -m benchmarks.versions [--files 5000 50000] [--images small] [--dvc PATH] [--rounds 3]
+
+Images are small ones of 3 kB, where listing and comparing are the work, or photos of about 100 kB, where decoding is.
 
 DVC runs from an environment of its own (made by uv unless --dvc names one), with hard links, as ours does. Ours is the
 command `cv-assets`: for `add` the step raw_images of `cv-assets run` (which also decodes every image, as DVC does not)
@@ -24,20 +26,30 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.line import COMMAND, step_seconds
+from benchmarks.photos import draw_photo
 from resources.settings import PROJECT_ROOT
 
 SETTLING_SECONDS = 3.0  # a file that was just written is not trusted by its time; see docs/adr/0012
 
 
-def draw_small(folder: Path, numbers: range) -> None:
-    """One PNG of 32 × 32 pixels (about 3 kB) for each number, in a hundred class folders."""
+def draw_small(number: int) -> bytes:
+    """One PNG of 32 × 32 pixels, about 3 kB."""
+    out = io.BytesIO()
+    pixels = np.random.default_rng(number).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+# name → what draws an image, and how the size of one is told
+IMAGES = {"small": (draw_small, "3 kB"), "photos": (draw_photo, "100 kB")}
+
+
+def draw_all(folder: Path, numbers: range, images: str) -> None:
+    """An image for each number, in a hundred class folders."""
     for number in numbers:
-        path = folder / f"class{number % 100:02d}" / f"{number:06d}.png"
+        path = folder / f"class{number % 100:02d}" / f"{number:06d}.img"  # formats are told by content
         path.parent.mkdir(parents=True, exist_ok=True)
-        out = io.BytesIO()
-        pixels = np.random.default_rng(number).integers(0, 255, (32, 32, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(out, "PNG", compress_level=1)
-        path.write_bytes(out.getvalue())
+        path.write_bytes(IMAGES[images][0](number))
 
 
 def timed(command: list[str], place: Path, environment: dict[str, str] | None = None) -> tuple[float, str]:
@@ -104,11 +116,11 @@ class Dvc:
         return timed([self._dvc, "status", "-q"], self._place)[0]
 
 
-def one_round(files: int, scratch: Path, dvc: str) -> dict[str, dict[str, float]]:
+def one_round(files: int, images: str, scratch: Path, dvc: str) -> dict[str, dict[str, float]]:
     """Seconds by operation and side."""
     found: dict[str, dict[str, float]] = {}
     uploads = scratch / "uploads"
-    draw_small(uploads, range(files))
+    draw_all(uploads, range(files), images)
     sides = {"ours": Ours(scratch / "ours", uploads), "dvc": Dvc(scratch / "dvc", uploads, dvc)}
 
     def note(operation: str, name: str, seconds: dict[str, float]) -> None:
@@ -119,7 +131,7 @@ def one_round(files: int, scratch: Path, dvc: str) -> dict[str, dict[str, float]
     for name, side in sides.items():
         note("add", name, side.add())
     for folder in (uploads, scratch / "dvc" / "data"):
-        draw_small(folder, range(files, files + files // 100))
+        draw_all(folder, range(files, files + files // 100), images)
     time.sleep(SETTLING_SECONDS)
     for name, side in sides.items():
         note("add 1 % more", name, side.add())
@@ -132,6 +144,7 @@ def one_round(files: int, scratch: Path, dvc: str) -> dict[str, dict[str, float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, nargs="+", default=[5_000, 50_000])
+    parser.add_argument("--images", choices=sorted(IMAGES), default="small")
     parser.add_argument("--dvc", help="an executable of DVC; without it one is installed for this run")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -145,9 +158,9 @@ def main() -> None:
             rounds = []
             for number in range(options.rounds):
                 scratch = Path(folder) / f"{files}-{number}"
-                rounds.append(one_round(files, scratch, dvc))
+                rounds.append(one_round(files, options.images, scratch, dvc))
                 shutil.rmtree(scratch)
-            print(f"\n{files} images of 3 kB, {options.rounds} rounds")
+            print(f"\n{files} images of {IMAGES[options.images][1]}, {options.rounds} rounds")
             for operation in rounds[0]:
                 medians = {
                     name: statistics.median(each[operation][name] for each in rounds) for name in rounds[0][operation]
