@@ -1,6 +1,5 @@
 """What runs by itself, as people see it: uploads become a version, versions are gone over, and what was read back shows."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 from selenium import webdriver
 
 from cv_assets.domain.drawing import draw_uploads
-from cv_assets_tests.browser.ui import RUN_SECONDS, ask, dagster_dev, find, make_place, status_of, wait_until
+from cv_assets_tests.browser.ui import RUN_SECONDS, ask, find, status_of, wait_until
 from cv_assets_tests.conftest import write_files
 from resources.object_store import open_store
 from resources.versions import VersionStore
@@ -17,28 +16,12 @@ pytestmark = pytest.mark.browser
 ASSETS = ("raw_images", "annotations", "manifest", "quarantine", "quality_report", "splits", "shards", "release")
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_place(
-        tmp_path_factory.mktemp("automation"),
-        uploads={"settle": "5s", "every": "5s"},
-        schedule={"refresh": "0 3 * * *", "verify": "0 4 * * *"},
-        freshness="36h",
-    )
-
-
-@pytest.fixture(scope="module")
-def url(place: Path) -> Iterator[str]:
-    with dagster_dev(place) as url:
-        yield url
-
-
 def version(place: Path, name: str) -> VersionStore:
     return VersionStore(open_store(str(place / "store")), "shapes", name)
 
 
 def test_uploads_become_a_version_with_nobody_at_the_keyboard(url: str, place: Path, browser: webdriver.Chrome):
-    write_files(place / "uploads", draw_uploads(7))
+    write_files(place / "uploads" / "shapes", draw_uploads(7))
     wait_until(lambda: version(place, "v1").commit() is not None, RUN_SECONDS, place / "dev.log")
     record = version(place, "v1").commit()
     assert record is not None
@@ -49,7 +32,7 @@ def test_uploads_become_a_version_with_nobody_at_the_keyboard(url: str, place: P
 
 
 def test_a_backfill_in_the_ui_goes_over_every_version_and_changes_nothing(url: str, place: Path):
-    (place / "uploads" / "circle" / "camera01_1.jpg").unlink()
+    (place / "uploads" / "shapes" / "circle" / "camera01_1.jpg").unlink()
     # the checks of the release run after the commit, and are the last to write
     wait_until(lambda: version(place, "v2").find_verdicts("release") is not None, RUN_SECONDS, place / "dev.log")
     before = files_of(place)

@@ -1,32 +1,16 @@
 """What a person meets in the Dagster UI: a version is begun, made and looked at in headless Chromium, with the real services."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
-from cv_assets.domain.drawing import draw_uploads
-from cv_assets_tests.browser.ui import RUN_SECONDS, ask, dagster_dev, find, make_place, status_of, wait_until
-from cv_assets_tests.conftest import write_files
+from cv_assets_tests.browser.ui import RUN_SECONDS, ask, find, status_of, wait_until
 from resources.object_store import open_store
 from resources.versions import VersionStore
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = make_place(tmp_path_factory.mktemp("ui"), owners=["team:vision"])
-    write_files(place / "uploads", draw_uploads(7))
-    return place
-
-
-@pytest.fixture(scope="module")
-def url(place: Path) -> Iterator[str]:
-    with dagster_dev(place) as url:
-        yield url
 
 
 def test_a_version_is_begun_in_the_ui_and_its_line_runs_without_any_configuration(url: str, place: Path):
@@ -34,7 +18,7 @@ def test_a_version_is_begun_in_the_ui_and_its_line_runs_without_any_configuratio
     added = ask(
         url,
         "mutation($p: String!, $r: RepositorySelector!) {addDynamicPartition(partitionKey: $p, partitionsDefName: "
-        '"shapes_versions", repositorySelector: $r) {__typename ... on PythonError {message}}}',
+        '"by_hand_versions", repositorySelector: $r) {__typename ... on PythonError {message}}}',
         {"p": "v1", "r": repository},
     )
     assert added["addDynamicPartition"]["__typename"] == "AddDynamicPartitionSuccess", added
@@ -44,7 +28,7 @@ def test_a_version_is_begun_in_the_ui_and_its_line_runs_without_any_configuratio
         "... on PythonError {message} ... on RunConfigValidationInvalid {errors {message}}}}",
         {
             "e": {
-                "selector": {**repository, "jobName": "shapes"},
+                "selector": {**repository, "jobName": "by_hand"},
                 "runConfigData": {},
                 "mode": "default",
                 "executionMetadata": {"tags": [{"key": "dagster/partition", "value": "v1"}]},
@@ -55,13 +39,13 @@ def test_a_version_is_begun_in_the_ui_and_its_line_runs_without_any_configuratio
     run_id = launched["launchRun"]["run"]["runId"]
     wait_until(lambda: status_of(url, run_id) in {"SUCCESS", "FAILURE", "CANCELED"}, RUN_SECONDS, place / "dev.log")
     assert status_of(url, run_id) == "SUCCESS"
-    record = VersionStore(open_store(str(place / "store")), "shapes", "v1").commit()
+    record = VersionStore(open_store(str(place / "store")), "by_hand", "v1").commit()
     assert record is not None
     assert record.counts.images == 122
 
 
 def test_the_graph_shows_the_line_in_a_group_of_its_dataset(url: str, browser: webdriver.Chrome):
-    browser.get(f"{url}/asset-groups/cv_assets/shapes")
+    browser.get(f"{url}/asset-groups/cv_assets/by_hand")
     for name in (
         "raw_images",
         "annotations",
@@ -77,7 +61,7 @@ def test_the_graph_shows_the_line_in_a_group_of_its_dataset(url: str, browser: w
 
 @pytest.mark.parametrize("asset", ["manifest", "quality_report", "splits"])
 def test_people_see_a_picture_of_what_was_made(url: str, browser: webdriver.Chrome, asset: str):
-    browser.get(f"{url}/assets/shapes/{asset}?view=events")
+    browser.get(f"{url}/assets/by_hand/{asset}?view=events")
     find(browser, "//*[contains(text(), 'Show Markdown')]").click()
     picture = find(browser, "//img[starts-with(@src, 'data:image/jpeg')]")
     WebDriverWait(browser, 20).until(lambda _: picture.get_property("naturalWidth"))
@@ -85,7 +69,7 @@ def test_people_see_a_picture_of_what_was_made(url: str, browser: webdriver.Chro
 
 
 def test_checks_tell_what_they_saw_about_the_version(url: str, browser: webdriver.Chrome):
-    browser.get(f"{url}/assets/shapes/splits?view=checks")
+    browser.get(f"{url}/assets/by_hand/splits?view=checks")
     for name in ("groups_stay_together", "duplicates_stay_together", "classes_are_in_train"):
         assert find(browser, f"//*[text()='{name}']")
     assert find(browser, "//*[contains(text(), 'Succeeded')]")

@@ -25,13 +25,14 @@ from resources.settings import PROJECT_ROOT
 START_SECONDS, RUN_SECONDS = 90, 120
 
 
-def make_place(folder: Path, **settings: Any) -> Path:
-    """A folder with an empty landing place, and the dataset `shapes` over it."""
-    for name in ("datasets", "uploads"):
-        (folder / name).mkdir()
-    config = {"name": "shapes", "source": {"url": str(folder / "uploads")}, **settings}
-    (folder / "datasets" / "shapes.yaml").write_text(json.dumps(config))
-    return folder
+def make_dataset(place: Path, name: str, **settings: Any) -> Path:
+    """A dataset of a place; its landing place, still empty."""
+    uploads = place / "uploads" / name
+    for folder in (uploads, place / "datasets"):
+        folder.mkdir(parents=True, exist_ok=True)
+    config = {"name": name, "source": {"url": str(uploads)}, **settings}
+    (place / "datasets" / f"{name}.yaml").write_text(json.dumps(config))
+    return uploads
 
 
 @contextmanager
