@@ -40,7 +40,13 @@ class ReadBackConfig(dg.Config):
 def build_verify_job(line: Line) -> dg.JobDefinition:
     """The job that reads every committed version of a dataset back, and fails if anything is missing or damaged."""
 
-    @dg.op(retry_policy=RETRY, pool=STORE_POOL, description="Reads objects that commit records name, and hashes them.")
+    @dg.op(
+        # of one code location, no two ops may have the same name, and each dataset has its own
+        name=f"{line.config.name}__read_back",
+        retry_policy=RETRY,
+        pool=STORE_POOL,
+        description="Reads objects that commit records name, and hashes them.",
+    )
     @tell_apart
     def read_back(context: dg.OpExecutionContext, config: ReadBackConfig, object_store: ObjectStoreResource) -> None:
         store, damaged = object_store.open(), dict[str, list[str]]()
@@ -63,7 +69,7 @@ def build_verify_job(line: Line) -> dg.JobDefinition:
         description=f"Reads every committed version of {line.config.name} back; fails if anything is missing or damaged.",
     )
     def verify() -> None:
-        read_back()
+        read_back.alias("read_back")()  # what its configuration is given under
 
     return verify
 

@@ -95,6 +95,16 @@ def test_the_code_location_loads_in_a_fresh_interpreter_and_warns_of_nothing():
     assert int(found.stdout) >= 8
 
 
+def test_several_datasets_load_in_one_code_location():
+    asked = {"uploads": {}, "schedule": {"refresh": "0 3 * * *", "verify": "0 4 * * *"}}
+    datasets = [
+        DatasetConfig.model_validate({"name": name, "source": {"url": f"uploads/{name}"}, **more})
+        for name, more in {"shapes": asked, "faces": asked, "plain": {}}.items()
+    ]
+    jobs = build_defs(datasets=datasets).get_repository_def().get_all_jobs()
+    assert {"shapes__verify", "faces__verify", "plain__verify", "plain"} <= {job.name for job in jobs}
+
+
 def test_help_imports_neither_dagster_nor_polars_and_is_quick():
     timed = "import sys, time; begin = time.monotonic(); from cv_assets.cli import main\n"
     timed += "try: main(['--help'])\nexcept SystemExit: pass\n"
