@@ -45,7 +45,7 @@ def test_a_version_is_begun_in_the_ui_and_its_line_runs_without_any_configuratio
 
 
 def test_the_graph_shows_the_line_in_a_group_of_its_dataset(url: str, browser: webdriver.Chrome):
-    browser.get(f"{url}/asset-groups/cv_assets/by_hand")
+    browser.get(f"{url}/locations/cv_assets/asset-groups/by_hand/lineage")
     for name in (
         "raw_images",
         "annotations",

@@ -62,7 +62,8 @@ def dagster_dev(place: Path) -> Iterator[str]:
 
 def find(browser: webdriver.Chrome, xpath: str) -> WebElement:
     """The first element there, as soon as it is."""
-    return WebDriverWait(browser, 30).until(lambda opened: opened.find_element(By.XPATH, xpath))
+    wait = WebDriverWait(browser, 30)
+    return wait.until(lambda opened: opened.find_element(By.XPATH, xpath), f"no {xpath} at {browser.current_url}")
 
 
 def ask(url: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
