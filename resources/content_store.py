@@ -57,7 +57,7 @@ class ContentStore:
         """Those hashes whose blob is there with the size in bytes that `sizes` gives."""
         folder = self._store.local_path(BLOBS)
         if folder is not None:
-            found = find_sizes(folder, [f"{sha256[:2]}/{sha256}" for sha256 in sizes])
+            found = find_sizes([f"{folder}/{sha256[:2]}/{sha256}" for sha256 in sizes])
             return {sha256 for (sha256, size), there in zip(sizes.items(), found, strict=True) if there == size}
 
         def look(sha256: str) -> str | None:

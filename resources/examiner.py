@@ -20,6 +20,7 @@ VALUES_SHOWN: Final = 20
 TEXT_SHOWN: Final = 200
 # a mean may differ in its last bits from one CPU to the next
 DIGITS: Final = 9
+NICENESS: Final = 10
 SUMMARY: Final = "atomic.prescriptive.summary"
 TYPE_PREFIX: Final = "expect_"
 
@@ -131,6 +132,8 @@ def _count(said: Mapping[str, Any], name: str) -> int | None:
 
 def main() -> None:
     """Serve until standard input ends: a line of JSON and a table in, a line of JSON out."""
+    # its import shall take what the snapshot leaves of the cores; not 19, which would wait for ever on a machine that trains
+    os.nice(NICENESS)
     # whatever a library prints must not be taken for an answer
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -5,6 +5,7 @@ A file that is listed as it was when an earlier version read it is not read agai
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -130,27 +131,31 @@ class Snapshot:
         more, and its bytes are kept, those are taken under its path.
         """
         began_ns = time.time_ns()
-        source = open_source(self._config.source.url)
-        listing = list_source(source, self._config)
-        self.not_included = listing.not_included[:NAMES_TOLD]
-        self.newest_upload = listing.newest_upload()
-        kept, absent = self._look_for_absent(listing, requeued)
         self._sightings.forget("path", {one.path for one in requeued})
         self._probes.forget({one.sha256 for one in requeued if one.sha256 is not None})
-        seen = self._seen_before(listing.files)
-        fresh = entries_of(listing.files.join(seen, on="path", how="anti", maintain_order="left"))
-
-        def lost() -> Iterator[Entry]:  # looked for when all else is read, and while that is decoded
-            yield from entries_of(listing.files.join(self._without_blob(seen), on="path", how="semi"))
-
-        taken = chain.from_iterable(
-            ingest(entries, place, self._content, self._config, threads=self._threads(source))
-            for entries, place in ((fresh, source), (absent, kept), (lost(), source))
-        )
         rows: list[Row] = []
-        shown = track(taken, len(fresh) + len(absent), label="files", log=self._log)
-        for _ in self._probes.probe(self._images(shown, rows, source, began_ns), self._engine_for(fresh)):
-            pass  # it is known from here on
+        # memory is read while the source is listed, and old blobs are looked for while what is new is decoded
+        with ThreadPoolExecutor(1) as beside:
+            remembered = beside.submit(self._remember)
+            source = open_source(self._config.source.url)
+            listing = list_source(source, self._config)
+            self.not_included = listing.not_included[:NAMES_TOLD]
+            self.newest_upload = listing.newest_upload()
+            kept, absent = self._look_for_absent(listing, requeued)
+            seen = self._seen_before(listing.files, remembered.result())
+            unkept = beside.submit(self._without_blob, seen)
+            fresh = entries_of(listing.files.join(seen, on="path", how="anti", maintain_order="left"))
+
+            def lost() -> Iterator[Entry]:
+                yield from entries_of(listing.files.join(unkept.result(), on="path", how="semi"))
+
+            taken = chain.from_iterable(
+                ingest(entries, place, self._content, self._config, threads=self._threads(source))
+                for entries, place in ((fresh, source), (absent, kept), (lost(), source))
+            )
+            shown = track(taken, len(fresh) + len(absent), label="files", log=self._log)
+            for _ in self._probes.probe(self._images(shown, rows, source, began_ns), self._engine_for(fresh)):
+                pass  # it is known from here on
         self.files_read = len(rows)
         read = to_frame("raw_images", rows)
         snapshot = pl.concat([seen.join(read, on="path", how="anti"), read]).sort("path", maintain_order=True)
@@ -194,14 +199,19 @@ class Snapshot:
             self._log(f"requeued, but neither in the source nor kept: {lost[:NAMES_TOLD]}, {len(lost)} in all")
         return kept, entries
 
-    def _seen_before(self, files: pl.DataFrame) -> pl.DataFrame:
+    def _remember(self) -> pl.DataFrame:
+        """A Sightings table of every file that was read before; the probes of images are at hand afterwards, too."""
+        self._probes.known()
+        return self._sightings.load()
+
+    def _seen_before(self, files: pl.DataFrame, sightings: pl.DataFrame) -> pl.DataFrame:
         """RawImages rows of the files that are listed as they were when they were last read.
 
         Not of one that would not be read under the limits of today.
         """
         readable = files.filter(pl.col("reason").is_null() & has_readable_size(self._config))
         listed = readable.select("path", "role", "size_bytes", "stamp")
-        same = listed.join(self._sightings.load(), on=listed.columns, how="inner", maintain_order="left")
+        same = listed.join(sightings, on=listed.columns, how="inner", maintain_order="left")
         return same.select(list(polars_schema("raw_images")))
 
     def _without_blob(self, seen: pl.DataFrame) -> pl.DataFrame:

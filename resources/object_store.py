@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -64,13 +64,14 @@ class ObjectStore:
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object, replacing what is there. On local disk it is durable after `flush`."""
-        local = self.local_path(key)
-        what = f"write {key} ({len(data)} bytes) to"
-        if local is not None:
-            self._ask(what, lambda: replace(local, data))
+        self.put_parts(key, [data])
+
+    def put_parts(self, key: str, parts: Iterable[bytes]) -> None:
+        """`put` of what comes part by part; on local disk it is never in memory as a whole."""
+        if (local := self.local_path(key)) is not None:
+            self._ask(f"write {key} to", lambda: replace(local, parts))
         else:
-            # one request, so that the object appears at once and nothing is left of half an upload
-            self._ask(what, lambda: obstore.put(self._backend, key, data, mode="overwrite", use_multipart=False))
+            self._send(key, b"".join(parts), "overwrite")
 
     def put_new(self, key: str, data: bytes) -> None:
         """Write an object that must not exist yet, or exists with the same bytes; on local disk it is durable at once.
@@ -142,10 +143,8 @@ class ObjectStore:
     def delete(self, key: str) -> None:
         """Remove an object that no commit record names; one that is not there is no error."""
         _require_key(key)
-        try:
+        with suppress(*_ABSENT):
             self._ask(f"delete {key} in", lambda: obstore.delete(self._backend, key), may_be_absent=True)
-        except _ABSENT:
-            return
 
     def entries(self, prefix: str) -> Iterator[Stored]:
         """Objects below a prefix (whole folder names), sorted by key."""
@@ -174,10 +173,8 @@ class ObjectStore:
 
     def flush(self, keys: Iterable[str]) -> None:
         """Make objects durable that were put before: on local disk they and their names survive a power cut from here on."""
-        if self._root is None:
-            return  # a remote store acknowledges what it has made durable
-        paths = [self._root / key for key in keys]
-        self._ask("flush", lambda: flush(paths, root=self._root or Path()))
+        if (root := self._root) is not None:  # a remote store acknowledges what it has made durable
+            self._ask("flush", lambda: flush([root / key for key in keys], root=root))
 
     def now(self) -> datetime:
         """The time by the store's own clock, which dates its objects; this machine's clock may be off by hours."""
@@ -222,13 +219,15 @@ class ObjectStore:
         return data
 
     def _create(self, key: str, data: bytes) -> None:
-        local = self.local_path(key)
-        what = f"write {key} ({len(data)} bytes) to"
-        if local is not None and self._root is not None:
-            root = self._root
-            self._ask(what, lambda: create_durably(local, data, root=root))
+        local, root = self.local_path(key), self._root
+        if local is not None and root is not None:
+            self._ask(f"write {key} to", lambda: create_durably(local, data, root=root))
         else:
-            self._ask(what, lambda: obstore.put(self._backend, key, data, mode="create", use_multipart=False))
+            self._send(key, data, "create")
+
+    def _send(self, key: str, data: bytes, mode: Literal["create", "overwrite"]) -> None:
+        # one request, so that the object appears at once and nothing is left of half an upload
+        self._ask(f"write {key} to", lambda: obstore.put(self._backend, key, data, mode=mode, use_multipart=False))
 
     def _compare(self, key: str, data: bytes, found: bytes) -> None:
         if found != data:

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from cv_assets.domain.digests import bytes_digest
+from cv_assets.domain.digests import RunningDigest, bytes_digest
 from cv_assets.domain.packing.formats import FORMATS
 from cv_assets.domain.packing.plan import PlannedShard, Sample
 from resources.content_store import ContentStore
@@ -25,7 +25,7 @@ class Packer:
         self._version, self._content, self._engine, self._limits = version, content, engine, asdict(limits)
 
     def pack(self, build: str, shard_format: str, planned: Sequence[PlannedShard]) -> Iterator[ShardEntry]:
-        """Write every planned shard in one format; one shard a thread is in memory. Raises StoreError, CorruptObject.
+        """Write every planned shard in one format. Raises StoreError, CorruptObject.
 
         A shard that an earlier run has finished is not written again.
         """
@@ -49,7 +49,7 @@ class Packer:
             shards=list(entries),
         )
         data = index.to_bytes()
-        key = self._version.put_shard(build, INDEX, data)
+        key = self._version.put_shard(build, INDEX, [data])
         return ObjectEntry(key=key, size_bytes=len(data), sha256=bytes_digest(data), role="index")
 
     def _pack_one(self, build: str, shard_format: str, plan: PlannedShard) -> ShardEntry:
@@ -58,16 +58,18 @@ class Packer:
         if (done := self._version.find_packed(build, name)) is not None:
             return done
         turned = self._turn_upright([sample for sample in plan.samples if sample.needs_turning])
-        data = form.pack(
+        parts = form.pack(
             plan.samples, lambda sample: turned.get(sample.image_id) or self._content.read(sample.image_id)
         )
+        digest = RunningDigest()
+        key = self._version.put_shard(build, name, digest.passing(parts))
         entry = ShardEntry(
             format=shard_format,
             split=plan.split,
-            key=self._version.put_shard(build, name, data),
+            key=key,
             samples=len(plan.samples),
-            bytes=len(data),
-            sha256=bytes_digest(data),
+            bytes=digest.size_bytes,
+            sha256=digest.sha256(),
         )
         self._version.save_packed(build, name, entry)
         return entry

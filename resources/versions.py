@@ -180,14 +180,14 @@ class VersionStore:
         """What a table was made from, or None if it never was."""
         return self._read(Making, self._making_key(asset))
 
-    def put_shard(self, build: str, file_name: str, data: bytes) -> str:
+    def put_shard(self, build: str, file_name: str, parts: Iterable[bytes]) -> str:
         """Write a shard or an index and return its key; one that a commit record names is never changed."""
         key = self.shard_key(build, file_name)
         record = self.commit()
         if record is not None and any(entry.key == key for entry in record.objects):
-            self._store.put_new(key, data)
+            self._store.put_new(key, b"".join(parts))
         else:
-            self._store.put(key, data)
+            self._store.put_parts(key, parts)
         return key
 
     def save_packed(self, build: str, file_name: str, entry: ShardEntry) -> None:

@@ -1,7 +1,9 @@
 """Runs the gates of one asset on one version, and keeps the verdicts with the version. The rules are in domain/gates.py."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import dagster as dg
 
@@ -14,6 +16,7 @@ from cv_assets.domain.written_gates import RELEASE_GATES, SHARD_GATES, inspect_s
 from cv_assets.failures import RETRY, told_apart
 from resources.configured import ObjectStoreResource
 from resources.object_store import ObjectStore
+from resources.parallel import bounded_map
 from resources.versions import VersionStore
 from schemas.releases import AssetVerdicts, Verdict
 
@@ -30,7 +33,8 @@ def build_shard_checks(line: Line) -> dg.AssetChecksDefinition:
     """The checks of the shards, which read every shard file back."""
 
     def make(tables: Tables, store: ObjectStore) -> Sequence[Gate]:
-        return shard_gates(*inspect_shards(tables["shards"], store.get))
+        at_a_time = partial(bounded_map, threads=os.cpu_count() or 1)
+        return shard_gates(*inspect_shards(tables["shards"], store.get, at_a_time))
 
     return _build(line, "shards", SHARD_GATES, make)
 

@@ -8,6 +8,7 @@ import click
 
 from cv_assets.commands.arguments import FAILED, as_json, explained, find_dataset, open_named_store, print_json
 from cv_assets.commands.reading import print_summary
+from resources.engine import Engine
 from resources.examining import begin_examiner
 
 DRAW_SEED: Final = 7
@@ -21,8 +22,10 @@ DRAW_SEED: Final = 7
 @explained
 def run(dataset: str, version: str | None, select: str | None, as_json: bool) -> None:
     """Make a version of DATASET: uploads in, checked and packed release out."""
+    # these import on another core while Dagster is imported here; the workers first, which are asked first
+    Engine().begin()
     if select is None:
-        begin_examiner()  # it imports on another core while Dagster is imported here and images are probed
+        begin_examiner()
     config, datasets = find_dataset(dataset)
     from cv_assets.runs import run_line
     from resources.summaries import find_version, summarize

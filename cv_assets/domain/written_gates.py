@@ -1,8 +1,8 @@
 """The gates of what was written: shards and commit record are held against the store, not against what a writer said."""
 
 import tarfile
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 import polars as pl
 
@@ -13,27 +13,38 @@ from cv_assets.domain.packing.formats import FORMATS
 from schemas.datasets import DatasetConfig
 from schemas.releases import AssetVerdicts
 
+Row = dict[str, Any]
+Inspected = tuple[tuple[str, int, str, int], list[str]]
 
-def inspect_shards(shards: pl.DataFrame, read: Callable[[str], bytes]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read every shard of a Shards table back.
+
+def inspect_shards(
+    shards: pl.DataFrame,
+    read: Callable[[str], bytes],
+    spread: Callable[[Callable[[Row], Inspected], Iterable[Row]], Iterable[Inspected]] = map,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read every shard of a Shards table back; `spread` is `map`, or one that works on several at a time.
 
     Returns (found, members): found has columns key, bytes, sha256, samples as the files are; members has columns
     format, split, image_id, one row a packed sample. A file that cannot be read as its format has 0 samples.
     """
-    found: list[dict[str, object]] = []
-    members: list[dict[str, object]] = []
-    for row in shards.iter_rows(named=True):
+
+    def inspect(row: Row) -> Inspected:
         data = read(row["key"])
         try:
             ids = FORMATS[row["format"]].sample_ids(data)
         except tarfile.TarError:
             ids = []
-        found.append({"key": row["key"], "bytes": len(data), "sha256": bytes_digest(data), "samples": len(ids)})
-        members.extend({"format": row["format"], "split": row["split"], "image_id": image_id} for image_id in ids)
-    return (
-        pl.DataFrame(found, schema={"key": pl.String, "bytes": pl.Int64, "sha256": pl.String, "samples": pl.Int64}),
-        pl.DataFrame(members, schema={"format": pl.String, "split": pl.String, "image_id": pl.String}),
-    )
+        return (row["key"], len(data), bytes_digest(data), len(ids)), ids
+
+    rows = list(shards.iter_rows(named=True))
+    found: list[tuple[str, int, str, int]] = []
+    members: list[tuple[str, str, str]] = []
+    for row, (seen, ids) in zip(rows, spread(inspect, rows), strict=True):
+        found.append(seen)
+        members.extend((row["format"], row["split"], image_id) for image_id in ids)
+    as_found = {"key": pl.String, "bytes": pl.Int64, "sha256": pl.String, "samples": pl.Int64}
+    as_member = {"format": pl.String, "split": pl.String, "image_id": pl.String}
+    return pl.DataFrame(found, as_found, orient="row"), pl.DataFrame(members, as_member, orient="row")
 
 
 def shard_gates(found: pl.DataFrame, members: pl.DataFrame) -> tuple[Gate, ...]:

@@ -34,7 +34,7 @@ def shard_of(rows, annotations=(), **columns):
         "splits", [{"image_id": one, "split": "train", "unit": one} for one in images["image_id"].to_list()]
     )
     (planned,) = plan_shards(images, splits, to_frame("annotations", list(annotations)), 10**9)
-    data = pack(planned.samples, lambda sample: PNG)
+    data = b"".join(pack(planned.samples, lambda sample: PNG))
     with tarfile.open(fileobj=io.BytesIO(data)) as opened:
         return data, {member.name: opened.extractfile(member).read() for member in opened}
 
@@ -77,6 +77,17 @@ def test_equal_samples_give_equal_bytes_of_whole_tar_records():
         assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode, m.type) for m in opened} == {
             (0, 0, 0, "", "", 0o644, tarfile.REGTYPE)
         }
+
+
+def test_headers_are_those_that_tarfile_writes():
+    data, members = shard_of({"a.png": ["ant"], "b.png": ["bee", "ant"]})
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as written:
+        for name, content in members.items():
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            written.addfile(header, io.BytesIO(content))
+    assert data == out.getvalue()
 
 
 def test_members_are_named_by_image_id_and_detected_format_whatever_the_upload_was_called():

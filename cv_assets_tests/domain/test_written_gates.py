@@ -19,7 +19,7 @@ from schemas.tables import to_frame
 TABLES = sound_tables()
 CONFIG = config(split={"train": 0.5, "val": 0.25, "test": 0.25})
 PLANNED = plan_shards(TABLES["manifest"], TABLES["splits"], TABLES["annotations"], max_bytes=5_000)
-STORED = {f"{one.split}-{one.number}.tar": pack(one.samples, lambda _: b"pixels") for one in PLANNED}
+STORED = {f"{one.split}-{one.number}.tar": b"".join(pack(one.samples, lambda _: b"pixels")) for one in PLANNED}
 SHARDS = to_frame(
     "shards",
     [
@@ -89,7 +89,7 @@ def test_an_image_that_is_dealt_elsewhere_than_it_is_packed_is_found():
 
 def test_an_image_that_is_packed_twice_is_found():
     one = PLANNED[0]
-    twice = pack([*one.samples, one.samples[0]], lambda _: b"pixels")
+    twice = b"".join(pack([*one.samples, one.samples[0]], lambda _: b"pixels"))
     found = failed({**STORED, FIRST: twice})
     problems = {row["problem"] for row in found["shards_hold_their_split"]}
     assert problems == {"packed twice"}

@@ -4,7 +4,7 @@ Each is a mistake that has been made in such code: see the tests in test_planted
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -23,20 +23,20 @@ def commit_first() -> None:
     """Tables and shards are written after the commit record that names them."""
     held: dict[str, bytes] = {}
     true_put, true_put_new, true_find, true_look, true_flush = (
-        ObjectStore.put, ObjectStore.put_new, ObjectStore.find, ObjectStore.look, ObjectStore.flush,
+        ObjectStore.put_parts, ObjectStore.put_new, ObjectStore.find, ObjectStore.look, ObjectStore.flush,
     )  # fmt: skip
 
-    def put(self: ObjectStore, key: str, data: bytes) -> None:
+    def put_parts(self: ObjectStore, key: str, parts: Iterable[bytes]) -> None:
         if "/shards/" in key or key.endswith(".parquet"):
-            held[key] = data
+            held[key] = b"".join(parts)
         else:
-            true_put(self, key, data)
+            true_put(self, key, parts)
 
     def put_new(self: ObjectStore, key: str, data: bytes) -> None:
         true_put_new(self, key, data)
         if key.endswith("COMMIT.json"):
             for late, bytes_ in held.items():
-                true_put(self, late, bytes_)
+                true_put(self, late, [bytes_])
 
     def find(self: ObjectStore, key: str) -> bytes | None:
         return held[key] if key in held else true_find(self, key)
@@ -47,7 +47,7 @@ def commit_first() -> None:
     def flush(self: ObjectStore, keys: Any) -> None:
         true_flush(self, [key for key in keys if key not in held])
 
-    _change(ObjectStore, put=put, put_new=put_new, find=find, look=look, flush=flush)
+    _change(ObjectStore, put_parts=put_parts, put_new=put_new, find=find, look=look, flush=flush)
 
 
 def no_flush() -> None:

@@ -215,7 +215,8 @@ def test_a_file_that_is_two_things_is_kept_byte_for_byte_and_named_by_what_was_d
     assert found.format == name
     content = ContentStore(open_store(str(tmp_path)))
     image_id = content.add(data)
-    shard = pack([Sample(image_id, extension, len(data), False, b"{}", None)], lambda one: content.read(one.image_id))
+    sample = Sample(image_id, extension, len(data), False, b"{}", None)
+    shard = b"".join(pack([sample], lambda one: content.read(one.image_id)))
     assert sample_ids(shard) == [image_id]
     assert data in shard
     assert not list(tmp_path.rglob("evil*"))

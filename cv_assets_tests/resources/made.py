@@ -83,7 +83,7 @@ def make_version(store: ObjectStore, name: str, files, **more) -> VersionStore:
     version = make_open(store, name, files, **more)
     tables = tables_of(files, **more)
     packed = b"".join(files.values()) * 3 or b"empty"
-    key = version.put_shard("webdataset-0", "train-000000.tar", packed)
+    key = version.put_shard("webdataset-0", "train-000000.tar", [packed])
     entry = ShardEntry(
         format="webdataset", split="train", key=key, samples=len(files), bytes=len(packed), sha256=sha256(packed)
     )

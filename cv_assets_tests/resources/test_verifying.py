@@ -179,7 +179,7 @@ def test_a_damaged_record_is_a_finding(version, damage):
 
 
 def test_another_packing_that_was_recorded_later_is_looked_at_too(version):
-    key = version.put_shard("webdataset-1", "train-000000.tar", b"packed otherwise")
+    key = version.put_shard("webdataset-1", "train-000000.tar", [b"packed otherwise"])
     entry = ObjectEntry(key=key, size_bytes=16, sha256=bytes_digest(b"packed otherwise"), role="shard")
     build = BuildRecord(build="webdataset-1", digest="0", configuration={}, shards=[], objects=[entry])
     version.save_build(build)

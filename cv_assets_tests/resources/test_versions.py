@@ -155,7 +155,7 @@ def committed(version):
         version.save_table(name, frame)
     keys = [version.find_table_key(name) for name in FRAMES]
     objects = [version.describe_object(key, "table") for key in keys]
-    shard = version.put_shard("webdataset-1", "train-000000.tar", b"one")
+    shard = version.put_shard("webdataset-1", "train-000000.tar", [b"one"])
     objects.append(version.describe_object(shard, "shard"))
     version.publish(build_commit(config(), version.version, FRAMES, checks=[], objects=objects))
 
@@ -170,9 +170,9 @@ def test_nothing_that_a_commit_record_names_may_change(store, version):
         version.save_table(name, frame)  # the same again is no change
         with pytest.raises(VersionConflict):
             version.save_table(name, frame.with_columns(pl.all().shift(1)) if frame.height else FRAMES["manifest"])
-    version.put_shard("webdataset-1", "train-000000.tar", b"one")
+    version.put_shard("webdataset-1", "train-000000.tar", [b"one"])
     with pytest.raises(VersionConflict):
-        version.put_shard("webdataset-1", "train-000000.tar", b"two")
+        version.put_shard("webdataset-1", "train-000000.tar", [b"two"])
     version.save_verdicts(verdicts)
     with pytest.raises(VersionConflict, match="its verdicts stay as they were"):
         version.save_verdicts(verdicts.model_copy(update={"table_digests": {"splits": "0"}}))
@@ -185,7 +185,7 @@ def test_a_late_run_of_an_open_version_cannot_change_what_another_one_has_commit
     committed(early)
     late.commit = lambda: None
     late.save_table("splits", OTHER)
-    late.put_shard("webdataset-2", "train-000000.tar", b"two")
+    late.put_shard("webdataset-2", "train-000000.tar", [b"two"])
     reader = VersionStore(store, "shapes", "v1")
     assert reader.load_table("splits").equals(SPLITS)
     for entry in reader.commit().objects:
@@ -193,7 +193,7 @@ def test_a_late_run_of_an_open_version_cannot_change_what_another_one_has_commit
 
 
 def test_a_shard_is_known_to_be_finished_only_while_its_bytes_are_what_was_written(store, version):
-    key = version.put_shard("webdataset-1", "train-000000.tar", b"one")
+    key = version.put_shard("webdataset-1", "train-000000.tar", [b"one"])
     entry = ShardEntry(format="webdataset", split="train", key=key, samples=1, bytes=3, sha256=bytes_digest(b"one"))
     assert version.find_packed("webdataset-1", "train-000000.tar") is None
     version.save_packed("webdataset-1", "train-000000.tar", entry)

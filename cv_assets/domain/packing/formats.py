@@ -1,6 +1,6 @@
 """The shard formats, by the name that a dataset asks for them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ class ShardFormat:
     """How one format is written, and how a written shard is asked which images it holds."""
 
     extension: str
-    pack: Callable[[Iterable[Sample], Callable[[Sample], bytes]], bytes]
+    pack: Callable[[Iterable[Sample], Callable[[Sample], bytes]], Iterator[bytes]]
     sample_ids: Callable[[bytes], list[str]]
 
 
