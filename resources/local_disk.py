@@ -32,7 +32,7 @@ def create_durably(path: Path, data: bytes, *, root: Path) -> None:
     flush_folders({path.parent}, root=root)
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: str) -> bytes:
     """All bytes of a file. Raises OSError."""
     with open(path, "rb", buffering=0) as opened:  # noqa: PTH123 - half the time of Path.read_bytes
         return opened.readall()

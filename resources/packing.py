@@ -16,6 +16,8 @@ from schemas.images import Limits
 from schemas.releases import ObjectEntry, ShardEntry, ShardIndex
 
 INDEX = "index.json"
+# Of files smaller than this, handing the interpreter from thread to thread costs more than a second core gives.
+LEAST_BYTES_SHARED = 32_000
 
 
 class Packer:
@@ -29,7 +31,7 @@ class Packer:
 
         A shard that an earlier run has finished is not written again.
         """
-        threads = self._engine.threads
+        threads = self._threads_for(planned)
         yield from bounded_map(
             lambda plan: self._pack_one(build, shard_format, plan), planned, threads=threads, ahead=threads
         )
@@ -51,6 +53,12 @@ class Packer:
         data = index.to_bytes()
         key = self._version.put_shard(build, INDEX, [data])
         return ObjectEntry(key=key, size_bytes=len(data), sha256=bytes_digest(data), role="index")
+
+    def _threads_for(self, planned: Sequence[PlannedShard]) -> int:
+        samples = [sample for shard in planned for sample in shard.samples]
+        is_small = sum(sample.size_bytes for sample in samples) < LEAST_BYTES_SHARED * len(samples)
+        is_just_copied = self._content.is_local and not any(sample.needs_turning for sample in samples)
+        return 1 if is_small and is_just_copied else self._engine.threads
 
     def _pack_one(self, build: str, shard_format: str, plan: PlannedShard) -> ShardEntry:
         form = FORMATS[shard_format]

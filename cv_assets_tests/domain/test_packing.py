@@ -152,7 +152,9 @@ def test_names_of_any_script_are_kept_as_they_are():
 
 def test_a_shard_that_is_cut_off_or_no_tar_at_all_is_an_error_and_not_an_empty_shard():
     data, _ = shard_of({"a.png": ["ant"], "b.png": ["bee"]})
-    for broken in (data[:700], b"", bytes(100), b"not a tar at all" * 100):
+    backwards = data[:124] + b"-0000001000\0" + data[136:]
+    longer = data + bytes(10_240)
+    for broken in (data[:700], data[:-512], b"", bytes(100), b"not a tar at all" * 100, backwards, longer):
         with pytest.raises(tarfile.TarError):
             FORMATS["webdataset"].sample_ids(broken)
 

@@ -4,7 +4,6 @@ Member names are made of image ids and detected formats: an upload's name can ne
 smuggle in an extension that a loader would unpickle. Layout: https://github.com/webdataset/webdataset (USTAR members).
 """
 
-import io
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
@@ -14,44 +13,64 @@ from cv_assets.domain.packing.plan import Sample
 EXTENSION: Final = "tar"
 _BLOCK: Final = 512
 _RECORD: Final = 20 * _BLOCK
+# the fields of a header that are the same for every member: no clock, no owner
+_MODE_AND_OWNER: Final = b"0000644\0" + b"0000000\0" * 2
+_TIME: Final = b"00000000000\0"
+_TYPE_AND_MAGIC: Final = b"0" + bytes(100) + b"ustar\x0000" + bytes(247)
+_SUM: Final = sum(_MODE_AND_OWNER) + sum(_TIME) + 8 * ord(" ") + sum(_TYPE_AND_MAGIC)  # its own field counts as blanks
 
 
 def pack(samples: Iterable[Sample], read: Callable[[Sample], bytes]) -> Iterator[bytes]:
-    """One shard, part by part: of each sample `ID.EXT` (the image), `ID.json`, and `ID.cls` if it has exactly one class.
+    """One shard, sample by sample: `ID.EXT` (the image), `ID.json`, and `ID.cls` if it has exactly one class.
 
     `read` gives the bytes to pack of a sample.
     """
     length = 2 * _BLOCK
     for sample in samples:
-        members = {f"{sample.image_id}.{sample.extension}": read(sample)}
+        members = [(f"{sample.image_id}.{sample.extension}", read(sample))]
         if sample.class_index is not None:
-            members[f"{sample.image_id}.cls"] = str(sample.class_index).encode()
-        members[f"{sample.image_id}.json"] = sample.metadata
-        for name, data in members.items():
-            filling = -len(data) % _BLOCK
-            yield _header(name, len(data))
-            yield data
-            yield bytes(filling)
-            length += _BLOCK + len(data) + filling
+            members.append((f"{sample.image_id}.cls", str(sample.class_index).encode()))
+        members.append((f"{sample.image_id}.json", sample.metadata))
+        part = b"".join(
+            piece for name, data in members for piece in (_header(name, len(data)), data, bytes(-len(data) % _BLOCK))
+        )
+        length += len(part)
+        yield part
     yield bytes(2 * _BLOCK + -length % _RECORD)
 
 
 def sample_ids(shard: bytes) -> list[str]:
-    """Image ids of a shard in their order, from its `.json` members. Raises tarfile.TarError if it is no whole tar."""
-    with tarfile.open(fileobj=io.BytesIO(shard), mode="r:") as opened:
-        return [name.removesuffix(".json") for name in opened.getnames() if name.endswith(".json")]
+    """Image ids of a shard in their order, from its `.json` members.
+
+    Raises tarfile.TarError unless it is a whole tar of members as `pack` writes them.
+    """
+    ids: list[str] = []
+    place = 0
+    while any(header := shard[place : place + _BLOCK]):
+        try:
+            name, size_bytes = _read_header(header)
+        except ValueError as error:
+            raise tarfile.ReadError(f"expected the header of a member at byte {place}, found none: {error}") from error
+        place += _BLOCK + size_bytes + -size_bytes % _BLOCK
+        if name.endswith(".json"):
+            ids.append(name.removesuffix(".json"))
+    if len(shard) != place + 2 * _BLOCK + -(place + 2 * _BLOCK) % _RECORD or any(shard[place:]):
+        raise tarfile.ReadError(f"expected the end of an archive at byte {place} of {len(shard)}, found something else")
+    return ids
 
 
 def _header(name: str, size_bytes: int) -> bytes:
-    """A USTAR header (POSIX.1-1988) whose other fields are constant: no clock, no owner.
+    """A USTAR header (POSIX.1-1988), as tarfile writes it at twenty times the cost. Raises ValueError for what has no room."""
+    named, size = name.encode().ljust(100, b"\0"), b"%011o\0" % size_bytes
+    if len(named) > 100 or size_bytes not in range(8**11):
+        raise ValueError(f"a member {name!r} of {size_bytes} bytes does not fit into a USTAR header")
+    checksum = b"%06o\0 " % (_SUM + sum(named) + sum(size))
+    return b"".join((named, _MODE_AND_OWNER, size, _TIME, checksum, _TYPE_AND_MAGIC))
 
-    tarfile writes the same, at twenty times the cost, and a shard has three a sample.
-    """
-    assert len(name) <= 100
-    assert size_bytes < 8**11
-    before = (
-        name.encode().ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + b"%011o\0" % size_bytes + b"%011o\0" % 0
-    )
-    after = b"0" + bytes(100) + b"ustar\x0000" + bytes(247)
-    checksum = sum(before) + sum(after) + 8 * ord(" ")  # its own field counts as blanks
-    return before + b"%06o\0 " % checksum + after
+
+def _read_header(header: bytes) -> tuple[str, int]:
+    """Name and size in bytes of a member. Raises ValueError unless it is a header as `_header` writes it."""
+    name, size_bytes = header[:100].rstrip(b"\0").decode(), int(header[124:135], 8)
+    if header != _header(name, size_bytes):
+        raise ValueError("not as it was written")
+    return name, size_bytes
