@@ -53,7 +53,7 @@ class TableIOManager(dg.ConfigurableIOManager):
         write_once = bool(context.definition_metadata.get(WRITE_ONCE))
         version.save_table(table, obj, write_once=write_once)
         if MADE_UNDER in context.definition_metadata and not (write_once and version.find_making(table)):
-            inputs = {name: table_digest(version.load_table(name)) for name in READS[table]}
+            inputs = {name: version.load_stored(name).digest for name in READS[table]}
             made_under = str(context.definition_metadata[MADE_UNDER])
             version.save_making(
                 Making(asset=table, table_digest=table_digest(obj), inputs=inputs, configuration=made_under)

@@ -14,14 +14,13 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from cv_assets.domain.digests import table_digest
 from cv_assets.domain.releasing import CONTENT_TABLES
 from cv_assets.domain.sampling import in_sample
 from resources.content_store import REMOTE_THREADS, blob_key, contents_of
 from resources.object_store import open_store
 from resources.reading_back import Named, ReadingBack, Seen, in_batches
 from resources.records import find_record, versions_prefix
-from resources.tables import read_table
+from resources.tables import read_stored
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError, CorruptObject, CvAssetsError, SourceChanged
@@ -125,15 +124,15 @@ class Inspection:
         name = _table_name(entry.key)
         try:
             with self._back.told(entry.key):
-                frame = read_table(data, name)
+                found = read_stored(data, name)
         except CorruptObject as error:
             self.seen.say(entry, "misplaced", f"the table {name}", str(error))
             return None
-        said, found = record.table_digests.get(name), table_digest(frame)
-        if said not in {None, found}:
-            self.seen.say(entry, "altered", f"rows with the digest {said}", f"rows with the digest {found}")
+        said = record.table_digests.get(name)
+        if said not in {None, found.digest}:
+            self.seen.say(entry, "altered", f"rows with the digest {said}", f"rows with the digest {found.digest}")
             return None
-        return frame
+        return found.frame
 
     def _check_source(self, snapshot: pl.DataFrame, record: CommitRecord) -> None:
         """Images that stayed in the source are read there; without reading there is no telling what they are."""

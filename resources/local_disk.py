@@ -70,24 +70,24 @@ def is_leftover(name: str) -> bool:
     return bool(re.search(r"\A\..*\.[0-9a-f]{16}\.tmp\Z|#\d+\Z", name))
 
 
-def flush(paths: Iterable[Path], *, root: Path) -> None:
-    """Make the content and the names of files durable. Raises OSError if the disk does not take them.
+def flush(names: Iterable[str], *, root: Path) -> None:
+    """Make the content and the names of files below the root durable. Raises OSError if the disk does not take them.
 
     A whole file system is flushed in one call where that is possible, as PostgreSQL does at recovery: for a thousand new
     files of 98 kB it takes a fifth of the time of a thousand calls. After a failure the kernel may call a page clean
     that never reached the disk: the files are written anew, and flushed one by one.
     """
-    files = list(paths)
-    folders = {path.parent for path in files}
+    files = list(names)
+    folders = {root / folder for folder in {name.rpartition("/")[0] for name in files}}
     try:
         if _can_flush_all():
             _flush_file_systems(folders)
         else:
-            _flush_each(files)
+            _flush_each(root / name for name in files)
             flush_folders(folders, root=root)
     except OSError:
-        for path in files:
-            _write_anew(path)
+        for name in files:
+            _write_anew(root / name)
         flush_folders(folders, root=root)
 
 

@@ -175,7 +175,7 @@ class ObjectStore:
     def flush(self, keys: Iterable[str]) -> None:
         """Make objects durable that were put before: on local disk they and their names survive a power cut from here on."""
         if (root := self._root) is not None:  # a remote store acknowledges what it has made durable
-            self._ask("flush", lambda: flush([root / key for key in keys], root=root))
+            self._ask("flush", lambda: flush(keys, root=root))
 
     def now(self) -> datetime:
         """The time by the store's own clock, which dates its objects; this machine's clock may be off by hours."""

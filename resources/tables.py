@@ -3,11 +3,13 @@
 import hashlib
 import io
 import re
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 import pyarrow.parquet as pq
 
+from cv_assets.domain.digests import table_digest
 from schemas.errors import CorruptObject
 
 _NAME: Final = "cv_assets.table"
@@ -15,6 +17,28 @@ _HASH: Final = "cv_assets.sha256"
 _UNSET: Final = b"0" * 64
 # in the footer, key and value stand next to each other, with the value's length between them
 _HASH_PLACE: Final = re.compile(rb"\A(.*cv_assets\.sha256[^0-9a-f]{1,4}?)([0-9a-f]{64})", re.DOTALL)  # the last one
+
+
+# SHA-256 of a table's file → digest of its rows: a run asks a dozen times for that of each table
+_digests: dict[str, str] = {}
+_MOST_DIGESTS: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """A table as it was read from the store."""
+
+    frame: pl.DataFrame
+    file_sha256: str
+
+    @property
+    def digest(self) -> str:
+        """`table_digest` of the rows, found once for the same file."""
+        if self.file_sha256 not in _digests:
+            if len(_digests) >= _MOST_DIGESTS:
+                _digests.clear()
+            _digests[self.file_sha256] = table_digest(self.frame)
+        return _digests[self.file_sha256]
 
 
 def table_bytes(frame: pl.DataFrame, name: str = "") -> bytes:
@@ -31,13 +55,18 @@ def table_bytes(frame: pl.DataFrame, name: str = "") -> bytes:
 
 def read_table(data: bytes, name: str = "") -> pl.DataFrame:
     """Inverse of `table_bytes`. Raises CorruptObject if a bit differs, or if it is the table of another name."""
+    return read_stored(data, name).frame
+
+
+def read_stored(data: bytes, name: str) -> StoredTable:
+    """The same with what the file is known by; raises the same."""
     said = _HASH_PLACE.search(data)
     if said is None or hashlib.sha256(_set_hash(data, _UNSET)).hexdigest().encode() != said[2]:
         raise CorruptObject("its bytes are not the bytes that were written")
     found = pl.read_parquet_metadata(data).get(_NAME, "")
     if found != name:
         raise CorruptObject(f"it holds the table {found!r}, not {name!r}")
-    return pl.read_parquet(data)
+    return StoredTable(pl.read_parquet(data), said[2].decode())
 
 
 def _set_hash(data: bytes, value: bytes) -> bytes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 
-from cv_assets.domain.digests import table_digest
 from cv_assets.domain.expecting import expectations_key
 from resources.versions import VersionStore
 from schemas.errors import CorruptObject
@@ -38,5 +37,5 @@ def _find(version: VersionStore, key: str) -> AssetVerdicts | None:
 
 def _is_of_now(version: VersionStore, kept: AssetVerdicts) -> bool:
     """Are the tables that were looked at still the same? Names of settings are among them, which are no tables."""
-    tables = ((digest, version.find_table(name)) for name, digest in kept.table_digests.items())
-    return all(table is None or table_digest(table) == digest for digest, table in tables)
+    tables = ((digest, version.find_stored(name)) for name, digest in kept.table_digests.items())
+    return all(table is None or table.digest == digest for digest, table in tables)

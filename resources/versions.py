@@ -14,7 +14,7 @@ from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.domain.versions import check_version
 from resources.object_store import ObjectStore
 from resources.records import AnyRecord, commit_key, find_record, tombstone_key, versions_prefix
-from resources.tables import read_table, table_bytes
+from resources.tables import StoredTable, read_stored, table_bytes
 from schemas.errors import CorruptObject, StoreError, VersionConflict
 from schemas.releases import (
     AssetVerdicts,
@@ -101,7 +101,11 @@ class VersionStore:
 
     def load_table(self, name: str) -> pl.DataFrame:
         """A table. Raises StoreError if it was never written, CorruptObject if its bytes are damaged."""
-        found = self.find_table(name)
+        return self.load_stored(name).frame
+
+    def load_stored(self, name: str) -> StoredTable:
+        """A table that knows its digest; raises what `load_table` does."""
+        found = self.find_stored(name)
         if found is None:
             raise StoreError(
                 f"expected table {name} of {self.dataset}@{self.version}, found none; "
@@ -111,11 +115,16 @@ class VersionStore:
 
     def find_table(self, name: str) -> pl.DataFrame | None:
         """A table, or None if it was never written. Raises CorruptObject, StoreError if its object is gone."""
+        found = self.find_stored(name)
+        return None if found is None else found.frame
+
+    def find_stored(self, name: str) -> StoredTable | None:
+        """A table that knows its digest, or None; raises what `find_table` does."""
         key = self.find_table_key(name)
         if key is None:
             return None
         try:
-            found = self._store.read(key, lambda data: read_table(data, name))
+            found = self._store.read(key, lambda data: read_stored(data, name))
         except CorruptObject as error:
             raise CorruptObject(f"{key} is damaged: {error}; materialize it again, or repair the version") from error
         if found is None:

@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 
-from cv_assets.domain.digests import table_digest
 from cv_assets.domain.expecting import (
     expectation_objections,
     expectations_key,
     lasting_verdicts,
-    suite_of,
-    tables_read,
 )
 from cv_assets.domain.lineage import MADE_WITH, READS, why_stale
 from cv_assets.domain.written_gates import objections
@@ -31,16 +28,15 @@ def require_gates(
     """
     verdicts = {asset: version.find_verdicts(asset) for asset in assets}
     expected = {asset: version.find_verdicts(expectations_key(asset)) for asset in assets}
-    tables = {name: found for name in {*MADE_WITH, *assets} if (found := version.find_table(name)) is not None}
-    spoken_of = {name for asset in assets for name in tables_read(suite_of(config, asset))}
-    digests = {name: table_digest(tables[name]) for name in spoken_of & tables.keys()}
+    tables = {name: found for name in {*MADE_WITH, *assets} if (found := version.find_stored(name)) is not None}
+    digests = {name: found.digest for name, found in tables.items()}
     against: list[str] = []
     for asset, found in verdicts.items():
-        if asset not in tables:
+        if asset not in digests:
             against.append(f"{asset} is not made")
             continue
-        against += why_stale(asset, version.find_making(asset), tables, config)
-        against += objections(asset, found, tables)
+        against += why_stale(asset, version.find_making(asset), digests, config)
+        against += objections(asset, found, digests)
         against += expectation_objections(asset, expected[asset], digests, config)
     if against:
         raise GateNotPassed(

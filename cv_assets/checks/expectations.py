@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from cv_assets.assets.line import STORE_POOL, Line
-from cv_assets.domain.digests import table_digest
 from cv_assets.domain.expected_tables import ASSETS, READS, Seen
 from cv_assets.domain.expecting import (
     asked,
@@ -71,7 +70,8 @@ def judge_expectations(version: VersionStore, config: DatasetConfig, asset: str,
     # of an open version they are written anew, damaged or not
     kept = version.find_verdicts(key) if is_committed else None
     past = {one.check_name for one in suite if is_committed and is_of_the_moment(one)}
-    tables = {name: found for name in tables_read(suite) if (found := version.find_table(name)) is not None}
+    stored = {name: found for name in tables_read(suite) if (found := version.find_stored(name)) is not None}
+    tables = {name: found.frame for name, found in stored.items()}
     seen = Seen(tables, config, newest_upload_age_hours(version, now))
     answers = look_at_version([one for one in suite if one.check_name not in past], seen)
     before = {verdict.name: verdict for verdict in (kept.verdicts if kept else ())}
@@ -80,7 +80,7 @@ def judge_expectations(version: VersionStore, config: DatasetConfig, asset: str,
         for one in suite
     ]
     if not (is_committed and kept):
-        digests = {name: table_digest(frame) for name, frame in tables.items()} | settings_read(suite, config)
+        digests = {name: found.digest for name, found in stored.items()} | settings_read(suite, config)
         version.save_verdicts(AssetVerdicts(asset=key, table_digests=digests, verdicts=verdicts))
     save_data_docs(version)  # of what is kept: so pages that were lost come again
     return verdicts

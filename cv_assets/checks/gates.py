@@ -8,7 +8,6 @@ from functools import partial
 import dagster as dg
 
 from cv_assets.assets.line import STORE_POOL, Line
-from cv_assets.domain.digests import table_digest
 from cv_assets.domain.gate import Gate, Tables
 from cv_assets.domain.gates import gates_of
 from cv_assets.domain.lineage import MADE_WITH
@@ -61,11 +60,12 @@ def _build(line: Line, asset: str, gates: Sequence[Gate], make: MakeGates) -> dg
         with told_apart():
             store = object_store.open()
             version = VersionStore(store, line.config.name, context.partition_key)
-            tables = {
-                name: version.load_table(name) for name in sorted({read for gate in gates for read in gate.reads})
+            stored = {
+                name: version.load_stored(name) for name in sorted({read for gate in gates for read in gate.reads})
             }
+            tables = {name: found.frame for name, found in stored.items()}
             verdicts = [gate.judge(tables, line.config) for gate in make(tables, store)]
-            digests = {name: table_digest(frame) for name, frame in tables.items()}
+            digests = {name: found.digest for name, found in stored.items()}
             version.save_verdicts(AssetVerdicts(asset=asset, table_digests=digests, verdicts=verdicts))
         for verdict in verdicts:
             yield _to_result(verdict, line.key(asset))

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import polars as pl
-
-from cv_assets.domain.digests import record_digest, table_digest
+from cv_assets.domain.digests import record_digest
 from schemas.datasets import DatasetConfig
 from schemas.releases import Making
 
@@ -48,13 +46,16 @@ def configuration_digest(asset: str, config: DatasetConfig) -> str:
     return record_digest(parts.get(asset))
 
 
-def why_stale(asset: str, made: Making | None, tables: Mapping[str, pl.DataFrame], config: DatasetConfig) -> list[str]:
-    """Why a table is not what its inputs and the configuration of today make; each a sentence, none if it is."""
+def why_stale(asset: str, made: Making | None, digests: Mapping[str, str], config: DatasetConfig) -> list[str]:
+    """Why a table is not what its inputs and the configuration of today make; each a sentence, none if it is.
+
+    `digests` holds the `table_digest` of every table of the version.
+    """
     if made is None:
         return [f"{asset} has no record of what it was made from; materialize it"]
-    if made.table_digest != table_digest(tables[asset]):
+    if made.table_digest != digests[asset]:
         return [f"{asset} is not the table that was recorded when it was made; materialize it again"]
-    changed = [name for name, digest in made.inputs.items() if table_digest(tables[name]) != digest]
+    changed = [name for name, digest in made.inputs.items() if digests[name] != digest]
     if changed:
         return [f"{asset} was made from other content of {', '.join(changed)}; materialize it again"]
     if made.configuration != configuration_digest(asset, config):

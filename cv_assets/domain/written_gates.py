@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from cv_assets.domain.digests import bytes_digest, table_digest
+from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.gate import Finding, Gate, Tables, schema_gate
 from cv_assets.domain.gates import gate_names
 from cv_assets.domain.packing.formats import FORMATS
@@ -101,11 +101,11 @@ SHARD_GATES: Final = shard_gates(*inspect_shards(_NO_SHARDS, lambda _: b""))
 RELEASE_GATES: Final = release_gates({})
 
 
-def objections(asset: str, verdicts: AssetVerdicts | None, tables: Tables) -> list[str]:
-    """Why nothing may go on from `asset`: each a sentence; none if all its gates passed on just these tables."""
+def objections(asset: str, verdicts: AssetVerdicts | None, digests: Mapping[str, str]) -> list[str]:
+    """Why nothing may go on from `asset`: each a sentence; none if all its gates passed on the tables with these digests."""
     if verdicts is None:
         return [f"the checks of {asset} have not run"]
-    stale = [name for name, digest in verdicts.table_digests.items() if table_digest(tables[name]) != digest]
+    stale = [name for name, digest in verdicts.table_digests.items() if digests[name] != digest]
     if stale:
         return [f"the checks of {asset} ran on other content of {', '.join(stale)}"]
     missing = gate_names(asset) | {gate.name for gate in SHARD_GATES if gate.asset == asset}

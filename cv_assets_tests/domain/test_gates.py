@@ -5,11 +5,11 @@ import json
 import polars as pl
 import pytest
 
+from cv_assets.domain import written_gates
 from cv_assets.domain.digests import table_digest
 from cv_assets.domain.gate import OFFENDING_ROWS
 from cv_assets.domain.gates import GATES, gate_names, gates_of
 from cv_assets.domain.quality.findings import build_findings
-from cv_assets.domain.written_gates import objections
 from cv_assets_tests.domain.tables import config, file_row, image_id, label_row, manifest, probe_row, sound_tables
 from schemas.releases import AssetVerdicts
 from schemas.tables import to_frame
@@ -265,6 +265,10 @@ def verdicts_of(asset, tables=TABLES):
         table_digests={name: table_digest(tables[name]) for gate in gates for name in gate.reads},
         verdicts=[gate.judge(tables, CONFIG) for gate in gates],
     )
+
+
+def objections(asset, verdicts, tables):
+    return written_gates.objections(asset, verdicts, {name: table_digest(frame) for name, frame in tables.items()})
 
 
 def test_nothing_stands_against_tables_whose_gates_passed():

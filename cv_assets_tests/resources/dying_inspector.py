@@ -7,13 +7,13 @@ import sys
 from resources import inspecting, reading_back
 
 TABLES, BLOBS = (said.split(",") for said in (sys.argv[1:] if __name__ == "__main__" else ("", "")))
-read_table = inspecting.read_table
+read_stored = inspecting.read_stored
 
 
 def die_at_a_table(data, name):
     if name in TABLES:
         signal.raise_signal(signal.SIGSEGV)
-    return read_table(data, name)
+    return read_stored(data, name)
 
 
 class DyingHash:
@@ -28,6 +28,6 @@ class DyingHash:
 
 
 if __name__ == "__main__":
-    inspecting.read_table = die_at_a_table
+    inspecting.read_stored = die_at_a_table
     reading_back.hashlib = DyingHash
     inspecting.main()

@@ -6,7 +6,7 @@ import os
 import polars as pl
 import pytest
 
-from cv_assets.domain.digests import bytes_digest
+from cv_assets.domain.digests import bytes_digest, table_digest
 from cv_assets.domain.releasing import build_commit
 from cv_assets_tests.domain.tables import config, file_row, sound_tables
 from resources.object_store import open_store
@@ -56,6 +56,12 @@ def test_an_upload_that_is_named_like_the_hash_in_a_footer_spoils_no_table(versi
     frame = to_frame("raw_images", [file_row(name) for name in names])
     version.save_table("raw_images", frame)
     assert version.load_table("raw_images").equals(frame)
+
+
+def test_a_stored_table_knows_the_digest_of_its_own_rows(version):
+    for frame in (SPLITS, OTHER, SPLITS):
+        version.save_table("splits", frame)
+        assert version.load_stored("splits").digest == table_digest(frame)
 
 
 def flips_of(data, number):
