@@ -102,11 +102,12 @@ def main() -> None:
             for _ in range(options.rounds):
                 measured["bare"].append(time_bare(paths, scratch, least=False))
                 measured["least"].append(time_bare(paths, scratch, least=True))
-                measured["start"].append(time_line(scratch / "one", scratch)[0])
+                start, idle = time_line(scratch / "one", scratch)
                 seconds, steps = time_line(scratch / f"uploads{count}", scratch)
+                measured["start"].append(start)
                 measured["line"].append(seconds)
                 for name, step in steps.items():
-                    by_step.setdefault(name, []).append(step)
+                    by_step.setdefault(name, []).append(step - idle[name])
             medians = {name: statistics.median(values) for name, values in measured.items()}
             print(f"\n{count} photos   line {medians['line']:.1f} s   of it start {medians['start']:.1f} s")
             for name, said in (("bare", "at the scale of a probe"), ("least", "at 1/8 in grey")):
@@ -114,6 +115,7 @@ def main() -> None:
                 ratios = [(line - start) / work for line, start, work in rounds]
                 print(f"    bare work, decode {said:<24}{medians[name]:7.2f} s   ratio beyond start "
                       f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
+            print("    seconds of each step beyond those that it takes for a single photo")
             for name, values in sorted(by_step.items(), key=lambda item: -statistics.median(item[1])):
                 print(f"    {name:<34}{statistics.median(values):7.2f} s")
 
