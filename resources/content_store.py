@@ -1,6 +1,7 @@
 """Images by the SHA-256 of their bytes: uploads are kept here once, or left where they are and pinned."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
@@ -10,7 +11,7 @@ from resources.engine import Answer, Engine, Item
 from resources.local_disk import find_sizes
 from resources.object_store import ObjectStore
 from resources.parallel import bounded_map
-from resources.source import Source, open_source
+from resources.source import LocalSource, Source, open_source
 from schemas.datasets import DatasetConfig
 from schemas.errors import CorruptObject, SourceChanged, StoreError
 
@@ -50,14 +51,15 @@ class ContentStore:
 
     @property
     def is_local(self) -> bool:
-        """Are the blobs files of this machine?"""
+        """Are the bytes read from files of this machine?"""
         return self._store.is_local
 
     def present(self, sizes: Mapping[str, int]) -> set[str]:
         """Those hashes whose blob is there with the size in bytes that `sizes` gives."""
         folder = self._store.local_path(BLOBS)
         if folder is not None:
-            found = find_sizes([f"{folder}/{sha256[:2]}/{sha256}" for sha256 in sizes])
+            root = os.fsencode(folder)
+            found = find_sizes([b"%b/%b/%b" % (root, name[:2], name) for name in map(str.encode, sizes)])
             return {sha256 for (sha256, size), there in zip(sizes.items(), found, strict=True) if there == size}
 
         def look(sha256: str) -> str | None:
@@ -93,6 +95,11 @@ class PinnedContent(ContentStore):
     def __init__(self, store: ObjectStore, source: Source, pins: Mapping[str, tuple[str, str]]) -> None:
         super().__init__(store)
         self._source, self._pins = source, pins
+
+    @property
+    def is_local(self) -> bool:
+        """Are the bytes read from files of this machine?"""
+        return isinstance(self._source, LocalSource)
 
     def read(self, sha256: str) -> bytes:
         """The bytes with this hash, from the source. Raises SourceChanged if they are not what they were."""

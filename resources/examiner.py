@@ -132,8 +132,8 @@ def _count(said: Mapping[str, Any], name: str) -> int | None:
 
 def main() -> None:
     """Serve until standard input ends: a line of JSON and a table in, a line of JSON out."""
-    # its import shall take what the snapshot leaves of the cores; not 19, which would wait for ever on a machine that trains
-    os.nice(NICENESS)
+    # it shall take what the snapshot leaves of the cores; not 19, which would wait for ever on a machine that trains
+    os.nice(max(0, NICENESS - os.nice(0)))
     # whatever a library prints must not be taken for an answer
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple, Protocol, cast
 
@@ -143,11 +144,13 @@ class Snapshot:
             self.newest_upload = listing.newest_upload()
             kept, absent = self._look_for_absent(listing, requeued)
             seen = self._seen_before(listing.files, remembered.result())
-            unkept = beside.submit(self._without_blob, seen)
+            unkept = partial(self._without_blob, seen)
+            if self._store.is_local:  # a remote store is asked last: no failure shall wait for a million answers
+                unkept = beside.submit(unkept).result
             fresh = entries_of(listing.files.join(seen, on="path", how="anti", maintain_order="left"))
 
             def lost() -> Iterator[Entry]:
-                yield from entries_of(listing.files.join(unkept.result(), on="path", how="semi"))
+                yield from entries_of(listing.files.join(unkept(), on="path", how="semi"))
 
             taken = chain.from_iterable(
                 ingest(entries, place, self._content, self._config, threads=self._threads(source))

@@ -38,7 +38,7 @@ def read_file(path: str) -> bytes:
         return opened.readall()
 
 
-def find_sizes(paths: Sequence[str]) -> list[int | None]:
+def find_sizes(paths: Sequence[bytes]) -> list[int | None]:
     """Size in bytes of each path, or None where there is no file, in order. Raises OSError.
 
     In one call, beside which Python goes on: a version asks for all of its blobs.
@@ -54,11 +54,7 @@ def replace(path: Path, parts: Iterable[bytes]) -> None:
     """
     temporary = path.with_name(_temporary_name(path.name))
     try:
-        try:
-            _write(temporary, parts)
-        except FileNotFoundError:  # of the folder, before the first part is asked for
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(temporary, parts)
+        _write(temporary, parts)
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -133,8 +129,13 @@ def _write_anew(path: Path) -> None:
 
 
 def _write(path: Path, parts: Iterable[bytes], *, flushed: bool = False) -> None:
-    """A new file with this content; `flushed` once it is on the disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    """A new file with this content, in a folder that is made if need be; `flushed` once it is on the disk."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, flags, 0o644)
     try:
         for written in _in_writes(parts):
             view = memoryview(written)

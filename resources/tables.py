@@ -34,11 +34,12 @@ class StoredTable:
     @property
     def digest(self) -> str:
         """`table_digest` of the rows, found once for the same file."""
-        if self.file_sha256 not in _digests:
+        found = _digests.get(self.file_sha256)
+        if found is None:
             if len(_digests) >= _MOST_DIGESTS:
                 _digests.clear()
-            _digests[self.file_sha256] = table_digest(self.frame)
-        return _digests[self.file_sha256]
+            found = _digests[self.file_sha256] = table_digest(self.frame)
+        return found
 
 
 def table_bytes(frame: pl.DataFrame, name: str = "") -> bytes:

@@ -38,7 +38,7 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
         taken = Snapshot(store, line.config, workers, context.log.info)
         snapshot = version.find_table("raw_images")
         if snapshot is None:
-            workers.alone().begin()  # it starts while the source is listed; few new images need no second one
+            workers.alone().begin()  # where none has begun: it starts while the source is listed
             snapshot, probes = _take(version, taken)
         else:
             context.log.info("this version has its snapshot; the source is not looked at again")

@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Final
 
 import dagster as dg
 
@@ -19,6 +20,9 @@ from resources.parallel import bounded_map
 from resources.versions import VersionStore
 from schemas.releases import AssetVerdicts, Verdict
 
+# so many bytes of shards are in memory at most, or one shard
+HELD_BYTES: Final = 1_000_000_000
+
 MakeGates = Callable[[Tables, ObjectStore], Sequence[Gate]]
 
 
@@ -32,8 +36,9 @@ def build_shard_checks(line: Line) -> dg.AssetChecksDefinition:
     """The checks of the shards, which read every shard file back."""
 
     def make(tables: Tables, store: ObjectStore) -> Sequence[Gate]:
-        at_a_time = partial(bounded_map, threads=os.cpu_count() or 1)
-        return shard_gates(*inspect_shards(tables["shards"], store.get, at_a_time))
+        largest: int = max(tables["shards"]["bytes"], default=1)
+        threads = max(1, min(os.cpu_count() or 1, HELD_BYTES // largest))
+        return shard_gates(*inspect_shards(tables["shards"], store.get, partial(bounded_map, threads=threads)))
 
     return _build(line, "shards", SHARD_GATES, make)
 

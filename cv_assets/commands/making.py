@@ -10,6 +10,7 @@ from cv_assets.commands.arguments import FAILED, as_json, explained, find_datase
 from cv_assets.commands.reading import print_summary
 from resources.engine import Engine
 from resources.examining import begin_examiner
+from resources.settings import worker_count
 
 DRAW_SEED: Final = 7
 
@@ -22,9 +23,9 @@ DRAW_SEED: Final = 7
 @explained
 def run(dataset: str, version: str | None, select: str | None, as_json: bool) -> None:
     """Make a version of DATASET: uploads in, checked and packed release out."""
-    # these import on another core while Dagster is imported here; the workers first, which are asked first
-    Engine().begin()
     if select is None:
+        # these import on another core while Dagster is imported here; the workers first, which are asked first
+        Engine(workers=worker_count()).begin()
         begin_examiner()
     config, datasets = find_dataset(dataset)
     from cv_assets.runs import run_line
