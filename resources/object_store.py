@@ -64,12 +64,13 @@ class ObjectStore:
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object, replacing what is there. On local disk it is durable after `flush`."""
-        self.put_parts(key, [data])
+        self.put_parts(key, [data], size_bytes=len(data))
 
-    def put_parts(self, key: str, parts: Iterable[bytes]) -> None:
-        """`put` of what comes part by part; on local disk it is never in memory as a whole."""
+    def put_parts(self, key: str, parts: Iterable[bytes], *, size_bytes: int | None = None) -> None:
+        """`put` of what comes part by part, on local disk never in memory as a whole; a size that is known is told in errors."""
         if (local := self.local_path(key)) is not None:
-            self._ask(f"write {key} to", lambda: replace(local, parts))
+            what = f"write {key} to" if size_bytes is None else f"write {key} ({size_bytes} bytes) to"
+            self._ask(what, lambda: replace(local, parts))
         else:
             self._send(key, b"".join(parts), "overwrite")
 
@@ -89,8 +90,7 @@ class ObjectStore:
 
     def get(self, key: str) -> bytes:
         """Bytes of an object. Raises StoreError if it is missing or cannot be read."""
-        found = self.find(key)
-        if found is None:
+        if (found := self.find(key)) is None:
             raise StoreError(f"expected an object at {key} in {self.url}, found none")
         return found
 
@@ -112,8 +112,7 @@ class ObjectStore:
         Bytes that came over a network and that `parse` calls a CorruptObject are read once more: the transfer may be at
         fault.
         """
-        found = self.find(key)
-        if found is None:
+        if (found := self.find(key)) is None:
             return None
         try:
             return parse(found)
@@ -138,8 +137,7 @@ class ObjectStore:
 
     def size(self, key: str) -> int | None:
         """Size of an object in bytes, or None if there is none."""
-        found = self.look(key)
-        return None if found is None else found.size_bytes
+        return None if (found := self.look(key)) is None else found.size_bytes
 
     def delete(self, key: str) -> None:
         """Remove an object that no commit record names; one that is not there is no error."""
@@ -222,13 +220,14 @@ class ObjectStore:
     def _create(self, key: str, data: bytes) -> None:
         local, root = self.local_path(key), self._root
         if local is not None and root is not None:
-            self._ask(f"write {key} to", lambda: create_durably(local, data, root=root))
+            self._ask(f"write {key} ({len(data)} bytes) to", lambda: create_durably(local, data, root=root))
         else:
             self._send(key, data, "create")
 
     def _send(self, key: str, data: bytes, mode: Literal["create", "overwrite"]) -> None:
         # one request, so that the object appears at once and nothing is left of half an upload
-        self._ask(f"write {key} to", lambda: obstore.put(self._backend, key, data, mode=mode, use_multipart=False))
+        what = f"write {key} ({len(data)} bytes) to"
+        self._ask(what, lambda: obstore.put(self._backend, key, data, mode=mode, use_multipart=False))
 
     def _compare(self, key: str, data: bytes, found: bytes) -> None:
         if found != data:

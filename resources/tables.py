@@ -17,8 +17,6 @@ _HASH: Final = "cv_assets.sha256"
 _UNSET: Final = b"0" * 64
 # in the footer, key and value stand next to each other, with the value's length between them
 _HASH_PLACE: Final = re.compile(rb"\A(.*cv_assets\.sha256[^0-9a-f]{1,4}?)([0-9a-f]{64})", re.DOTALL)  # the last one
-
-
 # SHA-256 of a table's file → digest of its rows: a run asks a dozen times for that of each table
 _digests: dict[str, str] = {}
 _MOST_DIGESTS: Final = 4_096

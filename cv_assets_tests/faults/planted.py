@@ -26,11 +26,11 @@ def commit_first() -> None:
         ObjectStore.put_parts, ObjectStore.put_new, ObjectStore.find, ObjectStore.look, ObjectStore.flush,
     )  # fmt: skip
 
-    def put_parts(self: ObjectStore, key: str, parts: Iterable[bytes]) -> None:
+    def put_parts(self: ObjectStore, key: str, parts: Iterable[bytes], *, size_bytes: int | None = None) -> None:
         if "/shards/" in key or key.endswith(".parquet"):
             held[key] = b"".join(parts)
         else:
-            true_put(self, key, parts)
+            true_put(self, key, parts, size_bytes=size_bytes)
 
     def put_new(self: ObjectStore, key: str, data: bytes) -> None:
         true_put_new(self, key, data)

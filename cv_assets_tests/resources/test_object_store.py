@@ -78,7 +78,7 @@ def test_an_object_that_cannot_be_written_or_read_is_said_in_one_line(tmp_path):
     store.put("a", b"x")
     with pytest.raises(StoreError) as caught:
         store.put("a/b", b"x")  # `a` is a file
-    assert str(caught.value).startswith("cannot write a/b to ")
+    assert str(caught.value).startswith("cannot write a/b (1 bytes) to ")
     assert "\n" not in str(caught.value)
     (tmp_path / "store" / "folder").mkdir()
     with pytest.raises(StoreError, match=r"expected an object at folder in .*, found none"):
