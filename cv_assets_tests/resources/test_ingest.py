@@ -109,12 +109,10 @@ def change_time(path):
 
 
 def change_file(path):
-    data = path.read_bytes()
-    path.unlink()
-    path.with_name("other").write_bytes(b"")  # so that the inode is not taken again
-    path.write_bytes(data)
+    before = path.rename(path.with_name("before"))  # it keeps its inode until the new file has one
+    path.write_bytes(before.read_bytes())
     os.utime(path, (LONG_AGO, LONG_AGO))
-    path.with_name("other").unlink()
+    before.unlink()
 
 
 @pytest.mark.parametrize("change", [change_size, change_time, change_file])
