@@ -28,6 +28,7 @@ from PIL import Image
 from benchmarks.photos import draw_photos
 from cv_assets.domain.reducing import draft
 from resources.settings import PROJECT_ROOT
+from schemas.images import Limits
 
 COMMAND = [sys.executable, "-c", "from cv_assets.cli import main; main()"]
 
@@ -40,7 +41,7 @@ def bare_work(path: Path, target: Path, *, least: bool) -> None:
         if least:
             image.draft("L", (32, 32))
         else:
-            draft(image)
+            draft(image, Limits().min_measured_side_px)
         image.load()
     for copy in ("a", "b"):
         (target / f"{digest}.{copy}").write_bytes(data)

@@ -113,7 +113,7 @@ def decode_and_hash(path: Path) -> str:
     """The least that any probe does: one read, the SHA-256, and the decode at our scale."""
     data = path.read_bytes()
     with Image.open(io.BytesIO(data)) as image:
-        draft(image)
+        draft(image, Limits().min_measured_side_px)
         image.load()
     return hashlib.sha256(data).hexdigest()
 

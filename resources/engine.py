@@ -12,8 +12,8 @@ from resources.working import STAFF, Answer, Worker, WorkerGone
 from schemas.errors import EngineError, StoreError
 
 # A message an image would cost the parent more than a quarter of what the image costs the worker. The first batches are
-# small, so that few images are shared out evenly and many are handed over cheaply.
-FIRST_BATCH, LARGEST_BATCH = 8, 64
+# small and so are the last ones, so that few images are shared out evenly and many are handed over cheaply.
+LEAST_BATCH, LARGEST_BATCH = 8, 64
 
 
 class Item(NamedTuple):
@@ -105,14 +105,19 @@ class Engine:
 
 
 def _in_batches(items: Iterable[Item], threads: int) -> Iterator[list[Item]]:
-    """Paths in batches that grow; bytes one by one, so that a worker never holds more than one image."""
+    """Paths in batches that grow, and shrink at the end; bytes one by one, so that a worker never holds more than one image."""
     for are_paths, some in groupby(items, key=lambda item: isinstance(item.payload, Path)):
-        growing = (min(LARGEST_BATCH, FIRST_BATCH << number // threads) for number in count())
-        yield from _cut(some, growing if are_paths else repeat(1))
+        growing = (min(LARGEST_BATCH, LEAST_BATCH << number // threads) for number in count())
+        yield from _cut(some, growing if are_paths else repeat(1), threads)
 
 
-def _cut(items: Iterator[Item], sizes: Iterable[int]) -> Iterator[list[Item]]:
+def _cut(items: Iterator[Item], sizes: Iterable[int], threads: int) -> Iterator[list[Item]]:
+    """Batches of these sizes while there is as much for every thread, then of what is left an even share."""
+    ahead: list[Item] = []
     for size in sizes:
-        if not (batch := list(islice(items, size))):
+        ahead += islice(items, size * threads - len(ahead))
+        if not ahead:
             return
-        yield batch
+        share = min(size, max(LEAST_BATCH, -(-len(ahead) // threads)))
+        yield ahead[:share]
+        del ahead[:share]

@@ -183,12 +183,13 @@ class ShardsConfig(Strict):
 
 
 class LimitsConfig(Strict):
-    """What one image may ask of the machine."""
+    """What one image may ask of the machine, and how small a copy of it will do to measure it."""
 
     min_side_px: int = Field(default=8, ge=1)
     max_pixels: Quantity = 64_000_000
     max_bytes: Quantity = 64_000_000
     max_frames: int = Field(default=1_000, ge=1)
+    min_measured_side_px: int = Field(default=64, ge=32, le=512, description="128 shows blurs half as wide")
 
     def to_limits(self) -> Limits:
         """The same, as the plain record that decoding workers take."""

@@ -9,13 +9,15 @@ from schemas.codes import ImageFormat, Note, ProbeReason
 class Limits:
     """What an image may ask of the machine; checked before its pixels are decoded.
 
-    Sizes are in bytes, sides and areas in pixels of the stored image.
+    Sizes are in bytes, sides and areas in pixels of the stored image. It is measured on a copy (reducing.py) whose shorter
+    side has at least `min_measured_side_px` pixels, unless the image has fewer.
     """
 
     max_bytes: int = 64_000_000
     max_pixels: int = 64_000_000
     min_side_px: int = 8
     max_frames: int = 1_000
+    min_measured_side_px: int = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
         "The files of the source as they were when this version was begun. Bytes are in the content store by SHA-256 "
         "(or stay in the source, pinned), and every image was decoded once on the way; "
         "the source is never changed, and is not looked at again for this version.",
-        code_version="2",
+        code_version="3",
         kinds={"file", "pillow"},
     )
     described["metadata"] |= {WRITE_ONCE: True, "source": line.config.source.url}

@@ -6,12 +6,13 @@ whole numbers, so that they are the same on every machine and in any company; re
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
+from cv_assets.domain.reducing import Samples
 from schemas.images import Measures
 
 DECIMALS: Final = 4
@@ -31,7 +32,6 @@ EVEN_SHARE: Final = 0.98
 # Behind a bar the picture begins at once, all along it; behind the empty margin of a product photo it does not.
 PICTURE_SHARE: Final = 0.5
 
-Samples = npt.NDArray[np.uint8]
 Whole = npt.NDArray[np.int64]
 Figures = npt.NDArray[np.float64]
 
@@ -43,14 +43,14 @@ class _Lines(NamedTuple):
     lower: Samples
 
 
-def measure(reduced: Sequence[tuple[Image.Image, Image.Image]]) -> list[Measures]:
-    """Measures of reduced upright images, each as (the image in mode L, RGB or YCbCr, the same in grey, mode L).
+def measure(images: Sequence[Samples]) -> list[Measures]:
+    """Measures of reduced upright images, each of shape (height, width, 1 or 3): luma and, of colour, distances from grey.
 
     Brightness is luma (ITU-R BT.601) over 255. Sharpness is 1 for an ideal step between two areas, towards 0 for what
     is blurred, whatever the contrast; 1 as well if there is nothing to see. A picture of one colour is all border.
     """
-    points = [_sample(colour) for colour, _ in reduced]
-    sharpness = _sharpness([_lines_of(grey) for _, grey in reduced])
+    points = [_sample(image) for image in images]
+    sharpness = _sharpness([(_take_lines(image[..., 0]), _take_lines(image[..., 0].T)) for image in images])
     found: dict[int, Measures] = {}
     for shape in {one.shape for one in points}:
         places = [place for place, one in enumerate(points) if one.shape == shape]
@@ -59,12 +59,23 @@ def measure(reduced: Sequence[tuple[Image.Image, Image.Image]]) -> list[Measures
     return [found[place] for place in range(len(points))]
 
 
-def _sample(colour: Image.Image) -> Samples:
-    """Points of the image as luma and two distances from grey; shape (height, width, 3), or (height, width, 1)."""
-    size = (min(SAMPLED_SIDE, colour.width), min(SAMPLED_SIDE, colour.height))
-    small = colour.resize(size, Image.Resampling.NEAREST)
-    points = small.convert("YCbCr") if small.mode == "RGB" else small
-    return np.frombuffer(points.tobytes(), np.uint8).reshape(size[1], size[0], -1)
+def _sample(image: Samples) -> Samples:
+    """Points of the image on an even grid of at most SAMPLED_SIDE a side."""
+    height, width, bands = image.shape
+    grid = _grid(height, width)
+    return image.reshape(-1, bands).take(grid, axis=0).reshape(*grid.shape, bands)
+
+
+@lru_cache(maxsize=2_048)
+def _grid(height: int, width: int) -> Whole:
+    """Places of the points among all pixels, row by row."""
+    rows, columns = (_even_places(side) for side in (height, width))
+    return rows[:, None] * width + columns
+
+
+def _even_places(side: int) -> Whole:
+    count = min(SAMPLED_SIDE, side)
+    return (2 * np.arange(count) + 1) * side // (2 * count)
 
 
 def _figures(points: Samples, sharpness: Figures) -> list[list[float]]:
@@ -120,13 +131,8 @@ def _distance_from_grey(points: Samples) -> Figures:
     return np.maximum(128 - low, high - 128).reshape(2, -1).max(axis=0) / 128
 
 
-def _lines_of(grey: Image.Image) -> tuple[_Lines, _Lines]:
-    """About LINES rows and as many columns."""
-    pixels = np.frombuffer(grey.tobytes(), np.uint8).reshape(grey.height, grey.width)
-    return _take_lines(pixels), _take_lines(pixels.T)
-
-
 def _take_lines(pixels: Samples) -> _Lines:
+    """About LINES rows."""
     step, even = max(2, pixels.shape[0] // LINES), pixels.shape[1] // 2 * 2
     return _Lines(pixels[step // 2 : -1 : step, :even], pixels[step // 2 + 1 :: step, :even])
 

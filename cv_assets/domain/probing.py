@@ -20,7 +20,7 @@ from cv_assets.domain.measuring import measure
 from cv_assets.domain.metadata import DECODE_ERRORS, ending_notes, metadata_notes, read_orientation
 from cv_assets.domain.orientation import turn_upright, upright_size
 from cv_assets.domain.phash import perceptual_hashes
-from cv_assets.domain.reducing import draft, reduce_image, to_grey
+from cv_assets.domain.reducing import Samples, draft, reduce_image, samples_of
 from schemas.codes import ImageFormat, Note, ProbeReason
 from schemas.images import Limits, Probe, Rejection
 
@@ -32,12 +32,11 @@ _MODE_BITS: Final = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I;16N": 16, 
 class Decoded:
     """An image after its decode: the fields of its Probe that need no more, and what is left of its pixels, upright.
 
-    `colour` is the reduced image (reducing.py), `grey` its brightness.
+    `samples` are those of the reduced image (reducing.py).
     """
 
     said: dict[str, Any]
-    colour: Image.Image
-    grey: Image.Image
+    samples: Samples
 
 
 class _Refused(Exception):
@@ -77,8 +76,8 @@ def probe(data: bytes, limits: Limits) -> Probe | Rejection:
 
 def describe(images: Sequence[Decoded]) -> list[Probe]:
     """What is known of each image. What is said of one does not depend on the others."""
-    hashes = perceptual_hashes([image.grey for image in images])
-    measures = measure([(image.colour, image.grey) for image in images])
+    hashes = perceptual_hashes([image.samples[..., 0] for image in images])
+    measures = measure([image.samples for image in images])
     return [
         Probe(**image.said, phash=phash, measures=found)
         for image, phash, found in zip(images, hashes, measures, strict=True)
@@ -121,12 +120,12 @@ def _decode_open(image: Image.Image, name: ImageFormat, limits: Limits, data: by
     # and swallow what that raises, so there the pixels come first.
     before = _read_metadata(image) if name == "tiff" else None
     if name == "jpeg":
-        draft(image)
+        draft(image, limits.min_measured_side_px)
         # in one piece: in pieces of 64 kB the decode takes 2 to 5 % longer
         cast("ImageFile.ImageFile", image).decodermaxblock = len(data)
     image.load()
     orientation, notes = before or _read_metadata(image)
-    small = reduce_image(image)
+    small = reduce_image(image, limits.min_measured_side_px)
     if before is None:
         width_px, height_px = upright_size(*stored_size, orientation)
         small = turn_upright(small, orientation)
@@ -148,7 +147,7 @@ def _decode_open(image: Image.Image, name: ImageFormat, limits: Limits, data: by
         "frames": frames,
         "notes": (*_frame_notes(name, frames), *notes),
     }
-    return Decoded(said, small, to_grey(small))
+    return Decoded(said, samples_of(small))
 
 
 def _check_header(image: Image.Image, limits: Limits) -> None:

@@ -33,7 +33,7 @@ def thumbnail(data: bytes, limits: Limits, side_px: int) -> bytes:
     """A JPEG of at most `side_px` × `side_px` pixels, upright, without any metadata of the original."""
     image, _ = _decode_upright(data, limits, draft_px=2 * side_px)
     image = image.getchannel("L") if image.mode == "LAB" else image
-    small = (reduce_image(image) if is_deep(image) else image).convert("RGB")
+    small = (reduce_image(image, side_px) if is_deep(image) else image).convert("RGB")
     small.info = {}  # a comment in it would be written again
     small.thumbnail((side_px, side_px))
     out = io.BytesIO()

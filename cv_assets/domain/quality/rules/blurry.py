@@ -18,7 +18,8 @@ RULE: Final = Rule(
     description="The image has no sharp edges: it is out of focus, moved, or was enlarged.",
     severity="WARN",
     find=_find,
-    # finds all that was blurred by 3 px and more in photos of 350 to 640 px; of untouched ones a microscope's soft ones only
+    # in photos of 350 to 640 px finds all that was blurred by 6 px and more, by 3 px where `limits.min_measured_side_px` is
+    # 128; of untouched ones a microscope's soft ones only
     threshold=0.35,
     unit="sharpness of the edges, 0 none to 1 a step from one pixel to the next",
     worst="low",
