@@ -289,3 +289,11 @@ def test_real_photos_that_are_blurred_enough_to_be_seen_are_all_found(real_data,
         image = Image.open(io.BytesIO(data))
         for radius in (LEAST_BLUR_PX[side], 8, 24):
             assert saved(image.filter(ImageFilter.GaussianBlur(radius)), side=side, quality=90).sharpness < BLURRED
+
+
+@pytest.mark.data
+def test_the_one_real_photo_that_is_out_of_focus_is_found(real_data):
+    """A dress in the set clothing; seen by eye to be blurred."""
+    paths = sorted((real_data / "clothing/data/images").glob("*.jpg"))
+    blurred = [path.name for path in paths if probe(path.read_bytes(), Limits()).measures.sharpness < BLURRED]
+    assert blurred == ["00070a23-9faf-4682-8243-59f307880f4b.jpg"]
