@@ -1,5 +1,8 @@
 """The command line, thin: arguments in, words or JSON out, exit code 0, 1 or 2. Heavy modules are imported when used."""
 
+import atexit
+from gc import freeze
+
 import click
 
 from cv_assets.commands.backfilling import backfill
@@ -33,6 +36,8 @@ COMMANDS = (
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Dataset versions that a training run can trust."""
+    # a process that ends need not look for garbage first, which takes a second in what Dagster has built
+    atexit.register(freeze)
 
 
 for command in COMMANDS:

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from cv_assets.beginning import is_removed
+from cv_assets.dagster_records import keep_records_open
 from cv_assets.definitions import build_defs
 from cv_assets.domain.versions import check_version, next_version, sort_versions
 from cv_assets.partitions import versions_of
@@ -53,6 +54,7 @@ def run_line(
     ConfigurationError for a name, a selection or a source that cannot be used; then no version is begun.
     """
     use_dagster_home()
+    keep_records_open()
     defs = build_defs(datasets=datasets)
     keys = _select(defs, config.name, select) if select else None
     with dg.DagsterInstance.get() as instance:
@@ -77,6 +79,7 @@ def backfill(
     that fails does not keep the next from being tried. Raises ConfigurationError for a version that there is not.
     """
     use_dagster_home()
+    keep_records_open()
     defs = build_defs(datasets=datasets)
     keys = _select(defs, config.name, select) if select else None
     with dg.DagsterInstance.get() as instance:

@@ -1,0 +1,81 @@
+"""Dagster's SQLite files stay open while a command writes to them, and are whole once it has ended."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+from cv_assets.dagster_records import KEPT_OPEN
+from resources.settings import PROJECT_ROOT
+
+FILES = KEPT_OPEN + 4
+# as Dagster does it: an engine and a connection for each statement, and a log from the first connection on
+WRITER = """
+import json, pathlib, sqlite3, sys
+from sqlalchemy import NullPool, create_engine, text
+from cv_assets.dagster_records import keep_records_open
+
+keep_records_open()
+keep_records_open()
+
+def execute(path, statement):
+    with create_engine(f"sqlite:///{path}", poolclass=NullPool).begin() as connection:
+        found = connection.execute(text("PRAGMA synchronous")).scalar()
+        connection.execute(text(statement))
+        return found
+
+folder = pathlib.Path(sys.argv[1])
+for number in range(int(sys.argv[2])):
+    sqlite3.connect(folder / f"{number}.db").execute("PRAGMA journal_mode = WAL").connection.close()
+    execute(folder / f"{number}.db", "CREATE TABLE event (told TEXT)")
+    execute(folder / f"{number}.db", "INSERT INTO event VALUES ('started')")
+execute(folder / "journal.db", "CREATE TABLE event (told TEXT)")
+print(json.dumps({
+    "logs": sorted(path.name for path in folder.glob("*-wal")),
+    "with_log": execute(folder / f"{number}.db", "INSERT INTO event VALUES ('ended')"),
+    "with_journal": execute(folder / "journal.db", "INSERT INTO event VALUES ('started')"),
+}), flush=True)
+sys.stdin.read()
+"""
+NORMAL, FULL = 1, 2
+
+
+def test_logs_are_kept_of_the_last_files_and_gone_in_the_end(tmp_path: Path) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path), str(FILES)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=PROJECT_ROOT,
+    )
+    assert writer.stdout is not None
+    said = json.loads(writer.stdout.readline())
+    last = [f"{number}.db-wal" for number in range(FILES - KEPT_OPEN, FILES)]
+    assert said == {"logs": sorted(last), "with_log": NORMAL, "with_journal": FULL}
+    assert told(tmp_path / f"{FILES - 1}.db") == ["started", "ended"]  # while the writer has it open
+    writer.communicate()
+    assert writer.returncode == 0
+    assert not list(tmp_path.glob("*-wal"))
+    assert [told(tmp_path / f"{number}.db") for number in range(FILES - 1)] == [["started"]] * (FILES - 1)
+
+
+def test_a_writer_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path), "1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=PROJECT_ROOT,
+    )
+    with writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        writer.kill()
+    assert told(tmp_path / "0.db") == ["started", "ended"]
+
+
+def told(path: Path) -> list[str]:
+    connection = sqlite3.connect(path)
+    try:
+        return [row[0] for row in connection.execute("SELECT told FROM event ORDER BY rowid")]
+    finally:
+        connection.close()
