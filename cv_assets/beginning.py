@@ -13,9 +13,11 @@ import dagster as dg
 from cv_assets.domain.uploads import Changes, Listing
 from cv_assets.domain.versions import next_version, sort_versions
 from cv_assets.partitions import versions_of
+from resources.arrivals import listing_taken
 from resources.object_store import ObjectStore
 from resources.records import find_record, list_versions, tombstone_key
 from resources.uploads import changes_since, has_requeued, has_snapshot
+from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.releases import Tombstone
 
@@ -69,7 +71,7 @@ def decide(
     """Begin a version for this listing, or leave it; `least` is how many files must differ."""
     standing = look_at_versions(instance, store, config.name)
     waits = has_requeued(store, config.name)
-    if not waits and standing.newest is not None and find_run(instance, standing.newest, listing) is not None:
+    if not waits and standing.newest is not None and _took(instance, store, config.name, standing.newest, listing):
         return Leave(f"{standing.newest} holds what is there", held_by=standing.newest)
     for run in runs_in_progress(instance, config.name):
         version = run.tags.get(PARTITION_TAG)
@@ -87,6 +89,12 @@ def decide(
     if changes.total < least:
         return Leave(f"{changes}; a version is begun from {least:,} on (uploads.min_files)")
     return _begin(instance, store, config, listing, standing, changes)
+
+
+def _took(instance: dg.DagsterInstance, store: ObjectStore, dataset: str, version: str, listing: Listing) -> bool:
+    """Did the snapshot of a version take just this listing? A source may change between the request and the snapshot."""
+    taken = listing_taken(VersionStore(store, dataset, version))
+    return find_run(instance, version, listing) is not None if taken is None else taken == listing.digest
 
 
 def _begin(

@@ -6,6 +6,7 @@ deletes its log: a run of the line flushed 3,200 times and deleted 2,500 files, 
 
 import atexit
 import sqlite3
+import threading
 from collections import OrderedDict
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from sqlalchemy.engine import Engine
 # a run has a file of its own, beside two that all share; a backfill makes one run after another
 KEPT_OPEN: Final = 8
 _kept: OrderedDict[str, sqlite3.Connection] = OrderedDict()
+_alone = threading.Lock()
 
 
 def keep_records_open() -> None:
@@ -27,18 +29,25 @@ def keep_records_open() -> None:
 def _on_connect(connection: Any, _record: Any) -> None:
     if not isinstance(connection, sqlite3.Connection):  # of Postgres
         return
-    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    with _alone:  # none is closed while another thread opens it
+        is_kept = _keep(connection.execute("PRAGMA database_list").fetchone()[2], connection)
+    if is_kept:
+        # a power cut may then take the last events of the run that it cuts; with a write-ahead log it tears nothing
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _keep(path: str, connection: sqlite3.Connection) -> bool:
+    """Keep a file open that has a write-ahead log, and let go of the one that was not opened for longest."""
     if path in _kept:
         _kept.move_to_end(path)
-    elif path and connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
-        _kept[path] = sqlite3.connect(path, check_same_thread=False)
-        _kept[path].execute("SELECT count(*) FROM sqlite_master").fetchone()  # its log is held from the first read on
-        if len(_kept) > KEPT_OPEN:
-            _kept.popitem(last=False)[1].close()
-    else:
-        return
-    # a power cut may then take the last events of the run that it cuts; with a write-ahead log it tears nothing
-    connection.execute("PRAGMA synchronous = NORMAL")
+        return True
+    if not path or connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        return False
+    _kept[path] = sqlite3.connect(path, check_same_thread=False)
+    _kept[path].execute("SELECT count(*) FROM sqlite_master").fetchone()  # its log is held from the first read on
+    if len(_kept) > KEPT_OPEN:
+        _kept.popitem(last=False)[1].close()
+    return True
 
 
 def _close() -> None:

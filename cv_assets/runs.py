@@ -83,7 +83,8 @@ def backfill(
     defs = build_defs(datasets=datasets)
     keys = _select(defs, config.name, select) if select else None
     with dg.DagsterInstance.get() as instance:
-        every = _known_versions(instance, store, config.name)
+        # of this store: what only Dagster knows of was begun in another one, or never
+        every = list_versions(store, config.name)
         known = {version for version in every if not is_removed(store, config.name, version)}
         unknown = sorted(set(versions or ()) - known)
         if unknown or not known:

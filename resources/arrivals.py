@@ -1,4 +1,4 @@
-"""When the uploads of a version came, as their source says. It is kept beside the version, and is no part of its content."""
+"""When the uploads of a version came, and what its source listed. It is kept beside the version, and is no part of its content."""
 
 from datetime import UTC, datetime
 
@@ -7,10 +7,16 @@ from resources.versions import VersionStore
 from schemas.releases import Arrivals
 
 
-def save_arrivals(version: VersionStore, newest: datetime | None) -> None:
-    """Keep when the newest file of a snapshot was last modified; None where the source does not say."""
+def save_arrivals(version: VersionStore, newest: datetime | None, listing: str | None = None) -> None:
+    """Keep when the newest file of a snapshot was last modified (None where the source does not say), and its listing's digest."""
     said = None if newest is None else newest.astimezone(UTC).isoformat(timespec="seconds")
-    version.store.put(_key(version), Arrivals(newest_upload=said).to_bytes())
+    version.store.put(_key(version), Arrivals(newest_upload=said, listing=listing).to_bytes())
+
+
+def listing_taken(version: VersionStore) -> str | None:
+    """Digest of the listing that the snapshot of a version took; None if it has none, or was made before this was kept."""
+    found = find_record(version.store, Arrivals, _key(version))
+    return None if found is None or version.find_table_key("raw_images") is None else found.listing
 
 
 def newest_upload_age_hours(version: VersionStore, now: datetime) -> float | None:

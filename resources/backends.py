@@ -28,10 +28,13 @@ def local_root(url: str, *, setting: str) -> Path:
     """The folder that a local path or `file://` URL names. Raises ConfigurationError for any other scheme or a slip in one."""
     parts = urlsplit(url)
     slip = re.match(r"(?i)(s3a?|gs|az|file|memory|https?)(:/{0,1}[^/]|//)", url)
-    if parts.scheme not in {"", "file"} or slip or (not parts.scheme and "://" in url):
+    elsewhere = parts.scheme == "file" and parts.netloc not in {"", "localhost"}  # file://tmp would be the root folder
+    if parts.scheme not in {"", "file"} or slip or elsewhere or (not parts.scheme and "://" in url):
         raise ConfigurationError(
             f"expected {setting} to be a local path, file:///FOLDER or s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
         )
+    if parts.scheme == "file":
+        _refuse_endings(url, setting)
     return Path(unquote(parts.path) if parts.scheme == "file" else url).expanduser().absolute()
 
 
@@ -43,7 +46,8 @@ def local_backend(root: Path) -> LocalStore:
 def remote_backend(url: str, *, setting: str) -> ObjectStore:
     """The bucket behind a URL. Raises ConfigurationError if the URL or the environment does not tell how to reach it."""
     parts = urlsplit(url)
-    if parts.username is not None or parts.password is not None:
+    # a secret may hold a slash, with which the place of the bucket seems to end
+    if "@" in parts.netloc or ":" in parts.netloc:
         raise ConfigurationError(
             f"expected {setting} without credentials, found some in it; give them by AWS_PROFILE or AWS_ACCESS_KEY_ID"
         )
@@ -53,6 +57,7 @@ def remote_backend(url: str, *, setting: str) -> ObjectStore:
         raise ConfigurationError(
             f"expected {setting} to name a bucket, such as s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
         )
+    _refuse_endings(url, setting)
     try:
         if parts.scheme in {"s3", "s3a"}:
             return _s3(parts.netloc, parts.path.strip("/"), _surroundings())
@@ -114,5 +119,14 @@ def _s3(bucket: str, prefix: str, _environment: frozenset[tuple[str, str]]) -> S
     )
 
 
+def _refuse_endings(url: str, setting: str) -> None:
+    """A URL ends at `?` or `#`, and what follows would be lost without a word."""
+    if found := re.search(r"[?#].*", url):
+        raise ConfigurationError(
+            f"expected {setting} without ? and #, which end the path of a URL; found {_without_secrets(found[0])!r} in it. "
+            "Use a folder or prefix without them (of a local folder, give the path alone)"
+        )
+
+
 def _without_secrets(url: str) -> str:
-    return re.sub(r"[^/]*@", "…@", url)
+    return re.sub(r"(://)?.*@", r"\1…@", url)

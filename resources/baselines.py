@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from cv_assets.domain.versions import LATEST
 from resources.records import find_record, tombstone_key, versions_prefix
-from resources.refs import LATEST, Refs
+from resources.refs import Refs
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError, CorruptObject, StoreError, VersionConflict

@@ -18,6 +18,7 @@ from cv_assets.domain.digests import record_digest
 from cv_assets.domain.formats import SNIFF_BYTES, sniff
 from cv_assets.domain.manifest import image_files
 from cv_assets.domain.snapshot import RoleOf, content_reason, has_readable_size, size_reason, with_roles
+from cv_assets.domain.uploads import LISTING, to_listing
 from resources.content_store import REMOTE_THREADS, ContentStore, contents_of
 from resources.engine import Engine, Item
 from resources.listing import SourceFile, files_of
@@ -84,6 +85,12 @@ def list_source(source: Source, config: DatasetConfig) -> Listing:
             f"expected image files in {config.source.url} that match {list(config.source.include)}, found none "
             f"({len(listing.not_included)} other files); upload some, or correct source.include"
         )
+    include = list(config.annotations.include)
+    if include and not (listing.files["role"] == "annotation").any():
+        raise SourceError(
+            f"expected annotation files in {config.source.url} that match {include}, found none "
+            f"({len(listing.not_included)} files that no pattern names); upload them, or correct annotations.include"
+        )
     return listing
 
 
@@ -122,6 +129,7 @@ class Snapshot:
         self._sightings = sightings_of(store, config)
         self.not_included: list[str] = []
         self.newest_upload: datetime | None = None
+        self.listing_digest: str | None = None
         self.files_read = 0
         self.brought_back: list[str] = []
 
@@ -142,6 +150,7 @@ class Snapshot:
             listing = list_source(source, self._config)
             self.not_included = listing.not_included[:NAMES_TOLD]
             self.newest_upload = listing.newest_upload()
+            self.listing_digest = to_listing(listing.files.select(list(LISTING)).iter_rows()).digest
             kept, absent = self._look_for_absent(listing, requeued)
             seen = self._seen_before(listing.files, remembered.result())
             unkept = partial(self._without_blob, seen)

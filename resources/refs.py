@@ -5,17 +5,16 @@ by ETag is not the same on every server. A writer that lost a number takes the n
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
-from cv_assets.domain.versions import check_version, sort_versions
+from cv_assets.domain.versions import LATEST, check_version, sort_versions
 from resources.object_store import ObjectStore
 from resources.parallel import bounded_map
 from resources.records import AnyRecord, commit_key, find_record, list_versions, tombstone_key
 from schemas.errors import ConfigurationError, StoreError, VersionConflict
 from schemas.releases import LatestEntry, Pin, Tag, Tombstone
 
-LATEST: Final = "latest"
 THREADS: Final = 16
 
 
@@ -40,15 +39,15 @@ class Refs:
         """Every move of `latest`, oldest first."""
         return list(bounded_map(self._entry, range(1, self._newest() + 1), threads=THREADS))
 
-    def advance(self, version: str) -> None:
-        """Let `latest` name a version that was just committed, unless it has done so before.
+    def advance(self, version: str, *, later: Collection[str] = ()) -> None:
+        """Let `latest` name a version that was just committed, unless it has done so before, or has named a `later` one.
 
-        So a rerun of an old version moves nothing, and neither does one after a rollback.
+        So a rerun of an old version moves nothing, also not after a rollback, and neither does one that ends late.
         """
-        seen = self.history()
-        if version not in {entry.version for entry in seen}:
+        seen, enough = self.history(), {version, *later}
+        if enough.isdisjoint(entry.version for entry in seen):
             # the first number that this look did not see: another writer of the same version is met there
-            self._append(version, "committed", len(seen) + 1, until=lambda entry: entry.version == version)
+            self._append(version, "committed", len(seen) + 1, until=lambda entry: entry.version in enough)
 
     def move_latest(self, version: str, reason: str = "moved") -> None:
         """Let `latest` name a committed version: a rollback, or the way forward again. Raises ConfigurationError."""
@@ -228,8 +227,7 @@ class Refs:
         )
 
     def _check_tag(self, name: str) -> None:
-        check_version(name)
-        taken = name in list_versions(self._store, self.dataset)
+        taken = name != LATEST and check_version(name) in list_versions(self._store, self.dataset)
         if name == LATEST or taken or re.fullmatch(r"v\d+", name):
             raise ConfigurationError(
                 f"expected a tag that cannot be taken for a version; found {name!r}, which names "

@@ -178,7 +178,7 @@ class SplitConfig(BaseModel):
 class ShardsConfig(Strict):
     """Which shard formats are packed, and how large one shard may grow, in bytes."""
 
-    formats: tuple[Literal["webdataset"], ...] = ("webdataset",)
+    formats: tuple[Literal["webdataset"], ...] = Field(default=("webdataset",), min_length=1)
     max_bytes: Quantity = Field(default=64_000_000, ge=10_000, le=2_000_000_000)
 
 
@@ -223,7 +223,8 @@ class DatasetConfig(Strict):
     @classmethod
     def _owners_are_people_or_teams(cls, owners: tuple[str, ...]) -> tuple[str, ...]:
         for owner in owners:
-            if not re.fullmatch(r"team:[A-Za-z0-9_ .-]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
+            # as Dagster asks of an owner
+            if not re.fullmatch(r"team:[A-Za-z0-9_ .-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}", owner):
                 raise ValueError(f"{owner!r} is neither team:NAME nor an e-mail address")
         return owners
 

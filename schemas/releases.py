@@ -83,9 +83,13 @@ class BaselineRecord(Record):
 
 
 class Arrivals(Record):
-    """When the newest upload of a version's snapshot was last modified, ISO 8601 in UTC; none if the source does not say."""
+    """When the newest upload of a version's snapshot was last modified, ISO 8601 in UTC; none if the source does not say.
+
+    `listing` is the digest of what the source listed then (cv_assets.domain.uploads); older records have none.
+    """
 
     newest_upload: str | None
+    listing: str | None = None
 
 
 class TablePlace(Record):

@@ -67,7 +67,7 @@ def _take(version: VersionStore, taken: Snapshot) -> tuple[pl.DataFrame, pl.Data
         snapshot, probes = taken.take(asked.files)
         lease.require()
         requeues.claim(asked, version.version, taken.brought_back)
-        save_arrivals(version, taken.newest_upload)
+        save_arrivals(version, taken.newest_upload, taken.listing_digest)
         version.save_table("raw_images", snapshot, write_once=True)
         requeues.settle(asked)
     return snapshot, probes

@@ -42,11 +42,20 @@ def build_release(line: Line) -> dg.AssetsDefinition:
         version = line.version(context, store)
         record = version.commit() or _publish(version, line.config)
         # also for a version that was committed before: the run that did so may have ended between the two
-        Refs(store, version.dataset).advance(version.version)
+        Refs(store, version.dataset).advance(
+            version.version, later=_begun_after(context.instance, line, version.version)
+        )
         frame = to_frame("release", [entry.model_dump() for entry in record.objects])
         return result(frame, version_digest=record.digest, counts=record.counts.model_dump(), splits=record.splits)
 
     return release
+
+
+def _begun_after(instance: dg.DagsterInstance, line: Line, version: str) -> list[str]:
+    """Versions that were begun after this one: Dagster keeps its partitions in that order."""
+    assert line.partitions.name is not None
+    begun = list(instance.get_dynamic_partitions(line.partitions.name))
+    return begun[begun.index(version) + 1 :] if version in begun else []
 
 
 def _publish(version: VersionStore, config: DatasetConfig) -> CommitRecord:

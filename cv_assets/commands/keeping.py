@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from schemas.upkeep import Problem
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_LONGEST: Final = 36_500 * 86_400  # before that there was no store
 SHORT_GRACE: Final = timedelta(hours=1)
 
 
@@ -157,8 +158,8 @@ class Duration(click.ParamType):
         if isinstance(value, timedelta):
             return value
         found = re.fullmatch(r"(\d{1,6})([smhd]?)", str(value))
-        if found is None or (not found[2] and int(found[1])):
-            self.fail(f"expected a time such as 90s, 30m, 24h or 7d; found {value!r}", param, ctx)
+        if found is None or (not found[2] and int(found[1])) or int(found[1]) * _SECONDS[found[2] or "s"] > _LONGEST:
+            self.fail(f"expected a time such as 90s, 30m, 24h or 7d, at most 36500d; found {value!r}", param, ctx)
         return timedelta(seconds=int(found[1]) * _SECONDS[found[2] or "s"])
 
 

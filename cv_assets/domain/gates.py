@@ -86,11 +86,14 @@ def _images_are_dealt_once(tables: Tables, _: DatasetConfig) -> Finding:
     return Finding({"images": manifest.height, "dealt": splits.height}, pl.concat([missing, unknown, twice]))
 
 
-def _groups_stay_together(tables: Tables, _: DatasetConfig) -> Finding:
+def _groups_stay_together(tables: Tables, config: DatasetConfig) -> Finding:
     dealt = tables["splits"].drop_nulls("split").join(tables["manifest"], on="image_id")
     grouped = dealt.explode("groups").drop_nulls("groups").group_by("groups").agg(pl.col("split").unique().sort())
     torn = grouped.filter(pl.col("split").list.len() > 1).sort("groups")
-    return Finding({"groups": grouped.height}, torn.rename({"groups": "group", "split": "splits"}))
+    offending = torn.rename({"groups": "group", "split": "splits"})
+    if config.group_by is not None and grouped.is_empty():  # a key that is misspelt would let every group leak
+        offending = pl.DataFrame({"group_by": [str(config.group_by)], "found": ["no image with a group"]})
+    return Finding({"groups": grouped.height}, offending)
 
 
 def _duplicates_stay_together(tables: Tables, _: DatasetConfig) -> Finding:

@@ -58,10 +58,11 @@ class Waiting(Strict):
 
 
 class Taken(Strict):
-    """The listing that was taken last, and the version that was begun for it or was found to hold it."""
+    """The listing that was taken last, and the version that was begun for it or, if `is_held`, was found to hold it."""
 
     digest: str
     version: str
+    is_held: bool = False
 
 
 class Cursor(Strict):

@@ -2,13 +2,20 @@
 
 import re
 from collections.abc import Iterable
+from typing import Final
 
 from schemas.datasets import MAX_VERSION_LENGTH, VERSION_PATTERN
 from schemas.errors import ConfigurationError
 
+LATEST: Final = "latest"
+
 
 def check_version(name: str) -> str:
     """The name itself. Raises ConfigurationError unless it is safe as a folder, a partition key and an argument."""
+    if name == LATEST:
+        raise ConfigurationError(
+            "expected a version name such as v1 or 2024-05-01; found 'latest', which names the newest"
+        )
     if len(name) > MAX_VERSION_LENGTH or not re.fullmatch(VERSION_PATTERN, name):
         raise ConfigurationError(
             f"expected a version name of letters, digits, `_`, `-` and single dots, at most {MAX_VERSION_LENGTH} characters, "

@@ -11,9 +11,11 @@ import dagster as dg
 from cv_assets.assets.line import Line
 from cv_assets.beginning import Leave, decide, look_at_versions, to_run_request
 from cv_assets.domain.uploads import Cursor, Listing, Taken, in_words, look_again, tell
+from resources.arrivals import listing_taken
 from resources.configured import ObjectStoreResource
 from resources.object_store import ObjectStore
 from resources.uploads import changes_since, has_requeued, has_snapshot, list_uploads
+from resources.versions import VersionStore
 from schemas.automation import UploadsConfig
 
 
@@ -42,7 +44,7 @@ def build_new_uploads(
     ) -> dg.SensorResult | dg.SkipReason:
         store, listing = object_store.open(), list_uploads(line.config)
         cursor = Cursor.parse(context.cursor)
-        if cursor.taken is None or cursor.taken.digest != listing.digest:
+        if cursor.taken is None or cursor.taken.digest != listing.digest or _took_another(store, name, cursor.taken):
             cursor, left = look_again(cursor, listing.digest, uploads, now=clock())
             if left > timedelta(0):
                 said = cursor.waiting.differs if cursor.waiting else ""
@@ -57,6 +59,12 @@ def build_new_uploads(
     return new_uploads
 
 
+def _took_another(store: ObjectStore, dataset: str, taken: Taken) -> bool:
+    """Did the version that was begun for a listing take another one, as the source changed before its run came to it?"""
+    took = None if taken.is_held else listing_taken(VersionStore(store, dataset, taken.version))
+    return took is not None and took != taken.digest
+
+
 def _act(
     instance: dg.DagsterInstance, store: ObjectStore, line: Line, listing: Listing, cursor: Cursor
 ) -> dg.SensorResult:
@@ -64,7 +72,9 @@ def _act(
     assert line.config.uploads is not None
     found = decide(instance, store, line.config, listing, least=line.config.uploads.min_files)
     if isinstance(found, Leave):
-        kept = Cursor(taken=Taken(digest=listing.digest, version=found.held_by)) if found.held_by else cursor
+        kept = (
+            Cursor(taken=Taken(digest=listing.digest, version=found.held_by, is_held=True)) if found.held_by else cursor
+        )
         return _skip(kept, f"Found {listing}: {found.reason}.")
     return dg.SensorResult(
         run_requests=[to_run_request(line.config, listing, found)],

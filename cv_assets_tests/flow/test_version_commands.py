@@ -181,6 +181,7 @@ UNUSABLE = {
     "a sample above 1": ("verify", "shapes@v1", "--read-data", "--sample", "2"),
     "rejected files by class": ("checkout", "shapes@v1", "out", "--layout", "classes", "--quarantined"),
     "a time without a unit": ("gc", "--grace", "5"),
+    "a time before all stores": ("gc", "--grace", "999999d"),
     "a time below nothing": ("gc", "--grace", "-1h"),
     "no version to keep": ("gc", "--keep-last", "0"),
     "a copy that is not there": ("repair", "shapes@v1", "--from", "nowhere"),

@@ -110,6 +110,7 @@ def test_nothing_outside_the_store_is_read(tmp_path, key):
         "s3 ://bucket/x",
         "s3:\\\\bucket",
         "file:store",
+        "file://store/folder",
     ],
 )
 def test_a_store_elsewhere_or_with_a_slip_in_its_url_is_refused(tmp_path, monkeypatch, url):
@@ -128,12 +129,29 @@ def test_a_url_without_a_bucket_is_refused(url):
 
 
 @pytest.mark.parametrize(
-    "url", ["s3://KEY:hunter2@bucket/x", "s3://hunter2@bucket/x", "http://u:hunter2@host/x", "S3:/u:hunter2@b"]
+    "url",
+    [
+        "s3://KEY:hunter2@bucket/x",
+        "s3://KEY:with/hunter2@bucket/x",
+        "s3://KEY:with#hunter2@bucket/x",
+        "s3://bucket/x?KEY:hunter2@y",
+        "s3://hunter2@bucket/x",
+        "http://u:hunter2@host/x",
+        "http://u:with/hunter2@host/x",
+        "S3:/u:hunter2@b",
+    ],
 )
 def test_credentials_in_a_url_are_refused_and_not_repeated(url):
     with pytest.raises(ConfigurationError) as caught:
         open_store(url)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/x?y", "s3://bucket/x#y", "file:///{}/x#y", "file:///{}/x?y"])
+def test_what_would_be_lost_of_a_url_is_refused(tmp_path, url):
+    with pytest.raises(ConfigurationError, match=r"expected CV_ASSETS_STORE without \? and #.*found '[?#]y'"):
+        open_store(url.format(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_where_no_folder_can_be_made_is_refused(tmp_path):

@@ -40,6 +40,13 @@ def test_a_rerun_of_an_old_version_moves_nothing_and_neither_does_one_after_a_ro
     assert refs.history()[-1].reason == "v3 has blurred images"
 
 
+def test_a_version_that_ends_after_a_later_one_moves_nothing(refs):
+    refs.advance("v4", later=["v2"])  # which `latest` has named
+    assert refs.latest() == "v3"
+    refs.advance("v4", later=["v5"])
+    assert refs.latest() == "v4"
+
+
 def test_latest_may_be_moved_there_and_back(refs):
     for version in ("v1", "v3", "v1"):
         refs.move_latest(version, "again")

@@ -182,6 +182,18 @@ def age_and_name(path: Path) -> str:
     return f"circle/{path.name}"
 
 
+def test_what_was_in_the_source_during_the_snapshot_alone_makes_one_more_version(daemon: Daemon, drawn: Place):
+    settle(daemon)
+    mistake = upload(drawn, "mistake.png")
+    assert daemon.run_requested() == ["v1"]
+    assert "circle/mistake.png" in held(drawn, "v1")
+    mistake.unlink()  # the source lists again what v1 was asked for
+    assert settle(daemon) == "begun v2"
+    assert daemon.run_requested() == ["v2"]
+    assert "circle/mistake.png" not in held(drawn, "v2")
+    assert daemon.tick().startswith("Nothing new")
+
+
 def test_few_changes_wait_for_more(drawn: Place, config: DatasetConfig):
     with daemons(drawn, drawn.config(uploads={**UPLOADS, "min_files": 3})) as (daemon,):
         settle_files(drawn)
