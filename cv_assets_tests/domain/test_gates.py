@@ -196,6 +196,21 @@ def test_sound_tables_pass(gate):
     assert (verdict.name, verdict.asset, verdict.blocking) == (gate.name, gate.asset, verdict.severity == "ERROR")
 
 
+MISSPELT = {
+    "a column": {"annotations": {"format": "csv", "include": ["labels.csv"]}, "group_by": "camra"},
+    "a pattern": {"group_by": {"path_pattern": "(?P<group>camra)"}},
+}
+
+
+@pytest.mark.parametrize("settings", MISSPELT.values(), ids=MISSPELT)
+def test_a_group_key_that_no_image_has_is_an_error(settings):
+    tables = {**TABLES, "manifest": all_changed("groups", [])(TABLES["manifest"])}
+    gate = BY_NAME["groups_stay_together"]
+    verdict = gate.judge({name: tables[name] for name in gate.reads}, config(**settings))
+    assert (verdict.passed, verdict.severity, verdict.saw["groups"]) == (False, "ERROR", 0)
+    assert "camra" in str(verdict.offending)
+
+
 def test_a_case_breaks_every_gate():
     assert {name for name, *_ in BROKEN} == set(BY_NAME)
 

@@ -45,6 +45,7 @@ BAD = {
     "a right-to-left mark": "v\u202e1",
     "a space at the end": "v1 ",
     "the mark before a version": "shapes@v1",
+    "the name of the newest": "latest",
 }
 
 

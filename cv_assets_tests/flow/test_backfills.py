@@ -141,6 +141,10 @@ def test_the_command_says_a_row_a_version_and_its_exit_code_counts(three: Place,
 
 USES = {
     "no such version": (["shapes", "--versions", "v9"], "among v1, v2, v3; found v9"),
+    "a version that only Dagster knows, of another store": (
+        ["shapes", "--versions", "v4"],
+        "among v1, v2, v3; found v4",
+    ),
     "no such dataset": (["squares"], "found 'squares'"),
     "no such asset": (["shapes", "--select", "shard"], "--select: expected assets among"),
     "both": (["shapes", "--all", "--versions", "v1"], "not both"),
@@ -149,8 +153,10 @@ USES = {
 
 @pytest.mark.parametrize(("arguments", "words"), USES.values(), ids=USES)
 def test_a_command_that_cannot_be_meant_is_exit_code_2(drawn: Place, arguments: list[str], words: str):
+    for version in ("v1", "v2", "v3"):
+        drawn.store.put(f"datasets/shapes/versions/{version}/begun", b"")
     with dg.DagsterInstance.get() as instance:
-        instance.add_dynamic_partitions("shapes_versions", ["v1", "v2", "v3"])
+        instance.add_dynamic_partitions("shapes_versions", ["v1", "v2", "v3", "v4"])
     said = command(drawn, *arguments)
     assert said.exit_code == 2
     assert words in said.stderr

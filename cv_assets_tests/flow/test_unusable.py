@@ -34,6 +34,20 @@ def begun(dataset):
         return instance.get_dynamic_partitions(f"{dataset}_versions")
 
 
+def test_annotation_patterns_that_match_no_file_begin_no_version(here):
+    image = here.uploads / "unlabelled" / "a.png"
+    image.parent.mkdir()
+    image.write_bytes(b"an image by its name")
+    labels = 'annotations: {format: voc, include: ["Annotation/*.xml"]}'
+    write_dataset(here, "unlabelled", labels, url=image.parent)
+    done = command("run", "unlabelled")
+    assert done.exit_code == 2
+    assert "expected annotation files in " in done.stderr
+    assert "that match ['Annotation/*.xml'], found none" in done.stderr
+    assert "correct annotations.include" in done.stderr
+    assert begun("unlabelled") == []
+
+
 def test_a_source_that_is_not_there_begins_no_version(here):
     write_dataset(here, "gone", url=here.uploads / "gone")
     done = command("run", "gone")
