@@ -18,7 +18,7 @@ from cv_assets.domain.digests import record_digest
 from cv_assets.domain.formats import SNIFF_BYTES, sniff
 from cv_assets.domain.manifest import image_files
 from cv_assets.domain.snapshot import RoleOf, content_reason, has_readable_size, size_reason, with_roles
-from cv_assets.domain.uploads import LISTING, to_listing
+from cv_assets.domain.uploads import to_listing
 from resources.content_store import REMOTE_THREADS, ContentStore, contents_of
 from resources.engine import Engine, Item
 from resources.listing import SourceFile, files_of
@@ -150,7 +150,7 @@ class Snapshot:
             listing = list_source(source, self._config)
             self.not_included = listing.not_included[:NAMES_TOLD]
             self.newest_upload = listing.newest_upload()
-            self.listing_digest = to_listing(listing.files.select(list(LISTING)).iter_rows()).digest
+            self.listing_digest = to_listing(listing.files).digest
             kept, absent = self._look_for_absent(listing, requeued)
             seen = self._seen_before(listing.files, remembered.result())
             unkept = partial(self._without_blob, seen)

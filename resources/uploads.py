@@ -5,7 +5,7 @@ from dataclasses import replace
 import polars as pl
 
 from cv_assets.domain.snapshot import with_roles
-from cv_assets.domain.uploads import LISTING, Changes, Listing, compare, to_listing
+from cv_assets.domain.uploads import Changes, Listing, compare, to_listing
 from resources.ingest import sightings_of
 from resources.object_store import ObjectStore
 from resources.requeue import Requeues
@@ -17,7 +17,7 @@ from schemas.datasets import DatasetConfig
 def list_uploads(config: DatasetConfig) -> Listing:
     """Every file of the source that the dataset's patterns name. Raises SourceError if the source cannot be listed."""
     files = with_roles(open_source(config.source.url).listing(), config).drop_nulls("role")
-    return to_listing(files.select(list(LISTING)).iter_rows())
+    return to_listing(files)
 
 
 def changes_since(listing: Listing, store: ObjectStore, config: DatasetConfig, version: str | None) -> Changes:

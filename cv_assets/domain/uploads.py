@@ -1,7 +1,6 @@
 """What a source lists, whether it has settled, and how it differs from a version. The clock comes in as an argument."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Self
@@ -39,9 +38,9 @@ class Listing:
         return f"{count_files(self.table.height)}, {int(self.table['size_bytes'].sum()):,} bytes"
 
 
-def to_listing(rows: Iterable[tuple[str, str, int, str | None, str | None]]) -> Listing:
-    """The listing of some files, in whichever order they come."""
-    table = pl.DataFrame(list(rows), schema=LISTING, orient="row").sort("path")
+def to_listing(files: pl.DataFrame) -> Listing:
+    """The listing of a table that has the columns of LISTING, and its rows in any order."""
+    table = files.select(list(LISTING)).sort("path")
     return Listing(table, table_digest(table))
 
 

@@ -7,13 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cv_assets.domain.uploads import Changes, Cursor, Taken, compare, in_words, look_again, tell, to_listing
+from cv_assets.domain.uploads import LISTING, Changes, Cursor, Taken, compare, in_words, look_again, tell, to_listing
 from schemas.automation import UploadsConfig
 from schemas.tables import to_frame
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 UPLOADS = UploadsConfig.model_validate({"settle": "5m", "every": "60s"})
 SHA = {letter: letter * 64 for letter in "abcdef"}
+
+
+def listed(rows):
+    """The listing of some files, in whichever order they come."""
+    return to_listing(pl.DataFrame(list(rows), schema=LISTING, orient="row"))
 
 
 def look(cursor, digest, seconds, uploads=UPLOADS):
@@ -82,7 +87,7 @@ FILES = [(f"c/{n}.jpg", "image", 100 + n, f"stamp-{n}", None) for n in range(4)]
 
 @given(st.permutations(FILES))
 def test_the_order_in_which_a_source_lists_means_nothing(files):
-    assert to_listing(files).digest == to_listing(FILES).digest
+    assert listed(files).digest == listed(FILES).digest
 
 
 OTHERWISE = {
@@ -97,13 +102,13 @@ OTHERWISE = {
 
 @pytest.mark.parametrize("row", OTHERWISE.values(), ids=OTHERWISE)
 def test_whatever_changes_in_one_file_changes_the_digest(row):
-    assert to_listing([FILES[0], row, *FILES[2:]]).digest != to_listing(FILES).digest
+    assert listed([FILES[0], row, *FILES[2:]]).digest != listed(FILES).digest
 
 
 def test_names_that_run_together_are_told_apart():
-    one = to_listing([("a", "image", 1, "b", None), ("ab", "image", 1, "", None)])
-    other = to_listing([("a", "image", 1, "", None), ("ab", "image", 1, "b", None)])
-    odd = to_listing([('a","role":"image', "image", 1, "b", None), ("ab\n", "image", 1, "", None)])
+    one = listed([("a", "image", 1, "b", None), ("ab", "image", 1, "", None)])
+    other = listed([("a", "image", 1, "", None), ("ab", "image", 1, "b", None)])
+    odd = listed([('a","role":"image', "image", 1, "b", None), ("ab\n", "image", 1, "", None)])
     assert len({one.digest, other.digest, odd.digest}) == 3
 
 
@@ -138,42 +143,42 @@ CASES = {
 @pytest.mark.parametrize(("rows", "found"), CASES.values(), ids=CASES)
 def test_a_listing_is_compared_with_what_a_version_holds(rows, found):
     snapshot, seen = to_frame("raw_images", SNAPSHOT), to_frame("sightings", SEEN)
-    assert compare(to_listing(rows).table, snapshot, seen) == found
+    assert compare(listed(rows).table, snapshot, seen) == found
 
 
 def test_bytes_read_under_an_older_stamp_are_not_taken_for_what_the_version_holds():
     # b.jpg was B, is held as B, was read as C since, and lies there as C
     seen = to_frame("sightings", [*SEEN, sighting("b.jpg", "9", "c")])
-    listing = to_listing([A, ("b.jpg", "image", 100, "9", None), E])
+    listing = listed([A, ("b.jpg", "image", 100, "9", None), E])
     assert compare(listing.table, to_frame("raw_images", SNAPSHOT), seen).changed == 1
-    back = to_listing([A, B, E])
+    back = listed([A, B, E])
     assert compare(back.table, to_frame("raw_images", SNAPSHOT), seen).changed == 0
 
 
 def test_a_file_that_changed_while_it_was_read_is_to_be_taken_again():
     snapshot = to_frame("raw_images", [held("a.jpg", reason="changed-while-reading")])
-    assert compare(to_listing([A]).table, snapshot, to_frame("sightings", [])).changed == 1
+    assert compare(listed([A]).table, snapshot, to_frame("sightings", [])).changed == 1
 
 
 def test_a_file_that_could_not_be_read_is_no_news_while_it_lies_there():
     snapshot = to_frame("raw_images", [held("a.jpg", reason="unreadable")])
-    assert compare(to_listing([A]).table, snapshot, to_frame("sightings", [])).total == 0
+    assert compare(listed([A]).table, snapshot, to_frame("sightings", [])).total == 0
 
 
 def test_without_a_version_everything_is_new():
-    assert compare(to_listing(FILES).table, None, to_frame("sightings", [])) == Changes(4, 0, 0)
+    assert compare(listed(FILES).table, None, to_frame("sightings", [])) == Changes(4, 0, 0)
 
 
 def test_the_words_say_how_many_and_how_long():
     assert str(Changes(1_000, 2, 0)) == "1,000 new, 2 changed, 0 removed"
-    assert str(to_listing(FILES)) == "4 files, 406 bytes"
-    assert str(to_listing(FILES[:1])) == "1 file, 100 bytes"
+    assert str(listed(FILES)) == "4 files, 406 bytes"
+    assert str(listed(FILES[:1])) == "1 file, 100 bytes"
     found = [in_words(timedelta(seconds=seconds)) for seconds in (0, 0.2, 90, 3600, 3661)]
     assert found == ["0 s", "1 s", "1 min 30 s", "1 h", "1 h 1 min 1 s"]
 
 
 def test_a_hundred_thousand_files_are_looked_at_in_seconds_and_the_cursor_stays_small():
-    listing = to_listing((f"c/{n:06d}.jpg", "image", n, str(n), None) for n in range(100_000))
+    listing = listed((f"c/{n:06d}.jpg", "image", n, str(n), None) for n in range(100_000))
     cursor, _ = look_again(Cursor(), listing.digest, UPLOADS, now=NOON)
     cursor = Cursor(taken=Taken(digest=listing.digest, version="v1" * 32), waiting=cursor.waiting)
     cursor = tell(cursor, "1,000,000 new, 1,000,000 changed, 1,000,000 removed since v1")
