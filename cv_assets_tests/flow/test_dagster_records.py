@@ -79,3 +79,39 @@ def told(path: Path) -> list[str]:
         return [row[0] for row in connection.execute("SELECT told FROM event ORDER BY rowid")]
     finally:
         connection.close()
+
+
+THREADED = """
+import pathlib, random, sqlite3, sys, threading
+from sqlalchemy import NullPool, create_engine, text
+from cv_assets import dagster_records
+
+dagster_records.keep_records_open()
+paths = [pathlib.Path(sys.argv[1]) / f"{number}.db" for number in range(dagster_records.KEPT_OPEN + 4)]
+for path in paths:
+    sqlite3.connect(path).execute("PRAGMA journal_mode = WAL").connection.close()
+errors = []
+
+def look(seed):
+    chosen = random.Random(seed)
+    try:
+        for _ in range(400):
+            with create_engine(f"sqlite:///{chosen.choice(paths)}", poolclass=NullPool).connect() as connection:
+                connection.execute(text("SELECT 1"))
+    except Exception as error:
+        errors.append(error)
+
+threads = [threading.Thread(target=look, args=(seed,)) for seed in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+sys.exit(repr(errors) if errors else 0)
+"""
+
+
+def test_many_threads_may_open_more_files_than_are_kept(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", THREADED, str(tmp_path)], cwd=PROJECT_ROOT, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
