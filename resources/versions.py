@@ -67,9 +67,12 @@ class VersionStore:
         place = self._read(TablePlace, self._place_key(name))
         return None if place is None else f"{self._prefix}/tables/{place.file}"
 
-    def save_table(self, name: str, frame: pl.DataFrame, *, write_once: bool = False) -> None:
+    def save_table(
+        self, name: str, frame: pl.DataFrame, *, write_once: bool = False, made_under: str | None = None
+    ) -> None:
         """Write a table as one Parquet object, all of it or nothing.
 
+        With a table that is written once, `made_under` is kept: the digest of the configuration that first made it.
         Raises VersionConflict if it would change a table that is written once or that the commit record names.
         """
         fixed = write_once or self.commit() is not None
@@ -78,7 +81,7 @@ class VersionStore:
         data = table_bytes(frame, name)
         file = f"{name}-{bytes_digest(data)[:16]}.parquet"
         self._store.put(f"{self._prefix}/tables/{file}", data)
-        place = TablePlace(table=name, file=file).to_bytes()
+        place = TablePlace(table=name, file=file, made_under=made_under).to_bytes()
         if not fixed:
             self._store.put(self._place_key(name), place)
             return
@@ -179,6 +182,11 @@ class VersionStore:
     def find_verdicts(self, asset: str) -> AssetVerdicts | None:
         """What the checks of an asset found, or None if they never ran."""
         return self._read(AssetVerdicts, self._verdicts_key(asset))
+
+    def first_made_under(self, name: str) -> str | None:
+        """Digest of the configuration that a table which is written once was made under, or None if it is not known."""
+        place = self._read(TablePlace, self._place_key(name))
+        return None if place is None else place.made_under
 
     def save_making(self, making: Making) -> None:
         """Keep what a table was made from; that of a committed version stays as it is."""

@@ -93,10 +93,14 @@ class Arrivals(Record):
 
 
 class TablePlace(Record):
-    """Which file holds a table of an open version now; the commit record names it from then on."""
+    """Which file holds a table of an open version now; the commit record names it from then on.
+
+    `made_under` is the digest of the configuration that a table which is written once was made under.
+    """
 
     table: str
     file: str
+    made_under: str | None = None
 
 
 class ReportPlace(Record):

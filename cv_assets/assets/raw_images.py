@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from cv_assets.assets.line import Line, as_asset, result
+from cv_assets.domain.lineage import configuration_digest
 from cv_assets.domain.manifest import build_quarantine
 from resources.arrivals import save_arrivals
 from resources.configured import WRITE_ONCE, EngineResource, ObjectStoreResource
@@ -13,6 +14,7 @@ from resources.leases import publishing
 from resources.rejections import remember_rejections
 from resources.requeue import Requeues
 from resources.versions import VersionStore
+from schemas.errors import VersionConflict
 
 
 def build_raw_images(line: Line) -> dg.AssetsDefinition:
@@ -26,6 +28,7 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
         kinds={"file", "pillow"},
     )
     described["metadata"] |= {WRITE_ONCE: True, "source": line.config.source.url}
+    made_under = configuration_digest("raw_images", line.config)
 
     @as_asset(described)
     def raw_images(
@@ -39,8 +42,9 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
         snapshot = version.find_table("raw_images")
         if snapshot is None:
             workers.alone().begin()  # where none has begun: it starts while the source is listed
-            snapshot, probes = _take(version, taken)
+            snapshot, probes = _take(version, taken, made_under)
         else:
+            _require_made_under(version, made_under)
             context.log.info("this version has its snapshot; the source is not looked at again")
             Requeues(store, version.dataset).settle_for(version.version)
             probes = taken.probe_again(snapshot, version.find_table("probes"))
@@ -55,7 +59,7 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
     return raw_images
 
 
-def _take(version: VersionStore, taken: Snapshot) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _take(version: VersionStore, taken: Snapshot, made_under: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The snapshot, written, and its probes.
 
     It is not left to the IO manager: until the table names its blobs, only the lease protects them.
@@ -68,6 +72,18 @@ def _take(version: VersionStore, taken: Snapshot) -> tuple[pl.DataFrame, pl.Data
         lease.require()
         requeues.claim(asked, version.version, taken.brought_back)
         save_arrivals(version, taken.newest_upload, taken.listing_digest)
-        version.save_table("raw_images", snapshot, write_once=True)
+        version.save_table("raw_images", snapshot, write_once=True, made_under=made_under)
+        _require_made_under(version, made_under)
         requeues.settle(asked)
     return snapshot, probes
+
+
+def _require_made_under(version: VersionStore, configuration: str) -> None:
+    """A version has one snapshot, of one source under one set of limits. Raises VersionConflict if that was another one."""
+    first = version.first_made_under("raw_images")
+    if first is not None and first != configuration:
+        raise VersionConflict(
+            f"expected the snapshot of {version.dataset}@{version.version} to be made under this configuration (source, "
+            f"limits and annotation files: {configuration[:12]}), found one made under another ({first[:12]}). "
+            "It is never taken again: begin a new version, or set them as they were"
+        )

@@ -228,3 +228,15 @@ def test_a_blocking_check_that_fails_stops_the_line_and_is_said_with_exit_code_1
         failed = [check["name"] for check in shown["checks"] if not check["passed"]]
         assert failed == ["raw_images_match_their_schema", "uploads_still_come"]  # and nobody knows when they came
         assert command("show", "shapes").exit_code == 2  # there is no committed version
+
+
+def test_a_version_has_one_snapshot_even_if_its_first_run_died_before_it_said_what_that_was_made_from(before_shards):
+    (before_shards.folder / "store/datasets/shapes/versions/v1/made/raw_images.json").unlink()
+    other = before_shards.config(**GROUPED, limits={"min_side_px": 9})
+    outcome = before_shards.run(other, version="v1", select="raw_images")
+    (line,) = outcome.failures
+    assert "VersionConflict" in line
+    assert "the snapshot of shapes@v1" in line
+    assert "begin a new version" in line
+    assert run(before_shards, "raw_images").success
+    assert run(before_shards, "shards").success
