@@ -113,19 +113,28 @@ class PinnedContent(ContentStore):
             )
         return data
 
+    def size(self, sha256: str) -> int:
+        """How many bytes the source has under the pin; none are read. Raises SourceChanged if that is gone."""
+        return self._source.size_pinned(*self._pins[sha256])
+
     def item(self, sha256: str) -> Item:
         """An image as decoding workers take it: by its bytes, for its path may lead elsewhere by now."""
         return Item(sha256, lambda: self.read(sha256))
 
 
-def contents_of(store: ObjectStore, config: DatasetConfig, snapshot: pl.DataFrame) -> ContentStore:
-    """Where the bytes of a version are read from: its RawImages table says whether they were copied or pinned."""
+def pinned_content(store: ObjectStore, config: DatasetConfig, snapshot: pl.DataFrame) -> PinnedContent | None:
+    """Where the bytes of a version are read from that stayed in the source; None if it has none."""
     pinned = snapshot.filter(pl.col("pin").is_not_null() & pl.col("sha256").is_not_null())
     if pinned.is_empty():
-        return ContentStore(store)
+        return None
     rows = pinned.select("sha256", "path", "pin").unique("sha256", keep="first", maintain_order=True)
     pins = {sha256: (path, pin) for sha256, path, pin in rows.iter_rows()}
     return PinnedContent(store, open_source(config.source.url), pins)
+
+
+def contents_of(store: ObjectStore, config: DatasetConfig, snapshot: pl.DataFrame) -> ContentStore:
+    """Where the bytes of a version are read from: its RawImages table says whether they were copied or pinned."""
+    return pinned_content(store, config, snapshot) or ContentStore(store)
 
 
 def decode_items(

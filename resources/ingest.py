@@ -31,7 +31,7 @@ from resources.segments import SEGMENT_ROWS, Segments
 from resources.source import Content, LocalSource, NotRead, Source, open_source
 from schemas.codes import PASSING_REASONS, FileRole
 from schemas.datasets import DatasetConfig
-from schemas.errors import SourceError
+from schemas.errors import SourceChanged, SourceError
 from schemas.releases import RequeuedFile
 from schemas.tables import polars_schema, to_frame
 
@@ -153,7 +153,7 @@ class Snapshot:
             self.listing_digest = to_listing(listing.files).digest
             kept, absent = self._look_for_absent(listing, requeued)
             seen = self._seen_before(listing.files, remembered.result())
-            unkept = partial(self._without_blob, seen)
+            unkept = partial(self._lost, seen, source)
             if self._store.is_local:  # a remote store is asked last: no failure shall wait for a million answers
                 unkept = beside.submit(unkept).result
             fresh = entries_of(listing.files.join(seen, on="path", how="anti", maintain_order="left"))
@@ -226,13 +226,26 @@ class Snapshot:
         same = listed.join(sightings, on=listed.columns, how="inner", maintain_order="left")
         return same.select(list(polars_schema("raw_images")))
 
-    def _without_blob(self, seen: pl.DataFrame) -> pl.DataFrame:
-        """Those of the rows whose bytes were kept and are not there any more, or not all of them."""
-        if self._config.source.mode == "reference":
-            return seen.clear()
-        sizes = dict(zip(seen["sha256"].to_list(), seen["size_bytes"].to_list(), strict=True))
-        gone = sizes.keys() - self._content.present(sizes)
-        return seen.filter(pl.col("sha256").is_in(list(gone)))
+    def _lost(self, seen: pl.DataFrame, source: Source) -> pl.DataFrame:
+        """Those of the rows whose bytes were kept, here or as a version of an object, and are there no more."""
+        if self._config.source.mode == "copy":
+            sizes = dict(zip(seen["sha256"].to_list(), seen["size_bytes"].to_list(), strict=True))
+            gone = sizes.keys() - self._content.present(sizes)
+            return seen.filter(pl.col("sha256").is_in(list(gone)))
+        # any other pin is the stamp that was just listed; a version ends, and the same bytes are uploaded as another one
+        versioned = seen.filter(pl.col("pin").str.starts_with("version:"))
+
+        def is_lost(row: tuple[str, str]) -> bool:
+            try:
+                source.size_pinned(*row)
+            except SourceChanged:
+                return True
+            return False
+
+        asked = bounded_map(is_lost, versioned.select("path", "pin").iter_rows(), threads=REMOTE_THREADS)
+        lost = versioned.filter(pl.Series(list(asked), dtype=pl.Boolean))
+        self._sightings.forget("path", lost["path"])
+        return lost
 
     def _as_item(self, sha256: str, data: bytes | None) -> Item:
         return self._content.item(sha256) if data is None else Item(sha256, lambda: data)

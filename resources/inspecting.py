@@ -16,7 +16,7 @@ import polars as pl
 
 from cv_assets.domain.releasing import CONTENT_TABLES
 from cv_assets.domain.sampling import in_sample
-from resources.content_store import REMOTE_THREADS, blob_key, contents_of
+from resources.content_store import REMOTE_THREADS, blob_key, pinned_content
 from resources.object_store import open_store
 from resources.reading_back import Named, ReadingBack, Seen, in_batches
 from resources.records import find_record, versions_prefix
@@ -135,21 +135,27 @@ class Inspection:
         return found.frame
 
     def _check_source(self, snapshot: pl.DataFrame, record: CommitRecord) -> None:
-        """Images that stayed in the source are read there; without reading there is no telling what they are."""
-        pinned = snapshot.filter(pl.col("pin").is_not_null() & pl.col("sha256").is_not_null()).unique("sha256")
-        taken = [row for row in pinned.iter_rows(named=True) if self._scope.takes(row["path"])]
-        if not taken:
+        """Images that stayed in the source are asked for by their pins, and read there if they are in scope."""
+        content = pinned_content(self._version.store, DatasetConfig.model_validate(record.configuration), snapshot)
+        if content is None:
             return
-        content = contents_of(self._version.store, DatasetConfig.model_validate(record.configuration), snapshot)
 
         def check(row: dict[str, Any]) -> None:
             one = Named(row["path"], "source", row["size_bytes"], row["sha256"])
+            expected = f"the file that was pinned, with sha256 {one.sha256}"
             try:
-                self.seen.read_bytes += len(content.read(row["sha256"]))
+                if not self._scope.takes(one.key):
+                    size_bytes = content.size(one.sha256)
+                    if size_bytes != one.size_bytes:
+                        self.seen.say(one, "altered", expected, f"{size_bytes} bytes instead of {one.size_bytes}")
+                    return
+                self.seen.read_bytes += len(content.read(one.sha256))
                 self.seen.read += 1
             except SourceChanged as error:
-                self.seen.say(one, "altered", f"the file that was pinned, with sha256 {one.sha256}", str(error))
+                self.seen.say(one, "altered", expected, str(error))
 
+        pinned = snapshot.filter(pl.col("pin").is_not_null() & pl.col("sha256").is_not_null())
+        taken = list(pinned.unique("sha256", keep="first", maintain_order=True).iter_rows(named=True))
         self.seen.objects += len(taken)
         for _ in in_batches(check, taken, threads=REMOTE_THREADS, batch=1):
             pass

@@ -13,7 +13,7 @@ from resources.object_store import ObjectStore
 from resources.parallel import bounded_map
 from resources.records import AnyRecord, commit_key, find_record, list_versions, tombstone_key
 from schemas.errors import ConfigurationError, StoreError, VersionConflict
-from schemas.releases import LatestEntry, Pin, Tag, Tombstone
+from schemas.releases import CommitRecord, LatestEntry, Pin, Tag, Tombstone
 
 THREADS: Final = 16
 
@@ -50,7 +50,7 @@ class Refs:
             self._append(version, "committed", len(seen) + 1, until=lambda entry: entry.version in enough)
 
     def move_latest(self, version: str, reason: str = "moved") -> None:
-        """Let `latest` name a committed version: a rollback, or the way forward again. Raises ConfigurationError."""
+        """Let `latest` name a committed version: a rollback, or the way forward. Raises ConfigurationError, CorruptObject."""
         self._require_committed(version)
         before, number = self.latest(), self._newest() + 1
         self._append(version, reason, number)
@@ -59,7 +59,10 @@ class Refs:
             raise self._removed(version)
 
     def tag(self, name: str, version: str, *, move: bool = False) -> None:
-        """Give a committed version a name. Raises ConfigurationError if the name is taken, unless it is to `move`."""
+        """Give a committed version a name. Raises ConfigurationError if the name is taken, unless it is to `move`.
+
+        And CorruptObject if its commit record is damaged.
+        """
         self._check_tag(name)
         self._require_committed(version)
         key, data = self._tag_key(name), Tag(name=name, version=version).to_bytes()
@@ -209,7 +212,8 @@ class Refs:
 
     def _require_committed(self, version: str) -> None:
         self._require_known(version)
-        if not self._is_committed(version):
+        # read, and not only looked for: no name is given to a version that no one can open
+        if find_record(self._store, CommitRecord, commit_key(self.dataset, version)) is None:
             raise ConfigurationError(
                 f"expected a committed version, found {self.dataset}@{version} open; finish it with "
                 f"`cv-assets run {self.dataset} --version {version}`"

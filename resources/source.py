@@ -60,6 +60,10 @@ class Source(Protocol):
         """The bytes that were read under this pin. Raises SourceChanged if they are not there any more, SourceError."""
         ...
 
+    def size_pinned(self, path: str, pin: str) -> int:
+        """How many bytes there are under this pin; none are read. Raises what `read_pinned` does."""
+        ...
+
     def is_settled(self, stamp: str | None, now_ns: int) -> bool:
         """Does any change after `now_ns` (this machine's clock) show in a stamp that is now this one?"""
         ...
@@ -93,9 +97,15 @@ class LocalSource:
         try:
             return self._read(path, pin)
         except (_Changed, OSError) as error:
-            raise SourceChanged(
-                f"expected {self._root / path} as it was pinned: {error}; put it back, or begin a new version"
-            ) from error
+            raise self._not_as_pinned(path, error) from error
+
+    def size_pinned(self, path: str, pin: str) -> int:
+        try:
+            found = os.lstat(f"{self._root}/{path}")
+            _require_stamp(found, pin)
+        except (_Changed, OSError) as error:
+            raise self._not_as_pinned(path, error) from error
+        return found.st_size
 
     def is_settled(self, stamp: str | None, now_ns: int) -> bool:
         return stamp is not None and now_ns - int(stamp.split(":")[0]) > SETTLED_NS
@@ -106,13 +116,23 @@ class LocalSource:
         descriptor = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb", buffering=0) as opened:
             before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode) or stamp_of(before) != stamp:  # it may be a pipe or a huge file by now
-                raise _Changed(f"listed as {stamp}, found as {stamp_of(before)} with {before.st_size} bytes")
+            _require_stamp(before, stamp)
             data = opened.readall()
             after = os.fstat(descriptor)
         if stamp_of(after) != stamp or len(data) != before.st_size:
             raise _Changed(f"{before.st_size} bytes before, {after.st_size} after")
         return data
+
+    def _not_as_pinned(self, path: str, error: Exception) -> SourceChanged:
+        return SourceChanged(
+            f"expected {self._root / path} as it was pinned: {error}; put it back, or begin a new version"
+        )
+
+
+def _require_stamp(status: os.stat_result, stamp: str) -> None:
+    """Raise _Changed if this is another file than the one listed: it may be a pipe or a huge one by now."""
+    if not stat.S_ISREG(status.st_mode) or stamp_of(status) != stamp:
+        raise _Changed(f"listed as {stamp}, found as {stamp_of(status)} with {status.st_size} bytes")
 
 
 class RemoteSource:
@@ -152,14 +172,23 @@ class RemoteSource:
         return content
 
     def read_pinned(self, path: str, pin: str) -> bytes:
+        return self._ask_pinned(path, pin, lambda options: self._fetch(path, options).data)
+
+    def size_pinned(self, path: str, pin: str) -> int:
+        def look(options: Any) -> int:
+            options["head"] = True
+            return obstore.get(self._backend, path, options=options).meta["size"]
+
+        return self._ask_pinned(path, pin, look)
+
+    def _ask_pinned(self, path: str, pin: str, call: Callable[[Any], Answer]) -> Answer:
         kind, _, value = pin.partition(":")
         try:
-            return self._ask(
-                lambda: self._fetch(path, {"version": value} if kind == "version" else {"if_match": value})
-            ).data
+            return self._ask(lambda: call({"version": value} if kind == "version" else {"if_match": value}))
         except (PreconditionError, FileNotFoundError) as error:
             raise SourceChanged(
-                f"expected {path} of {self._url} as it was pinned ({pin}): {in_words(error)}"
+                f"expected {path} of {self._url} as it was pinned ({pin}): {in_words(error)}; "
+                "restore that object, or begin a new version"
             ) from error
         except (BaseError, OSError) as error:
             raise self._explain(f"read {path} of", error) from error

@@ -12,7 +12,8 @@ from resources.records import list_versions, tombstone_key
 from resources.refs import Refs
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
-from schemas.releases import Verdict
+from schemas.errors import CorruptObject
+from schemas.releases import CommitRecord, Verdict
 from schemas.tables import to_frame
 
 _CHECK_KEYS = {"name", "asset", "passed", "severity"}
@@ -52,7 +53,10 @@ def find_version(store: ObjectStore, dataset: str, version: str | None) -> Versi
 
 
 def list_rows(store: ObjectStore, datasets: Iterable[str]) -> list[dict[str, Any]]:
-    """What `list` prints: a row for each version, and one for a dataset that has none yet."""
+    """What `list` prints: a row for each version, and one for a dataset that has none yet.
+
+    A commit record that cannot be read is told in its row, as `damaged`, and hides no other version.
+    """
     return [row for dataset in datasets for row in _rows_of(store, dataset)]
 
 
@@ -60,12 +64,13 @@ def _rows_of(store: ObjectStore, dataset: str) -> Iterator[dict[str, Any]]:
     refs = Refs(store, dataset)
     latest, tags, pins = refs.latest(), refs.tags(), refs.pins()
     for name in sort_versions(list_versions(store, dataset)) or [None]:
-        record = VersionStore(store, dataset, name).commit() if name else None
+        record, damaged = _read_commit(store, dataset, name) if name else (None, None)
         removed = name is not None and store.look(tombstone_key(dataset, name)) is not None
         yield {
             "dataset": dataset,
             "version": name,
             "committed": record is not None,
+            "damaged": damaged,
             "removed": removed,
             "images": record.counts.images if record else None,
             "digest": record.digest if record else None,
@@ -73,6 +78,14 @@ def _rows_of(store: ObjectStore, dataset: str) -> Iterator[dict[str, Any]]:
             "tags": [tag for tag, version in tags.items() if version == name],
             "pinned": pins.get(name) if name else None,
         }
+
+
+def _read_commit(store: ObjectStore, dataset: str, version: str) -> tuple[CommitRecord | None, str | None]:
+    """The commit record, or what is wrong with it; neither while the version is open."""
+    try:
+        return VersionStore(store, dataset, version).commit(), None
+    except CorruptObject as error:
+        return None, str(error)
 
 
 def _verdicts(version: VersionStore, asset: str) -> list[Verdict]:

@@ -49,7 +49,10 @@ KINDS: Final = {
 @as_json
 @explained
 def list_datasets(as_json: bool) -> None:
-    """Every dataset with its versions, and their names."""
+    """Every dataset with its versions, and their names.
+
+    Exits with 1 if a version's commit record cannot be read; all others are listed.
+    """
     from resources.dataset_files import load_datasets
     from resources.settings import datasets_folder
     from resources.summaries import list_rows
@@ -58,15 +61,22 @@ def list_datasets(as_json: bool) -> None:
     rows = list_rows(open_named_store(), [config.name for config in configs])
     if as_json:
         print_json(rows)
-        return
-    for row in rows:
-        click.echo(_list_line(row))
+    else:
+        for row in rows:
+            click.echo(_list_line(row))
+    damaged = [row for row in rows if row["damaged"]]
+    for row in damaged:
+        name = f"{row['dataset']}@{row['version']}"
+        click.echo(f"{name} is damaged: {row['damaged']}. Look with `cv-assets verify {name}`", err=True)
+    sys.exit(FAILED if damaged else 0)
 
 
 def _list_line(row: dict[str, Any]) -> str:
     state = "not committed"
     if row["committed"]:
         state = f"{row['images']:>8} images  {row['digest'][:12]}"
+    elif row["damaged"]:
+        state = "damaged"
     elif row["removed"]:
         state = "removed"
     names = [*(["latest"] if row["latest"] else []), *row["tags"]]

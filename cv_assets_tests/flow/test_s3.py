@@ -93,7 +93,13 @@ def test_what_is_referred_to_stays_in_its_bucket_and_makes_the_same_shards(
     shards = json.loads(made.stdout)["shards"]
     assert [shard["sha256"] for shard in shards] == [shard["sha256"] for shard in on_disk["shards"]]
 
+    assert run(place, s3, "verify", "shapes@v1", store=folder).returncode == 0
     bucket.put("uploads/circle/camera01_5.png", b"replaced")
+    for more in ([], ["--read-data"], ["--read-data", "--sample", "0.01"]):
+        verified = run(place, s3, "verify", "shapes@v1", "--json", *more, store=folder)
+        assert verified.returncode == 1
+        (problem,) = json.loads(verified.stdout)["problems"]
+        assert (problem["key"], problem["role"]) == ("circle/camera01_5.png", "source")
     for key in list(store.keys("datasets/shapes/versions/v1")):
         if "/shards/" in key or "/packed/" in key:
             store.delete(key)

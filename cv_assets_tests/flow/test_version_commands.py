@@ -94,6 +94,19 @@ def test_names_are_given_shown_moved_and_taken_back(place):
     ]
 
 
+def test_a_damaged_commit_record_hides_no_other_version(place):
+    record = place.folder / "store/datasets/shapes/versions/v1/COMMIT.json"
+    record.write_bytes(record.read_bytes()[:-20])
+    done = command("list")
+    assert done.exit_code == 1
+    first, second = done.stdout.splitlines()
+    assert first.split()[:3] == ["shapes", "v1", "damaged"]
+    assert second.endswith("latest")
+    assert "shapes@v1 is damaged" in done.stderr
+    assert "restore it from a copy" in done.stderr
+    assert [bool(row["damaged"]) for row in parsed("list", exit_code=1)] == [True, False]
+
+
 def test_a_rerun_after_a_rollback_leaves_latest_where_it_is(place):
     assert command("rollback", "shapes", "v1").exit_code == 0
     assert command("run", "shapes", "--version", "v2").exit_code == 0

@@ -22,8 +22,11 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def tables_of(files, *, rejected=(), annotation_files=(), splits=None):
-    """Tables of a version with class folders over {path: bytes}; paths in `rejected` were quarantined by the probe."""
+def tables_of(files, *, rejected=(), annotation_files=(), splits=None, pins=None):
+    """Tables of a version with class folders over {path: bytes}; paths in `rejected` were quarantined by the probe.
+
+    Files with one of the `pins` {path: pin} stay in the source.
+    """
     ids = {path: sha256(data) for path, data in files.items()}
     images = {path: data for path, data in files.items() if path not in {*rejected, *annotation_files}}
     by_id = {}
@@ -40,7 +43,11 @@ def tables_of(files, *, rejected=(), annotation_files=(), splits=None):
     )
     rows = [
         file_row(
-            path, sha256=ids[path], size_bytes=len(data), role="annotation" if path in annotation_files else "image"
+            path,
+            sha256=ids[path],
+            size_bytes=len(data),
+            role="annotation" if path in annotation_files else "image",
+            pin=(pins or {}).get(path),
         )
         for path, data in files.items()
     ]
@@ -78,7 +85,7 @@ def make_open(store: ObjectStore, name: str, files, **more) -> VersionStore:
     return version
 
 
-def make_version(store: ObjectStore, name: str, files, **more) -> VersionStore:
+def make_version(store: ObjectStore, name: str, files, *, source="/landing", **more) -> VersionStore:
     """A committed version, named latest; its one shard holds the images end to end."""
     version = make_open(store, name, files, **more)
     tables = tables_of(files, **more)
@@ -93,6 +100,6 @@ def make_version(store: ObjectStore, name: str, files, **more) -> VersionStore:
     keys = [version.find_table_key(table) for table in TABLES]
     objects = [version.describe_object(key, "table") for key in keys if key is not None]
     objects.append(ObjectEntry(key=key, size_bytes=len(packed), sha256=sha256(packed), role="shard"))
-    version.publish(build_commit(config(), name, tables, checks=[], objects=objects))
+    version.publish(build_commit(config(source={"url": source}), name, tables, checks=[], objects=objects))
     Refs(store, "shapes").advance(name)
     return version

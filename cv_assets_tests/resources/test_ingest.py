@@ -3,6 +3,7 @@
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import polars as pl
@@ -287,14 +288,58 @@ def test_bytes_that_are_referred_to_are_not_copied_and_read_from_where_they_are(
     assert take(mode="reference")[2] == []
 
 
+def pinned(snapshot, landing, tmp_path):
+    dataset = config(source={"url": str(landing), "mode": "reference"})
+    return contents_of(open_store(str(tmp_path / "store")), dataset, snapshot)
+
+
 @pytest.mark.parametrize("change", [change_size, change_time, lambda path: path.unlink()])
 def test_a_pinned_file_that_changed_is_an_error_that_names_it(take, tmp_path, landing, change):
     snapshot, _, _ = take(mode="reference")
     change(landing / "3.png")
-    dataset = config(source={"url": str(landing), "mode": "reference"})
-    content = contents_of(open_store(str(tmp_path / "store")), dataset, snapshot)
     with pytest.raises(SourceChanged, match=r"3\.png .*pinned.*or begin a new version"):
-        content.read(snapshot["sha256"][3])
+        pinned(snapshot, landing, tmp_path).read(snapshot["sha256"][3])
+
+
+@pytest.mark.parametrize("change", [change_time, Path.unlink])
+def test_a_pinned_file_that_changed_is_noticed_without_reading(take, tmp_path, landing, change):
+    snapshot, _, _ = take(mode="reference")
+    change(landing / "3.png")
+    content = pinned(snapshot, landing, tmp_path)
+    assert content.size(snapshot["sha256"][2]) == snapshot["size_bytes"][2]
+    with pytest.raises(SourceChanged, match=r"3\.png .*pinned.*or begin a new version"):
+        content.size(snapshot["sha256"][3])
+
+
+def test_a_version_of_an_object_that_ended_is_read_again_as_the_one_that_holds_the_same_bytes_now(tmp_path, bucket):
+    client = bucket.endpoint.client()
+    client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    for number in range(3):
+        bucket.put(f"{number}.png", encode(noise((20, 20), number), "PNG"))
+    dataset, store = config(source={"url": bucket.url, "mode": "reference"}), open_store(str(tmp_path / "store"))
+
+    def take():
+        taken = Snapshot(store, dataset, Engine(workers=1), lambda _: None)
+        return taken.take()[0], taken.files_read
+
+    first, read = take()
+    assert read == 3
+    assert first["pin"].str.starts_with("version:").all()
+    assert take()[1] == 0
+    ended = first["pin"][1].removeprefix("version:")
+    client.delete_object(Bucket=bucket.name, Key="1.png", VersionId=ended)
+    bucket.put("1.png", encode(noise((20, 20), 1), "PNG"))
+    with pytest.raises(
+        SourceChanged, match=r"1\.png .* as it was pinned .*restore that object, or begin a new version"
+    ):
+        contents_of(store, dataset, first).read(first["sha256"][1])
+    second, read = take()
+    assert read == 1
+    assert second.drop("pin").equals(first.drop("pin"))
+    assert second["pin"].to_list() != first["pin"].to_list()
+    for image_id in second["sha256"]:
+        assert sha256(contents_of(store, dataset, second).read(image_id)) == image_id
+    assert take()[1] == 0
 
 
 def test_pinned_bytes_that_changed_behind_their_stamp_are_told_by_their_hash(take, tmp_path, landing):
@@ -305,10 +350,8 @@ def test_pinned_bytes_that_changed_behind_their_stamp_are_told_by_their_hash(tak
     with path.open("r+b") as opened:  # the same inode
         opened.write(data)
     os.utime(path, ns=(int(snapshot["pin"][3].split(":")[0]),) * 2)
-    dataset = config(source={"url": str(landing), "mode": "reference"})
-    content = contents_of(open_store(str(tmp_path / "store")), dataset, snapshot)
     with pytest.raises(SourceChanged, match="found sha256"):
-        content.read(snapshot["sha256"][3])
+        pinned(snapshot, landing, tmp_path).read(snapshot["sha256"][3])
 
 
 def test_a_stamp_is_trusted_only_once_its_time_is_past(landing):

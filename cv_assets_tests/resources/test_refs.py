@@ -7,7 +7,7 @@ import pytest
 
 from cv_assets_tests.resources.made import make_open, make_version
 from resources.object_store import open_store
-from resources.records import tombstone_key
+from resources.records import commit_key, tombstone_key
 from resources.refs import Refs
 from schemas.errors import ConfigurationError, CorruptObject
 from schemas.releases import Tombstone
@@ -166,6 +166,15 @@ def test_only_a_committed_version_becomes_latest(refs):
         refs.move_latest("v4")
     with pytest.raises(ConfigurationError, match="found 'v7'"):
         refs.move_latest("v7")
+
+
+def test_a_version_whose_commit_record_is_damaged_gets_no_name(any_store, refs):
+    key = commit_key("shapes", "v1")
+    any_store.put(key, any_store.get(key)[:-20])
+    for give in (lambda: refs.tag("production", "v1"), lambda: refs.move_latest("v1")):
+        with pytest.raises(CorruptObject, match=r"v1/COMMIT\.json is not a CommitRecord .*restore it from a copy"):
+            give()
+    assert (refs.latest(), refs.tags()) == ("v3", {})
 
 
 def test_a_removed_version_gets_no_name_any_more(any_store, refs):

@@ -1,16 +1,19 @@
 """Every way in which an object can differ from what its version says is found and named; nothing sound is accused."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from cv_assets.domain.digests import bytes_digest
+from cv_assets_tests.conftest import write_files
 from cv_assets_tests.resources.made import make_open, make_version, sha256
 from resources import reading_back, verifying
 from resources.content_store import blob_key
 from resources.inspecting import Inspection, Scope
+from resources.listing import stamp_of
 from resources.object_store import open_store
 from resources.tables import table_bytes
 from resources.verifying import verify_version
@@ -45,6 +48,25 @@ def test_a_sound_version_has_no_problem_wherever_it_lies(any_store):
     assert quick.objects == whole.objects == 1 + 7 + 1 + 8  # the record, tables, a shard, blobs
     assert whole.read == whole.objects - 1
     assert whole.read_again == 0
+
+
+def test_pinned_files_that_are_gone_or_changed_in_the_source_are_told_without_reading_them(tmp_path):
+    source = tmp_path / "uploads"
+    write_files(source, FILES.items())
+    pins = {path: stamp_of((source / path).stat()) for path in FILES}
+    made = make_version(open_store(str(tmp_path / "store")), "v1", FILES, source=str(source), pins=pins)
+    assert verify_version(made).passed
+    assert verify_version(made).objects == 1 + 7 + 1 + 8
+    gone, long, touched = (source / f"circle/{n}.png" for n in (1, 3, 5))
+    gone.unlink()
+    times = long.stat()
+    with long.open("ab") as out:
+        out.write(b"!")
+    os.utime(long, ns=(times.st_atime_ns, times.st_mtime_ns))
+    os.utime(touched, ns=(1, 1))
+    told = dict.fromkeys(("circle/1.png", "circle/3.png", "circle/5.png"), ("source", "altered"))
+    for scope in ({"read_data": False}, {"read_data": True}):
+        assert look(made, **scope) == told
 
 
 def test_many_objects_of_a_remote_store_are_looked_up_by_listing(any_store, monkeypatch):
