@@ -12,7 +12,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
 
 from resources.retrying import in_words, seconds_from
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, SourceUnavailable
 
 REMOTE_SCHEMES: Final = frozenset({"s3", "s3a", "gs", "az", "memory"})
 ANSWER_SECONDS: Final = 30.0
@@ -68,6 +68,47 @@ def remote_backend(url: str, *, setting: str) -> ObjectStore:
         ) from error
 
 
+def list_raw_keys(url: str) -> list[dict[str, Any]]:
+    """Every object of an `s3://` URL by boto3, whatever its key: `key` below the prefix, `size`, `e_tag`, `last_modified`.
+
+    For buckets with keys that no path can spell, which obstore refuses to list. Raises SourceUnavailable.
+    """
+    import boto3  # noqa: PLC0415 - as in _s3
+    from botocore import UNSIGNED  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    parts = urlsplit(url)
+    prefix = f"{parts.path.strip('/')}/".lstrip("/")
+    seconds = seconds_from("CV_ASSETS_STORE_TIMEOUT", ANSWER_SECONDS)
+    settings = Config(
+        connect_timeout=min(seconds, 10),
+        read_timeout=seconds,
+        retries={"mode": "standard", "max_attempts": 8},
+        signature_version=UNSIGNED if _is_anonymous() else None,
+    )
+    session = boto3.Session()
+    try:
+        client = session.client("s3", region_name=session.region_name or "us-east-1", config=settings)
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=prefix)
+        found = [entry for page in pages for entry in page.get("Contents", [])]
+    except (BotoCoreError, ClientError) as error:
+        raise SourceUnavailable(f"cannot list {url}: {type(error).__name__}; run again") from error
+    return [
+        {
+            "key": entry["Key"].removeprefix(prefix),
+            "size": entry["Size"],
+            "e_tag": entry["ETag"],
+            "last_modified": entry["LastModified"],
+        }
+        for entry in found
+    ]
+
+
+def _is_anonymous() -> bool:
+    return os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in {"1", "true"}
+
+
 @cache
 def _memory(url: str) -> MemoryStore:
     """One store a URL, so that what is put there can be found again."""
@@ -87,7 +128,7 @@ def _s3(bucket: str, prefix: str, _environment: frozenset[tuple[str, str]]) -> S
 
     try:
         session = boto3.Session()
-        anonymous = os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in {"1", "true"}
+        anonymous = _is_anonymous()
         if not anonymous and session.get_credentials() is None:
             raise ConfigurationError(
                 "expected credentials for S3, found none; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "

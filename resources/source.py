@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import obstore
 import polars as pl
-from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError
+from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, PreconditionError
 
-from resources.backends import is_remote, local_root, remote_backend
+from resources.backends import is_remote, list_raw_keys, local_root, remote_backend
 from resources.listing import SourceFile, list_folder, stamp_of, to_listed
 from resources.object_store import DEADLINE_SECONDS
 from resources.retrying import in_words, is_passing, persist, seconds_from
@@ -145,16 +145,26 @@ class RemoteSource:
     def listing(self) -> pl.DataFrame:
         try:
             pages = self._ask(lambda: list(obstore.list(self._backend)))
+        except InvalidPathError as error:
+            return self._list_odd_keys(error)
         except (BaseError, OSError) as error:
             raise self._explain("list", error) from error
-        every = [one for page in pages for one in page]
-        columns = {
-            "path": [one["path"] for one in every],
-            "size_bytes": [one["size"] for one in every],
-            "stamp": [one["e_tag"] for one in every],
-            "modified_seconds": [one["last_modified"].timestamp() for one in every],
-        }
-        return to_listed(columns, [])
+        return _to_listed([(one["path"], one) for page in pages for one in page], [])
+
+    def _list_odd_keys(self, error: InvalidPathError) -> pl.DataFrame:
+        """A listing in which keys that are no paths are rows with a reason: one of them shall not hide all others."""
+        if not self._url.startswith(("s3://", "s3a://")):
+            raise SourceError(
+                f"expected keys in {self._url} that are paths, found one that is not ({in_words(error)}); rename that object"
+            ) from error
+        every = list_raw_keys(self._url)
+        odd = [
+            SourceFile(one["key"], one["size"], "key-not-a-path", f"{why}; rename the object")
+            for one in every
+            if (why := why_no_path(one["key"])) is not None
+        ]
+        names = {file.path for file in odd}
+        return _to_listed([(one["key"].removesuffix("/"), one) for one in every if one["key"] not in names], odd)
 
     def read(self, file: SourceFile) -> Content:
         try:
@@ -212,6 +222,32 @@ class RemoteSource:
         if is_passing(error):
             return SourceUnavailable(f"{message}; tried for {self._deadline_seconds:g} s. Run again")
         return SourceError(f"{message}; check source.url and AWS_*")
+
+
+def why_no_path(key: str) -> str | None:
+    """Why no request for an object with this key can be made by obstore, or None; its rules are those of object_store's Path.
+
+    A slash at the end is none of them: consoles mark a folder so.
+    """
+    segments = key.removesuffix("/").split("/")
+    if "" in segments:
+        return "a folder in its key has no name"
+    if {".", ".."} & set(segments):
+        return "a folder in its key is . or .."
+    if not all(" " <= letter != "\x7f" for letter in key):
+        return "its key has a control character, such as a tab or a line break"
+    return None
+
+
+def _to_listed(named: list[tuple[str, Any]], odd: list[SourceFile]) -> pl.DataFrame:
+    """A LISTED table of objects, each with its path, and of those that cannot be asked for."""
+    columns = {
+        "path": [path for path, _ in named],
+        "size_bytes": [one["size"] for _, one in named],
+        "stamp": [one["e_tag"] for _, one in named],
+        "modified_seconds": [one["last_modified"].timestamp() for _, one in named],
+    }
+    return to_listed(columns, odd)
 
 
 def open_source(url: str) -> Source:

@@ -15,6 +15,7 @@ SnapshotReason = Literal[
     "changed-while-reading",
     "empty-file",
     "format-not-allowed",
+    "key-not-a-path",
     "name-not-text",
     "not-a-regular-file",
     "symbolic-link",

@@ -33,7 +33,9 @@ class RoleOf:
         for matches, role in self._rules:
             if matches(path):
                 return role
-        return None
+        # a key of a bucket may have folders that no pattern names: `a/../b.png` is rejected as what `a/b.png` would be
+        plain = "/".join(folder for folder in path.split("/") if folder not in {"", ".", ".."})
+        return None if plain == path else self(plain)
 
 
 def with_roles(listed: pl.DataFrame, config: DatasetConfig) -> pl.DataFrame:

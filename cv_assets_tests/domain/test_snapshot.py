@@ -34,6 +34,9 @@ PATTERNS = [
     (["**/*"], "-rf.jpg", "image"),
     (["**/*"], "größe/ß.jpg", "image"),
     (["**/*"], "a..b.jpg", "image"),
+    (["**/*.jpg"], "a/../b.jpg", "image"),
+    (["**/*.jpg"], "./b.jpg", "image"),
+    (["**/*.jpg"], "../b.txt", None),
 ]
 
 
