@@ -61,6 +61,11 @@ def run_line(
         known = _known_versions(instance, store, config.name)
         version = next_version(known) if version is None else check_version(version)
         if VersionStore(store, config.name, version).find_table_key("raw_images") is None:
+            if keys is not None and dg.AssetKey([config.name, "raw_images"]) not in keys:
+                raise ConfigurationError(
+                    f"--select: {config.name}@{version} has no snapshot yet, and {select} would begin without one; "
+                    f"select raw_images with it, or name with --version one of {', '.join(sort_versions(known)) or '(none yet)'}"
+                )
             _check_source(config)
         return _run(defs, instance, config.name, version=version, keys=keys)
 
@@ -156,7 +161,9 @@ def _failed_checks(result: dg.ExecuteInProcessResult, severity: str) -> Iterable
     for found in result.get_asset_check_evaluations():
         if not found.passed and found.severity.value == severity:
             saw = found.metadata["saw"].value if "saw" in found.metadata else ""
-            yield f"{found.asset_key.path[-1]}: {found.check_name} — {found.description} Saw {saw}"
+            offending: Any = found.metadata["offending"].value if "offending" in found.metadata else None
+            first = f"; first of what breaks it: {offending[0]}" if offending else ""
+            yield f"{found.asset_key.path[-1]}: {found.check_name} — {found.description} Saw {saw}{first}"
 
 
 def _failed_steps(result: dg.ExecuteInProcessResult) -> Iterable[str]:

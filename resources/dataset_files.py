@@ -7,8 +7,9 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from types import UnionType
 from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
@@ -177,31 +178,47 @@ def _explain_all(
     path: Path, error: ValidationError, model: type[BaseModel], place: Callable[[Place], Place] = tuple
 ) -> str:
     """Every mistake; `place` gives where in the file something stands that the model has elsewhere."""
-    return "\n".join(f"{path}: {_explain(mistake, model, place(mistake['loc']))}" for mistake in error.errors())
+    said: list[str] = []
+    for mistake in error.errors():
+        known, tags = _at(mistake["loc"], model)
+        if mistake["type"] == "string_type" and tags and isinstance(mistake["input"], dict):
+            continue  # a text would do, too; what is wrong with the mapping is said by the other mistakes
+        at = place(mistake["loc"])
+        shown = tuple(part for index, part in enumerate(at) if index not in tags) if at == mistake["loc"] else at
+        said.append(f"{path}: {_explain(mistake, known, shown)}")
+    return "\n".join(said)
 
 
-def _explain(mistake: ErrorDetails, model: type[BaseModel], place: Place) -> str:
+def _explain(mistake: ErrorDetails, known: list[str], place: Place) -> str:
     """`field: found value; what was expected and what to do`, in one line."""
+    if place[-1:] == ("[key]",):
+        place, known = place[:-1], re.findall(r"'([^']*)'", str(mistake.get("ctx", {}).get("expected", "")))
     field = ".".join(str(part) for part in place) or "(whole file)"
-    message = mistake["msg"].removeprefix("Value error, ")
-    if mistake["type"] == "extra_forbidden":
-        known = list(_fields_at(mistake["loc"][:-1], model))
-        close = difflib.get_close_matches(str(mistake["loc"][-1]), known, n=1)
+    if mistake["type"] == "extra_forbidden" or (mistake["type"] == "literal_error" and mistake["loc"][-1] == "[key]"):
+        close = difflib.get_close_matches(str(place[-1]), known, n=1)
         cure = f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(known)}"
         return f"{field}: found an unknown key; {cure}"
     if mistake["type"] == "missing":
         return f"{field}: found nothing; this key is required"
     found = repr(mistake["input"])
+    message = mistake["msg"].removeprefix("Value error, ")
+    if mistake["type"] in {"tuple_type", "list_type"}:
+        message = f"expected a list, such as [{found[:60]}]"
+    elif mistake["type"] == "model_type":
+        message = f"expected a mapping with keys such as {', '.join(known)}"
     return f"{field}: found {found if len(found) <= 120 else found[:117] + '...'}; {message}"
 
 
-def _fields_at(location: tuple[int | str, ...], top: type[BaseModel]) -> Iterator[str]:
-    """Names of the keys that the model knows at a place."""
-    model: Any = top
-    for part in location:
-        annotation = getattr(model.model_fields.get(str(part)), "annotation", None)
-        models = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type)]
-        model = next((one for one in models if issubclass(one, BaseModel)), None)
-        if model is None:
-            return
-    yield from model.model_fields
+def _at(location: Place, top: type[BaseModel]) -> tuple[list[str], set[int]]:
+    """What keys the model knows at a place, and which parts of it are no keys: they tell the members of a union apart."""
+    model, is_choice, tags = top, False, set[int]()
+    for index, part in enumerate(location):
+        field = model.model_fields.get(str(part))
+        if field is None:
+            if is_choice and part in {"str", model.__name__}:
+                tags.add(index)
+            continue  # that, a key of the user's own, an index, or an unknown key
+        models = [one for one in (field.annotation, *get_args(field.annotation)) if isinstance(one, type)]
+        model = next((one for one in models if issubclass(one, BaseModel)), model)
+        is_choice = isinstance(field.annotation, UnionType) and str in models
+    return list(model.model_fields), tags

@@ -97,7 +97,7 @@ DatasetFinding = Literal[
     "taxonomy-differs",
     "too-few-groups",
 ]
-FindingCode = ImageFinding | AnnotationFinding | DatasetFinding
+FindingCode = Literal[ImageFinding, AnnotationFinding, DatasetFinding]
 # ERROR blocks the version, WARN is an alarm, INFO is worth knowing
 FindingSeverity = Literal["ERROR", "WARN", "INFO"]
 

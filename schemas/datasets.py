@@ -152,6 +152,8 @@ class SplitConfig(BaseModel):
         if not isinstance(value, dict):
             return value
         given = cast("dict[str, Any]", value)
+        if truths := [name for name, share in given.items() if isinstance(share, bool)]:
+            raise ValueError(f"{truths[0]}: expected a number, found {str(given[truths[0]]).lower()}")
         return given if set(given) - set(cls.model_fields) else {**given, "train": 0.7, "val": 0.15, "test": 0.15}
 
     @property

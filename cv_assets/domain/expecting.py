@@ -22,7 +22,8 @@ DEFAULT_SUITE: Final = Expectations.model_validate(
     {
         "uploads": [
             {"expect": "column_values_to_be_between", "column": "rejected_share", "max_value": 0.05,
-             "name": "few_uploads_are_rejected", "description": "At most one image file in twenty is rejected."},
+             "name": "few_uploads_are_rejected",
+             "description": "At most one image file in twenty is rejected; `cv-assets quarantine` says which, and why."},
             {"expect": "column_values_to_be_between", "column": AGE, "min_value": -24, "max_value": 8_760,
              "name": "uploads_still_come", "description": "The newest upload is at most a year old, and not of tomorrow."},
         ],

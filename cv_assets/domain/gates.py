@@ -6,6 +6,7 @@ from typing import Final
 import polars as pl
 
 from cv_assets.domain.gate import Finding, Gate, Tables, schema_gate
+from cv_assets.domain.orientation import SWAPS_SIDES
 from schemas.codes import PASSING_REASONS
 from schemas.datasets import DatasetConfig
 
@@ -19,6 +20,19 @@ def _labels_are_accounted_for(tables: Tables, _: DatasetConfig) -> Finding:
     by_reason = dict(tables["annotations"].group_by("reason").len().sort("reason").iter_rows())
     saw = {"image_files": images.height, "rows": {reason or "labelled": n for reason, n in by_reason.items()}}
     return Finding(saw, missing)
+
+
+def _some_label_is_read(tables: Tables, config: DatasetConfig) -> Finding:
+    annotations, settings = tables["annotations"], config.annotations
+    said = annotations.filter(
+        (pl.col("reason").is_null() & pl.col("label").is_not_null()) | (pl.col("reason") == "no-object")
+    )
+    # of images in one folder, the default of reading classes from folders finds none, and need not
+    promised = settings.format not in {"folder", "none"} or settings.class_pattern or settings.class_depth
+    problem = [f"format {settings.format} gives no accepted image a label"] if promised and said.is_empty() else []
+    by_reason = dict(annotations.group_by("reason").len().sort("reason").iter_rows())
+    saw = {"rows": {reason or "labelled": n for reason, n in by_reason.items()}}
+    return Finding(saw, pl.DataFrame({"problem": problem}, schema={"problem": pl.String}))
 
 
 def _labels_have_files(tables: Tables, _: DatasetConfig) -> Finding:
@@ -152,6 +166,20 @@ def _boxes_lie_in_their_images(tables: Tables, config: DatasetConfig) -> Finding
     return Finding({"boxes": boxes.height}, off.select("annotation_id", *corners, "width_px", "height_px"))
 
 
+def _frame_of_boxes_is_known(tables: Tables, config: DatasetConfig) -> Finding:
+    size = ("width_px", "height_px")
+    turned = tables["manifest"].filter(pl.col("exif_orientation") != 1).select("image_id", "exif_orientation", *size)
+    boxes = tables["annotations"].drop_nulls("x_min_px").join(turned, on="image_id")
+    declared = (pl.col("declared_width_px"), pl.col("declared_height_px"))
+    tells = (pl.min_horizontal(declared) == pl.min_horizontal(size)) & (
+        pl.max_horizontal(declared) == pl.max_horizontal(size)
+    )
+    swaps = pl.col("exif_orientation").is_in(sorted(SWAPS_SIDES)) & (pl.col("width_px") != pl.col("height_px"))
+    open_to_doubt = boxes.filter(~(swaps & tells.fill_null(value=False)))
+    offending = open_to_doubt if config.annotations.frame == "auto" else open_to_doubt.clear()
+    return Finding({"boxes": boxes.height}, offending.select("annotation_id", "named", "exif_orientation", *size))
+
+
 def _decoders_came_to_an_end(tables: Tables, _: DatasetConfig) -> Finding:
     quarantine = tables["quarantine"]
     given_up = quarantine.filter(pl.col("reason").is_in(PASSING_REASONS))
@@ -187,6 +215,8 @@ GATES: Final[tuple[Gate, ...]] = (
     schema_gate("annotations"),
     Gate("labels_are_accounted_for", "annotations", ("annotations", "raw_images"), _labels_are_accounted_for,
          "Every image file has a label, or a row that says why it has none."),
+    Gate("some_label_is_read", "annotations", ("annotations",), _some_label_is_read,
+         "Labels are found where the dataset file says that there are some (annotations; `format: none` if there are none)."),
     Gate("labels_have_files", "annotations", ("annotations",), _labels_have_files,
          "Every label belongs to one file that was accepted.", "WARN"),
     Gate("annotations_are_readable", "annotations", ("annotations", "raw_images"), _annotations_are_readable,
@@ -197,6 +227,9 @@ GATES: Final[tuple[Gate, ...]] = (
     Gate("image_ids_are_unique", "manifest", ("manifest",), _image_ids_are_unique, "No image has two rows."),
     Gate("boxes_lie_in_their_images", "manifest", ("manifest", "annotations"), _boxes_lie_in_their_images,
          "Corners of boxes are in order, and inside the upright image.", "WARN"),
+    Gate("frame_of_boxes_is_known", "manifest", ("manifest", "annotations"), _frame_of_boxes_is_known,
+         "No box lies in a photo with an EXIF turn of which nothing says if the box was turned, too; boxes are taken for upright "
+         "ones until `annotations.frame: stored` or `upright` says it.", "WARN"),
     schema_gate("quarantine"),
     Gate("decoders_came_to_an_end", "quarantine", ("quarantine",), _decoders_came_to_an_end,
          "No image was given up for want of time or memory; materialize raw_images again to retry.", "WARN"),

@@ -14,9 +14,26 @@ from cv_assets_tests.domain.tables import config, file_row, image_id, label_row,
 from schemas.releases import AssetVerdicts
 from schemas.tables import to_frame
 
+
+def boxed(*box):
+    """Give the label of one image a box; the image is 64 pixels wide and 48 high."""
+    corners = zip(("x_min_px", "y_min_px", "x_max_px", "y_max_px"), map(float, box), strict=True)
+    here = pl.col("image_path") == "circle/3.png"
+    return lambda frame: frame.with_columns(
+        pl.when(here).then(value).otherwise(name).alias(name) for name, value in corners
+    )
+
+
 PROBES = [probe_row("circle/3.png"), probe_row("circle/broken.png", reason="undecodable")]
-TABLES = {**sound_tables(), "probes": to_frame("probes", PROBES)}
-CONFIG = config(split={"train": 0.5, "val": 0.25, "test": 0.25})
+SOUND = sound_tables()
+TABLES = {
+    **SOUND,
+    "annotations": boxed(0, 0, 5, 5)(SOUND["annotations"]),
+    "probes": to_frame("probes", PROBES),
+}
+CONFIG = config(
+    split={"train": 0.5, "val": 0.25, "test": 0.25}, annotations={"format": "csv", "include": ["labels.csv"]}
+)
 BY_NAME = {gate.name: gate for gate in GATES}
 IMAGE = image_id("circle/3.png")
 FIRST = TABLES["splits"]["image_id"][0]
@@ -55,15 +72,6 @@ def twice(**where):
 
 def lost(row):
     return lambda frame: pl.concat([frame, to_frame("annotations", [row])])
-
-
-def boxed(*box):
-    """Give the label of one image a box; the image is 64 pixels wide and 48 high."""
-    corners = zip(("x_min_px", "y_min_px", "x_max_px", "y_max_px"), map(float, box), strict=True)
-    here = pl.col("image_path") == "circle/3.png"
-    return lambda frame: frame.with_columns(
-        pl.when(here).then(value).otherwise(name).alias(name) for name, value in corners
-    )
 
 
 def move_half_of_a_group(frame):
@@ -168,6 +176,9 @@ BROKEN = [
     ("boxes_lie_in_their_images", "annotations",
      lambda frame: frame.with_columns(x_min_px=pl.lit(5.0), y_min_px=pl.lit(1.0), x_max_px=pl.lit(2.0), y_max_px=pl.lit(3.0)),
      {"5.0"}),
+    ("frame_of_boxes_is_known", "manifest", all_changed("exif_orientation", 3), {"circle/3.png", "3"}),
+    ("some_label_is_read", "annotations", all_changed("reason", "no-label"), {"format csv gives no accepted image a label"}),
+    ("some_label_is_read", "annotations", all_changed("reason", "no-file"), {"format csv gives no accepted image a label"}),
     ("some_image_is_accepted", "manifest", lambda frame: frame.clear(),
      {"every image file was rejected; the table quarantine says why"}),
     ("findings_match_their_schema", "findings", with_rows("findings", FINDING | {"severity": "GRAVE"}), {"GRAVE"}),
@@ -252,6 +263,7 @@ def test_warnings_are_only_the_gates_that_speak_of_what_was_uploaded():
         "labels_have_files",
         "annotations_are_readable",
         "boxes_lie_in_their_images",
+        "frame_of_boxes_is_known",
         "decoders_came_to_an_end",
         "drift_is_within_thresholds",
         "ratios_are_within_tolerance",
@@ -264,6 +276,53 @@ def test_how_far_a_box_may_leave_its_image_is_said_once_for_the_gate_and_the_rul
     tables = {**TABLES, "annotations": boxed(-2, 0, 5, 5)(TABLES["annotations"])}
     assert BY_NAME["boxes_lie_in_their_images"].judge(tables, settings).passed is passed
     assert ("box-out-of-bounds" not in build_findings(tables, settings)["code"]) is passed
+
+
+FOLDERS, NONE = {}, {"format": "none"}
+PATTERN, DEPTH = {"class_pattern": "(?P<label>never)_"}, {"class_depth": 3}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "reason", "passed"),
+    [
+        (FOLDERS, "no-label", True),
+        (NONE, "no-label", True),
+        (PATTERN, "no-label", False),
+        (DEPTH, "no-label", False),
+        (PATTERN, "no-object", True),
+        (PATTERN, None, True),
+    ],
+)
+def test_where_labels_are_promised_some_are_found(annotations, reason, passed):
+    gate = BY_NAME["some_label_is_read"]
+    tables = {"annotations": all_changed("reason", reason)(TABLES["annotations"])}
+    assert gate.judge(tables, config(annotations=annotations)).passed is passed
+
+
+# the image of the box is 64 pixels wide and 48 high when it is upright
+@pytest.mark.parametrize(
+    ("orientation", "declared", "frame", "passed"),
+    [
+        (1, None, "auto", True),
+        (2, (64, 48), "auto", False),  # turning leaves the sides as they are: their lengths tell nothing
+        (3, None, "auto", False),
+        (4, (64, 48), "stored", True),
+        (3, None, "upright", True),
+        (6, None, "auto", False),
+        (6, (64, 48), "auto", True),
+        (6, (48, 64), "auto", True),
+        (6, (100, 80), "auto", False),
+    ],
+)
+def test_a_box_of_which_nothing_says_if_it_was_turned_is_a_warning(orientation, declared, frame, passed):
+    width_px, height_px = declared or (None, None)
+    annotations = TABLES["annotations"].with_columns(
+        declared_width_px=pl.lit(width_px, pl.Float64), declared_height_px=pl.lit(height_px, pl.Float64)
+    )
+    tables = {"annotations": annotations, "manifest": all_changed("exif_orientation", orientation)(TABLES["manifest"])}
+    verdict = BY_NAME["frame_of_boxes_is_known"].judge(tables, config(annotations={"frame": frame}))
+    assert verdict.passed is passed
+    assert verdict.saw["boxes"] == (orientation != 1)
 
 
 def test_how_grave_drift_is_says_the_dataset():

@@ -94,6 +94,17 @@ def test_what_cannot_be_used_is_said_with_exit_code_2(here, arguments, words):
     assert begun("gone") == []
 
 
+@pytest.mark.parametrize("select", ["shards", "splits+"])
+def test_a_part_of_the_line_without_a_snapshot_begins_no_version(here, select):
+    write_dataset(here, "gone", url=here.uploads / "gone")
+    done = command("run", "gone", "--select", select)
+    assert done.exit_code == 2
+    assert f"--select: gone@v1 has no snapshot yet, and {select} would begin without one" in done.stderr
+    assert "select raw_images with it, or name with --version one of (none yet)" in done.stderr
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_dynamic_partitions("gone_versions") == []
+
+
 SETTINGS = [
     # setting, value, and what the message says
     ("CV_ASSETS_DATASETS", "/nowhere", ["expected a folder of dataset files at /nowhere", "set CV_ASSETS_DATASETS"]),

@@ -74,6 +74,18 @@ MISTAKES = {
     "a name that is a path": ("name: ../up\nsource: {url: uploads}", ["name", "../up"]),
     "a number for a name": ("name: 7\nsource: {url: uploads}", ["name", "7", "string"]),
     "a list for the source": ("name: shapes\nsource: [uploads]", ["source", "uploads"]),
+    "a truth for a side": (NAMED + "limits: {min_side_px: yes}", ["limits.min_side_px: found True; expected a number"]),
+    "a truth for a size": (NAMED + "shards: {max_bytes: on}", ["shards.max_bytes: found True; expected a number"]),
+    "a truth for a share": (NAMED + "split: {train: yes}", ["split: found", "train: expected a number, found true"]),
+    "a pattern without a list": (
+        "name: shapes\nsource: {url: a, include: '*.jpg'}", ["source.include: found '*.jpg'; expected a list, such as ['*.jpg']"]
+    ),
+    "a misspelt key of a group": (NAMED + "group_by: {path_patern: a}", ["group_by.path_patern", "did you mean 'path_pattern'"]),
+    "a list for a group": (NAMED + "group_by: [camera]", ["group_by: found ['camera']", "keys such as path_pattern"]),
+    "a misspelt rule": (NAMED + "quality: {rules: {drak: {}}}", ["quality.rules.drak: found an unknown key; did you mean 'dark'?"]),
+    "a misspelt setting of a rule": (
+        NAMED + "quality: {rules: {dark: {treshold: 1}}}", ["quality.rules.dark.treshold", "did you mean 'threshold'"]
+    ),
     "no mapping at all": ("- shapes", ["expected keys", "list"]),
     "nothing at all": ("", ["expected keys", "NoneType"]),
     "a broken bracket": ("name: [shapes", ["cannot be read as YAML", "line"]),
@@ -115,6 +127,17 @@ def test_a_mistake_is_said_with_file_field_value_and_cure(tmp_path, text, words)
     assert message.startswith(f"{path}: ")
     assert [word for word in words if word not in message] == []
     assert max(map(len, message.splitlines())) < 700
+
+
+def test_a_mistake_in_a_choice_is_told_once_and_by_the_keys_of_the_file(tmp_path):
+    write(tmp_path, NAMED + "group_by: {path_patern: a}")
+    with pytest.raises(ConfigurationError) as caught:
+        load_datasets(tmp_path)
+    said = [line.removeprefix(f"{tmp_path / 'shapes.yaml'}: ") for line in str(caught.value).splitlines()]
+    assert said == [
+        "group_by.path_pattern: found nothing; this key is required",
+        "group_by.path_patern: found an unknown key; did you mean 'path_pattern'?",
+    ]
 
 
 def test_all_mistakes_of_all_files_are_said_at_once_a_line_each(tmp_path):

@@ -25,7 +25,7 @@ GX = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "width_
 # the suite, and words that its message must hold
 SUITE_MISTAKES = {
     "no table": ("manifst: []", ["manifst", "did you mean 'manifest'"]),
-    "no list": ("manifest: {expect: a}", ["manifest", "tuple"]),
+    "no list": ("manifest: {expect: a}", ["manifest", "expected a list"]),
     "no mapping": ("manifest: [width_px]", ["manifest.0", "width_px"]),
     "no type": ("manifest: [{column: width_px}]", ["manifest.0.expect", "required"]),
     "a misspelt type": (f"manifest: [{RANGE.replace('values', 'valeus')}]", ["expect", "did you mean 'column_values_to_be_bet"]),
