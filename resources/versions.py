@@ -168,12 +168,19 @@ class VersionStore:
         return None
 
     def save_verdicts(self, verdicts: AssetVerdicts) -> None:
-        """Keep what the checks of one asset found; refuses to change what a commit record was written upon."""
-        key, data = self._verdicts_key(verdicts.asset), verdicts.to_bytes()
+        """Keep what the checks of one asset found.
+
+        Those that a commit record was written upon stay as they are; a later release may say them otherwise, or check more.
+        Raises VersionConflict if a check that was made then is about other content now, or ends otherwise.
+        """
         committed = self.commit() is not None
-        if not committed or (found := self._store.find(key)) is None:
-            self._store.put(key, data)
-        elif found != data:
+        kept = self.find_verdicts(verdicts.asset) if committed else None
+        if kept is None:
+            self._store.put(self._verdicts_key(verdicts.asset), verdicts.to_bytes())
+            return
+        passed = {verdict.name: verdict.passed for verdict in kept.verdicts}
+        same = all(passed.get(verdict.name, verdict.passed) == verdict.passed for verdict in verdicts.verdicts)
+        if not same or kept.table_digests != verdicts.table_digests:
             raise VersionConflict(
                 f"the checks of {verdicts.asset} now find something else about {self.dataset}@{self.version}, "
                 "which is committed; its verdicts stay as they were. Look at what the check saw, then make a new version"

@@ -36,7 +36,7 @@ def require_gates(
             against.append(f"{asset} is not made")
             continue
         against += why_stale(asset, version.find_making(asset), digests, config)
-        against += objections(asset, found, digests)
+        against += objections(asset, found, digests, is_committed=version.commit() is not None)
         against += expectation_objections(asset, expected[asset], digests, config)
     if against:
         raise GateNotPassed(

@@ -101,8 +101,13 @@ SHARD_GATES: Final = shard_gates(*inspect_shards(_NO_SHARDS, lambda _: b""))
 RELEASE_GATES: Final = release_gates({})
 
 
-def objections(asset: str, verdicts: AssetVerdicts | None, digests: Mapping[str, str]) -> list[str]:
-    """Why nothing may go on from `asset`: each a sentence; none if all its gates passed on the tables with these digests."""
+def objections(
+    asset: str, verdicts: AssetVerdicts | None, digests: Mapping[str, str], *, is_committed: bool = False
+) -> list[str]:
+    """Why nothing may go on from `asset`: each a sentence; none if all its gates passed on the tables with these digests.
+
+    Of a committed version those gates count that there were when it was committed.
+    """
     if verdicts is None:
         return [f"the checks of {asset} have not run"]
     stale = [name for name, digest in verdicts.table_digests.items() if digests[name] != digest]
@@ -110,7 +115,7 @@ def objections(asset: str, verdicts: AssetVerdicts | None, digests: Mapping[str,
         return [f"the checks of {asset} ran on other content of {', '.join(stale)}"]
     missing = gate_names(asset) | {gate.name for gate in SHARD_GATES if gate.asset == asset}
     missing -= {verdict.name for verdict in verdicts.verdicts}
-    if missing:
+    if missing and not is_committed:
         return [f"the checks of {asset} ran without {', '.join(sorted(missing))}"]
     return [
         f"{asset}: {v.name} failed: {v.description} Saw {v.saw}"

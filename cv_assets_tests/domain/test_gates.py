@@ -341,8 +341,9 @@ def verdicts_of(asset, tables=TABLES):
     )
 
 
-def objections(asset, verdicts, tables):
-    return written_gates.objections(asset, verdicts, {name: table_digest(frame) for name, frame in tables.items()})
+def objections(asset, verdicts, tables, **more):
+    digests = {name: table_digest(frame) for name, frame in tables.items()}
+    return written_gates.objections(asset, verdicts, digests, **more)
 
 
 def test_nothing_stands_against_tables_whose_gates_passed():
@@ -381,6 +382,12 @@ def test_verdicts_that_lack_a_gate_stand_against_a_table(kept):
     whole = verdicts_of("splits")
     part = whole.model_copy(update={"verdicts": whole.verdicts[:kept]})  # as an older release would have left them
     assert objections("splits", part, TABLES) != []
+    assert objections("splits", part, TABLES, is_committed=True) == []
+
+
+def test_a_failed_gate_stands_against_a_committed_table_as_well():
+    torn = {**TABLES, "splits": move_half_of_a_group(TABLES["splits"])}
+    assert objections("splits", verdicts_of("splits", torn), torn, is_committed=True) != []
 
 
 def test_verdicts_are_the_same_bytes_after_a_round_trip():

@@ -14,7 +14,7 @@ from resources.records import list_versions
 from resources.tables import read_table, table_bytes
 from resources.versions import VersionStore
 from schemas.errors import CorruptObject, StoreError, VersionConflict
-from schemas.releases import AssetVerdicts, ShardEntry
+from schemas.releases import AssetVerdicts, ShardEntry, Verdict
 from schemas.tables import TABLES, to_frame
 
 FRAMES = {**sound_tables(), "shards": to_frame("shards", []), "release": to_frame("release", [])}
@@ -190,6 +190,21 @@ def test_nothing_that_a_commit_record_names_may_change(store, version):
     with pytest.raises(VersionConflict, match="its verdicts stay as they were"):
         version.save_verdicts(verdicts.model_copy(update={"table_digests": {"splits": "0"}}))
     assert {key: store.get(key) for key in store.keys("datasets")} == before
+
+
+def test_verdicts_that_were_committed_stay_where_a_later_release_says_them_otherwise_or_checks_more(store, version):
+    verdict = {"name": "a", "asset": "splits", "passed": True, "severity": "ERROR", "blocking": True}
+    said = Verdict.model_validate({**verdict, "description": "No group is torn."})
+    version.save_verdicts(AssetVerdicts(asset="splits", table_digests={}, verdicts=[said]))
+    committed(version)
+    before = store.get("datasets/shapes/versions/v1/verdicts/splits.json")
+    otherwise = said.model_copy(update={"description": "Groups stay together.", "saw": {"groups": 3}})
+    more = said.model_copy(update={"name": "b", "passed": False})
+    version.save_verdicts(AssetVerdicts(asset="splits", table_digests={}, verdicts=[otherwise, more]))
+    failed = said.model_copy(update={"passed": False})
+    with pytest.raises(VersionConflict, match="now find something else"):
+        version.save_verdicts(AssetVerdicts(asset="splits", table_digests={}, verdicts=[failed, more]))
+    assert store.get("datasets/shapes/versions/v1/verdicts/splits.json") == before
 
 
 def test_a_late_run_of_an_open_version_cannot_change_what_another_one_has_committed_meanwhile(store):
