@@ -159,7 +159,9 @@ class Snapshot:
             fresh = entries_of(listing.files.join(seen, on="path", how="anti", maintain_order="left"))
 
             def lost() -> Iterator[Entry]:
-                yield from entries_of(listing.files.join(unkept(), on="path", how="semi"))
+                gone = unkept()
+                self._sightings.forget("path", gone["path"])  # or the old pin could be remembered beside the new one
+                yield from entries_of(listing.files.join(gone, on="path", how="semi"))
 
             taken = chain.from_iterable(
                 ingest(entries, place, self._content, self._config, threads=self._threads(source))
@@ -243,9 +245,7 @@ class Snapshot:
             return False
 
         asked = bounded_map(is_lost, versioned.select("path", "pin").iter_rows(), threads=REMOTE_THREADS)
-        lost = versioned.filter(pl.Series(list(asked), dtype=pl.Boolean))
-        self._sightings.forget("path", lost["path"])
-        return lost
+        return versioned.filter(pl.Series(list(asked), dtype=pl.Boolean))
 
     def _as_item(self, sha256: str, data: bytes | None) -> Item:
         return self._content.item(sha256) if data is None else Item(sha256, lambda: data)
