@@ -17,7 +17,6 @@ from resources.object_store import ObjectStore
 from resources.tables import read_table, table_bytes
 from resources.versions import VersionStore
 from resources.working_tree import WorkingTree
-from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError, CorruptObject
 from schemas.upkeep import CheckoutRecord
 
@@ -45,7 +44,7 @@ def check_out(version: VersionStore, folder: Path, wish: Wish) -> CheckedOut:
         if wish.layout == "classes"
         else place_as_uploaded(tables, wish.splits, quarantined=wish.quarantined)
     )
-    content = contents_of(version.store, DatasetConfig.model_validate(record.configuration), tables["raw_images"])
+    content = contents_of(version.store, record.configuration["source"]["url"], tables["raw_images"])
     with WorkingTree(folder) as tree:
         before = _read_before(tree, version.dataset)
         _refuse_folded(tree, placing)

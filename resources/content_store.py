@@ -12,7 +12,6 @@ from resources.local_disk import find_sizes
 from resources.object_store import ObjectStore
 from resources.parallel import bounded_map
 from resources.source import LocalSource, Source, open_source
-from schemas.datasets import DatasetConfig
 from schemas.errors import CorruptObject, SourceChanged, StoreError
 
 # requests under way at once: a store answers many at a time, a disk does not need it
@@ -122,19 +121,23 @@ class PinnedContent(ContentStore):
         return Item(sha256, lambda: self.read(sha256))
 
 
-def pinned_content(store: ObjectStore, config: DatasetConfig, snapshot: pl.DataFrame) -> PinnedContent | None:
-    """Where the bytes of a version are read from that stayed in the source; None if it has none."""
+def pinned_content(store: ObjectStore, source_url: str, snapshot: pl.DataFrame) -> PinnedContent | None:
+    """Where the bytes of a version are read from that stayed in the source; None if it has none.
+
+    `source_url` is all that is needed of the configuration: of a commit record's, which another release may have spelled, no
+    more has to be understood.
+    """
     pinned = snapshot.filter(pl.col("pin").is_not_null() & pl.col("sha256").is_not_null())
     if pinned.is_empty():
         return None
     rows = pinned.select("sha256", "path", "pin").unique("sha256", keep="first", maintain_order=True)
     pins = {sha256: (path, pin) for sha256, path, pin in rows.iter_rows()}
-    return PinnedContent(store, open_source(config.source.url), pins)
+    return PinnedContent(store, open_source(source_url), pins)
 
 
-def contents_of(store: ObjectStore, config: DatasetConfig, snapshot: pl.DataFrame) -> ContentStore:
+def contents_of(store: ObjectStore, source_url: str, snapshot: pl.DataFrame) -> ContentStore:
     """Where the bytes of a version are read from: its RawImages table says whether they were copied or pinned."""
-    return pinned_content(store, config, snapshot) or ContentStore(store)
+    return pinned_content(store, source_url, snapshot) or ContentStore(store)
 
 
 def decode_items(

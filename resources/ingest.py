@@ -195,7 +195,7 @@ class Snapshot:
         settled = pl.concat(every).filter(pl.col("reason").is_null() | ~pl.col("reason").is_in(PASSING_REASONS))
         ids = image_files(snapshot)["sha256"].unique().sort()
         missing = ids.filter(~ids.is_in(settled["image_id"].implode()))
-        content = contents_of(self._store, self._config, snapshot)
+        content = contents_of(self._store, self._config.source.url, snapshot)
         again = self._probes.probe(map(content.item, missing), self._engine)
         done = to_frame("probes", list(track(again, len(missing), label="images", log=self._log)))
         found = pl.concat([settled, done]).unique("image_id", keep="first", maintain_order=True)

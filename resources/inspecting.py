@@ -22,7 +22,6 @@ from resources.reading_back import Named, ReadingBack, Seen, in_batches
 from resources.records import find_record, versions_prefix
 from resources.tables import read_stored
 from resources.versions import VersionStore
-from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError, CorruptObject, CvAssetsError, SourceChanged
 from schemas.releases import BuildRecord, CommitRecord, ObjectEntry
 
@@ -136,7 +135,7 @@ class Inspection:
 
     def _check_source(self, snapshot: pl.DataFrame, record: CommitRecord) -> None:
         """Images that stayed in the source are asked for by their pins, and read there if they are in scope."""
-        content = pinned_content(self._version.store, DatasetConfig.model_validate(record.configuration), snapshot)
+        content = pinned_content(self._version.store, record.configuration["source"]["url"], snapshot)
         if content is None:
             return
 

@@ -31,7 +31,9 @@ def build_annotations_asset(line: Line) -> dg.AssetsDefinition:
         accepted = probes.filter(pl.col("reason").is_null())
         sizes = accepted.select("image_id", "width_px", "height_px", "exif_orientation").iter_rows()
         sizes_of = {image_id: StoredSize(*size) for image_id, *size in sizes}
-        frame = build_annotations(line.config, raw_images, contents_of(store, line.config, raw_images).read, sizes_of)
+        frame = build_annotations(
+            line.config, raw_images, contents_of(store, line.config.source.url, raw_images).read, sizes_of
+        )
         reasons = frame.group_by("reason").len().drop_nulls().sort("reason")
         return result(
             frame,

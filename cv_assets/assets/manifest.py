@@ -38,7 +38,8 @@ def build_manifest_asset(line: Line) -> dg.AssetsDefinition:
         probes = version.load_table("probes")
         frame = build_manifest(raw_images, probes, annotations)
         sheet = picture(
-            _draw_sheet(frame, contents_of(store, line.config, raw_images), engine.open(), line.config), "classes"
+            _draw_sheet(frame, contents_of(store, line.config.source.url, raw_images), engine.open(), line.config),
+            "classes",
         )
         said = {"contact_sheet": sheet, "size_bytes": int(frame["size_bytes"].sum())}
         return result(frame, **said, **line.data_docs(version, "manifest"))

@@ -87,7 +87,7 @@ def _show(
     known = {**tables, "history": history}
     failed = tuple(list_failed(version, READ))
     about = About(config.name, version.version, baseline.version if baseline else None, failed)
-    content = contents_of(version.store, config, tables["raw_images"])
+    content = contents_of(version.store, config.source.url, tables["raw_images"])
     thumbnails = make_thumbnails(content, engine, config.limits.to_limits(), pictures_wanted(known, config))
     report = report_json(known, config, about)
     key = save_report(version, page(report, thumbnails), report)[PAGE]

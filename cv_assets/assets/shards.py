@@ -46,7 +46,7 @@ def build_shards(line: Line) -> dg.AssetsDefinition:
         record = version.commit()
         if record is None:
             require_gates(version, BEFORE_SHARDS, config, before="shards")
-        content = contents_of(store, config, version.load_table("raw_images"))
+        content = contents_of(store, config.source.url, version.load_table("raw_images"))
         packer = Packer(version, content, engine.open(), config.limits.to_limits())
         plan = Plan(plan_shards(manifest, splits, annotations, config.shards.max_bytes), class_names(manifest))
         builds = [_build(packer, plan, shard_format, context.log.info) for shard_format in config.shards.formats]

@@ -100,6 +100,14 @@ def make_version(store: ObjectStore, name: str, files, *, source="/landing", **m
     keys = [version.find_table_key(table) for table in TABLES]
     objects = [version.describe_object(key, "table") for key in keys if key is not None]
     objects.append(ObjectEntry(key=key, size_bytes=len(packed), sha256=sha256(packed), role="shard"))
-    version.publish(build_commit(config(source={"url": source}), name, tables, checks=[], objects=objects))
+    version.publish(
+        build_commit(
+            config(source={"url": source}, uploads={"settle": "5s"}, freshness="36h"),
+            name,
+            tables,
+            checks=[],
+            objects=objects,
+        )
+    )
     Refs(store, "shapes").advance(name)
     return version

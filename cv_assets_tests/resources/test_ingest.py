@@ -282,15 +282,14 @@ def test_bytes_that_are_referred_to_are_not_copied_and_read_from_where_they_are(
     assert snapshot.drop("pin").equals(copied.drop("pin"))
     assert snapshot["pin"].null_count() == 0
     assert probes["reason"].null_count() == 6
-    content = contents_of(store, config(source={"url": str(landing), "mode": "reference"}), snapshot)
+    content = contents_of(store, str(landing), snapshot)
     for path, image_id in snapshot.select("path", "sha256").iter_rows():
         assert content.read(image_id) == (landing / path).read_bytes()
     assert take(mode="reference")[2] == []
 
 
 def pinned(snapshot, landing, tmp_path):
-    dataset = config(source={"url": str(landing), "mode": "reference"})
-    return contents_of(open_store(str(tmp_path / "store")), dataset, snapshot)
+    return contents_of(open_store(str(tmp_path / "store")), str(landing), snapshot)
 
 
 @pytest.mark.parametrize("change", [change_size, change_time, lambda path: path.unlink()])
@@ -332,13 +331,13 @@ def test_a_version_of_an_object_that_ended_is_read_again_as_the_one_that_holds_t
     with pytest.raises(
         SourceChanged, match=r"1\.png .* as it was pinned .*restore that object, or begin a new version"
     ):
-        contents_of(store, dataset, first).read(first["sha256"][1])
+        contents_of(store, bucket.url, first).read(first["sha256"][1])
     second, read = take()
     assert read == 1
     assert second.drop("pin").equals(first.drop("pin"))
     assert second["pin"].to_list() != first["pin"].to_list()
     for image_id in second["sha256"]:
-        assert sha256(contents_of(store, dataset, second).read(image_id)) == image_id
+        assert sha256(contents_of(store, bucket.url, second).read(image_id)) == image_id
     assert take()[1] == 0
 
 
