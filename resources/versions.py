@@ -65,7 +65,7 @@ class VersionStore:
             if entry.role == "table" and entry.key.rsplit("/", 1)[-1].rsplit("-", 1)[0] == name:
                 return entry.key
         place = self._read(TablePlace, self._place_key(name))
-        return None if place is None else f"{self._prefix}/tables/{place.file}"
+        return place and f"{self._prefix}/tables/{place.file}"
 
     def save_table(
         self, name: str, frame: pl.DataFrame, *, write_once: bool = False, made_under: str | None = None
@@ -168,13 +168,11 @@ class VersionStore:
         return None
 
     def save_verdicts(self, verdicts: AssetVerdicts) -> None:
-        """Keep what the checks of one asset found.
+        """Keep what the checks of one asset found; what a commit record was written upon stays as it was said then.
 
-        Those that a commit record was written upon stay as they are; a later release may say them otherwise, or check more.
         Raises VersionConflict if a check that was made then is about other content now, or ends otherwise.
         """
-        committed = self.commit() is not None
-        kept = self.find_verdicts(verdicts.asset) if committed else None
+        kept = self.find_verdicts(verdicts.asset) if self.commit() is not None else None
         if kept is None:
             self._store.put(self._verdicts_key(verdicts.asset), verdicts.to_bytes())
             return
@@ -192,8 +190,7 @@ class VersionStore:
 
     def first_made_under(self, name: str) -> str | None:
         """Digest of the configuration that a table which is written once was made under, or None if it is not known."""
-        place = self._read(TablePlace, self._place_key(name))
-        return None if place is None else place.made_under
+        return (place := self._read(TablePlace, self._place_key(name))) and place.made_under
 
     def save_making(self, making: Making) -> None:
         """Keep what a table was made from; that of a committed version stays as it is."""
@@ -249,9 +246,8 @@ class VersionStore:
             self._require_not_removed()
             self._store.require_create_only()
             self._store.flush([*(entry.key for entry in record.objects), *blob_keys])
-            with suppress(
-                VersionConflict
-            ):  # a run at the same moment was first; equal content may be described otherwise
+            # a run at the same moment may be first; equal content may be described otherwise
+            with suppress(VersionConflict):
                 self._store.put_new(self.commit_key, record.to_bytes())
             self._is_committed_as(record)
 
