@@ -23,10 +23,7 @@ def sha256(data: bytes) -> str:
 
 
 def tables_of(files, *, rejected=(), annotation_files=(), splits=None, pins=None):
-    """Tables of a version with class folders over {path: bytes}; paths in `rejected` were quarantined by the probe.
-
-    Files with one of the `pins` {path: pin} stay in the source.
-    """
+    """Tables of a version with class folders over {path: bytes}; the probe quarantined `rejected`, `pins` stay in the source."""
     ids = {path: sha256(data) for path, data in files.items()}
     images = {path: data for path, data in files.items() if path not in {*rejected, *annotation_files}}
     by_id = {}
