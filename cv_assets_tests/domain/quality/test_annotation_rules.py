@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 
 import numpy as np
 import polars as pl
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cv_assets.domain.quality.overlaps import find_overlaps
+from cv_assets_tests.bounds import in_cpu_s
 from cv_assets_tests.domain.annotations.landing import Landing, voc, voc_object
 from cv_assets_tests.domain.quality.ruled import CORNERS, boxed, findings, images, labels, named
 from cv_assets_tests.domain.tables import image_id, label_row
@@ -133,9 +133,7 @@ def test_overlaps_in_a_crowd_of_ten_thousand_boxes_are_those_that_every_pair_wou
 def test_ten_thousand_boxes_in_one_place_take_no_ten_thousand_squared():
     generator = random.Random(4)
     jittered = [(0, (generator.random(), generator.random(), 100, 100)) for _ in range(10_000)]
-    start = time.process_time()
-    found = find_overlaps(placed(jittered), 0.9)
-    assert time.process_time() - start < 10
+    found = in_cpu_s(10, lambda: find_overlaps(placed(jittered), 0.9))
     assert found.height == 9_999
 
 
