@@ -1,5 +1,6 @@
 """What the commands share: exit codes, errors in words, JSON, and the dataset or version that an argument names."""
 
+import gc
 import json
 import re
 import sys
@@ -68,10 +69,12 @@ def find_dataset(dataset: str) -> "tuple[DatasetConfig, list[DatasetConfig]]":
 
 
 def open_named_store() -> "ObjectStore":
-    """The store of CV_ASSETS_STORE."""
+    """The store of CV_ASSETS_STORE. From here on a command makes garbage: all is imported that it needs."""
     from resources.object_store import open_store
     from resources.settings import store_url
 
+    gc.freeze()
+    gc.enable()
     return open_store(store_url())
 
 

@@ -5,11 +5,15 @@ they print values from the data as markup, so that a label may be a script, load
 hold the time of the day (docs/adr/0023-expectations-beside-pandera.md).
 """
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from schemas.releases import Verdict
+
+if TYPE_CHECKING:
+    import jinja2
 
 INDEX: Final = "index.html"
 _HEAD: Final = """<!DOCTYPE html>
@@ -102,10 +106,16 @@ def index_page(of: str, verdicts: Mapping[str, Sequence[Verdict]]) -> str:
 
 
 def _render(template: str, said: dict[str, Any]) -> str:
+    return _compiled(template).render(**said, spelt=_spelt)
+
+
+@functools.cache
+def _compiled(template: str) -> "jinja2.Template":
+    """A template that is read once a process, which takes longer than to fill it."""
     import jinja2  # noqa: PLC0415 - commands that make no page start faster
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(template).render(**said, spelt=_spelt)
+    return environment.from_string(template)
 
 
 def _spelt(value: Any) -> str:

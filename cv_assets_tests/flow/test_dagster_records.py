@@ -13,24 +13,27 @@ FILES = KEPT_OPEN + 4
 # as Dagster does it: an engine and a connection for each statement, and a log from the first connection on
 WRITER = """
 import json, pathlib, sqlite3, sys
-from sqlalchemy import NullPool, create_engine, text
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from sqlalchemy import NullPool, text
 from cv_assets.dagster_records import keep_records_open
 
 keep_records_open()
 keep_records_open()
 
 def execute(path, statement):
-    with create_engine(f"sqlite:///{path}", poolclass=NullPool).begin() as connection:
+    engine = sqlite_event_log.create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with engine.begin() as connection:
         found = connection.execute(text("PRAGMA synchronous")).scalar()
         connection.execute(text(statement))
-        return found
+    engine.dispose()
+    return found
 
 folder = pathlib.Path(sys.argv[1])
+execute(folder / "journal.db", "CREATE TABLE event (told TEXT)")
 for number in range(int(sys.argv[2])):
     sqlite3.connect(folder / f"{number}.db").execute("PRAGMA journal_mode = WAL").connection.close()
     execute(folder / f"{number}.db", "CREATE TABLE event (told TEXT)")
     execute(folder / f"{number}.db", "INSERT INTO event VALUES ('started')")
-execute(folder / "journal.db", "CREATE TABLE event (told TEXT)")
 print(json.dumps({
     "logs": sorted(path.name for path in folder.glob("*-wal")),
     "with_log": execute(folder / f"{number}.db", "INSERT INTO event VALUES ('ended')"),
@@ -83,10 +86,9 @@ def told(path: Path) -> list[str]:
 
 THREADED = """
 import pathlib, random, sqlite3, sys, threading
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import text
 from cv_assets import dagster_records
 
-dagster_records.keep_records_open()
 paths = [pathlib.Path(sys.argv[1]) / f"{number}.db" for number in range(dagster_records.KEPT_OPEN + 4)]
 for path in paths:
     sqlite3.connect(path).execute("PRAGMA journal_mode = WAL").connection.close()
@@ -96,8 +98,10 @@ def look(seed):
     chosen = random.Random(seed)
     try:
         for _ in range(400):
-            with create_engine(f"sqlite:///{chosen.choice(paths)}", poolclass=NullPool).connect() as connection:
+            engine = dagster_records.kept_engine(f"sqlite:///{chosen.choice(paths)}")
+            with engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
+            engine.dispose()
     except Exception as error:
         errors.append(error)
 
