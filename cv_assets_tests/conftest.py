@@ -1,5 +1,6 @@
 """What many tests stand on: the real data sets, a store of their own, and a line that is run as people run it."""
 
+import gc
 import os
 import time
 from collections.abc import Iterator
@@ -20,6 +21,14 @@ from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 
 __all__ = ["bucket", "pytest_terminal_summary", "s3"]  # fixtures and a hook, found here by pytest
+
+
+@pytest.fixture(autouse=True)
+def garbage_is_looked_for() -> Iterator[None]:
+    """As Python does by itself: a command that is run in this process keeps what it imported out of that."""
+    yield
+    gc.unfreeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -84,6 +84,28 @@ def told(path: Path) -> list[str]:
         connection.close()
 
 
+DAGSTER = """
+import pathlib, sys
+import dagster as dg
+from cv_assets.dagster_records import keep_records_open
+
+keep_records_open()
+with dg.DagsterInstance.local_temp(sys.argv[1]) as instance:
+    instance.add_dynamic_partitions("versions", ["v1"])
+    instance.get_runs()
+    instance.all_instigator_state()
+    print(*sorted(path.name for path in pathlib.Path(sys.argv[1]).rglob("*-wal")))
+"""
+
+
+def test_the_files_of_dagster_itself_are_kept(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DAGSTER, str(tmp_path)], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["index.db-wal", "runs.db-wal", "schedules.db-wal"]
+    assert not list(tmp_path.rglob("*-wal"))
+
+
 THREADED = """
 import pathlib, random, sqlite3, sys, threading
 from sqlalchemy import text
