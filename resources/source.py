@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -161,7 +161,7 @@ class RemoteSource:
         odd = [
             SourceFile(one["key"], one["size"], "key-not-a-path", f"{why}; rename the object")
             for one in every
-            if (why := why_no_path(one["key"])) is not None
+            if one["key"] and (why := why_no_path(one["key"])) is not None
         ]
         names = {file.path for file in odd}
         return _to_listed([(one["key"].removesuffix("/"), one) for one in every if one["key"] not in names], odd)
@@ -240,7 +240,13 @@ def why_no_path(key: str) -> str | None:
 
 
 def _to_listed(named: list[tuple[str, Any]], odd: list[SourceFile]) -> pl.DataFrame:
-    """A LISTED table of objects, each with its path, and of those that cannot be asked for."""
+    """A LISTED table of objects, each with its path, and of those that cannot be asked for.
+
+    An empty object that has the name of a folder of others, or none below the prefix, marks that folder, as consoles do, and
+    is no file.
+    """
+    folders = _folders_of(path for path, _ in named)
+    named = [(path, one) for path, one in named if one["size"] > 0 or path not in folders]
     columns = {
         "path": [path for path, _ in named],
         "size_bytes": [one["size"] for _, one in named],
@@ -248,6 +254,16 @@ def _to_listed(named: list[tuple[str, Any]], odd: list[SourceFile]) -> pl.DataFr
         "modified_seconds": [one["last_modified"].timestamp() for _, one in named],
     }
     return to_listed(columns, odd)
+
+
+def _folders_of(paths: Iterable[str]) -> set[str]:
+    found = {""}
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
 
 
 def open_source(url: str) -> Source:

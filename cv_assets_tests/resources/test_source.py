@@ -182,6 +182,17 @@ def test_keys_that_are_no_paths_are_rows_with_a_reason_and_hide_no_other(bucket,
         assert "rename the object" in by_path[key]["detail"]
 
 
+@pytest.mark.parametrize("odd", [[], ["tab\t.png"]], ids=["by obstore", "by boto3"])
+@pytest.mark.parametrize("prefix", ["", "up/"])
+def test_an_empty_object_with_the_name_of_a_folder_is_no_file(bucket, prefix, odd):
+    for marker in (*([prefix] if prefix else []), f"{prefix}cats/", f"{prefix}dogs/", f"{prefix}dogs/small/"):
+        bucket.put(marker, b"")
+    for key in ("cats/1.png", "dogs/small/2.png", "birds", "birds/3.png", *odd):
+        bucket.put(prefix + key, PNG)
+    listed = open_source(f"{bucket.url}/{prefix}").listing()["path"].to_list()
+    assert listed == sorted(["birds", "birds/3.png", "cats/1.png", "dogs/small/2.png", *odd])
+
+
 @pytest.mark.parametrize(
     "key", [*ODD_KEYS, "sound.png", "%2e.png", "a b+c&<d>.png", "back\\slash.png", "*[x]{y}^`|.png", "\x80.png"]
 )
