@@ -27,7 +27,8 @@ def main(words: list[str]) -> int:
             begin = time.monotonic()
             tally = scenario.run(bench, bucket, True)
             took = time.monotonic() - begin
-            bound = f"{300 / tally.tried:.1f} %"  # of n tries without a failure, at most 3/n fail, with 95 % confidence
+            # of n tries without a failure, at most 3/n fail, with 95 % confidence
+            bound = f"{min(100.0, 300 / tally.tried):.1f} %"
             print(
                 f"{tally.name:<72}{tally.tried:>7}{tally.survived:>10}{bound:>9}{tally.polls:>9}{took:>9.0f}",
                 flush=True,
