@@ -25,9 +25,10 @@ __all__ = ["bucket", "pytest_terminal_summary", "s3"]  # fixtures and a hook, fo
 
 @pytest.fixture(autouse=True)
 def garbage_is_looked_for() -> Iterator[None]:
-    """As Python does by itself: a command that is run in this process keeps what it imported out of that."""
+    """As Python does by itself: a command that is run in this process keeps what it imports out of that."""
+    usual = gc.get_threshold()
     yield
-    gc.unfreeze()
+    gc.set_threshold(*usual)
     gc.enable()
 
 

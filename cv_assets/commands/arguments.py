@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 UNUSABLE: Final = 2
 ROWS_SHOWN: Final = 10
+# once in so many looks for younger garbage: a look among what was imported takes 0.2 s
+OLD_IS_LOOKED_AT: Final = 100
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -74,6 +76,8 @@ def open_named_store() -> "ObjectStore":
     from resources.settings import store_url
 
     gc.freeze()
+    gc.unfreeze()  # all that is there counts as old now; what stayed frozen, hypothesis would take for lost
+    gc.set_threshold(700, 10, OLD_IS_LOOKED_AT)
     gc.enable()
     return open_store(store_url())
 
