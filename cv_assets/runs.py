@@ -13,7 +13,7 @@ from cv_assets.definitions import build_defs
 from cv_assets.domain.versions import check_version, next_version, sort_versions
 from cv_assets.partitions import versions_of
 from cv_assets.processes import fail_dead_runs, process_tags
-from resources.ingest import require_files
+from resources.ingest import list_source
 from resources.object_store import ObjectStore
 from resources.records import list_versions
 from resources.settings import use_dagster_home
@@ -152,7 +152,7 @@ def _select(defs: dg.Definitions, dataset: str, select: str) -> list[dg.AssetKey
 def _check_source(config: DatasetConfig) -> None:
     """Look at the source before a version is begun: a version without a snapshot would only be in the way."""
     try:
-        require_files(open_source(config.source.url), config)
+        list_source(open_source(config.source.url), config)
     except SourceError as error:
         raise ConfigurationError(f"dataset {config.name}: {error}") from error
 

@@ -94,19 +94,6 @@ def list_source(source: Source, config: DatasetConfig) -> Listing:
     return listing
 
 
-def require_files(source: Source, config: DatasetConfig) -> None:
-    """Raise SourceError as `list_source` would, but look no further than for one file of each role that there must be."""
-    role_of = RoleOf(config)
-    missing: set[FileRole | None] = {"image", "annotation"} if config.annotations.include else {"image"}
-
-    def is_enough(path: str) -> bool:
-        missing.discard(role_of(path))
-        return not missing
-
-    if not source.shows(is_enough):
-        list_source(source, config)
-
-
 def entries_of(files: pl.DataFrame) -> list[Entry]:
     """The files of a listing one by one, with their role."""
     return list(zip(files_of(files), cast("list[FileRole]", files["role"].to_list()), strict=True))

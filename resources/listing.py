@@ -77,7 +77,7 @@ def list_folder(root: Path) -> pl.DataFrame:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue  # gone since it was listed: as if it had never been seen
-            if not stat.S_ISREG(status.st_mode) or not (path.isascii() or is_text(path)):
+            if not stat.S_ISREG(status.st_mode) or not (path.isascii() or _is_text(path)):
                 odd.append(_describe(path, status))
                 continue
             paths.append(path)
@@ -105,8 +105,7 @@ def _scan(folder: str) -> Iterator[os.DirEntry[str]]:
         raise SourceError(f"cannot list {Path(folder)}: {error.strerror}; a snapshot must see every file") from error
 
 
-def is_text(path: str) -> bool:
-    """Is a name, as the system gives it, UTF-8?"""
+def _is_text(path: str) -> bool:
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -116,7 +115,7 @@ def is_text(path: str) -> bool:
 
 def _describe(path: str, status: os.stat_result) -> SourceFile:
     """A directory entry that is nothing to read, with the reason. Its name may be any bytes."""
-    if not is_text(path):
+    if not _is_text(path):
         shown = os.fsencode(path).decode("utf-8", "backslashreplace")
         # names that differ must not become one; a sound name could be spelt like the escape
         shown = f"{shown} [{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}]"

@@ -4,7 +4,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -13,7 +12,7 @@ import polars as pl
 from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, PreconditionError
 
 from resources.backends import is_remote, list_raw_keys, local_root, remote_backend
-from resources.listing import SourceFile, is_text, list_folder, stamp_of, to_listed
+from resources.listing import SourceFile, list_folder, stamp_of, to_listed
 from resources.object_store import DEADLINE_SECONDS
 from resources.retrying import in_words, is_passing, persist, seconds_from
 from schemas.codes import SnapshotReason
@@ -53,10 +52,6 @@ class Source(Protocol):
         """Every file, as a LISTED table. Raises SourceError if the source cannot be listed."""
         ...
 
-    def shows(self, is_enough: Callable[[str], bool]) -> bool:
-        """Do the paths of files, told one after the other, come to be enough? If not, the whole listing may know more."""
-        ...
-
     def read(self, file: SourceFile) -> Content:
         """All bytes of a file, if it still is the file that was listed. Raises NotRead, SourceError."""
         ...
@@ -85,10 +80,6 @@ class LocalSource:
             what = "something else" if self._root.exists() else "nothing"
             raise SourceError(f"expected a folder with uploads at {self._root}, found {what}; correct source.url")
         return list_folder(self._root)
-
-    def shows(self, is_enough: Callable[[str], bool]) -> bool:
-        paths = (f"{folder}/{name}" for folder, _, names in os.walk(self._root) for name in names)
-        return any(is_text(path) and is_enough(path.removeprefix(f"{self._root}/")) for path in paths)
 
     def read(self, file: SourceFile) -> Content:
         try:
@@ -159,16 +150,6 @@ class RemoteSource:
         except (BaseError, OSError) as error:
             raise self._explain("list", error) from error
         return _to_listed([(one["path"], one) for page in pages for one in page], [])
-
-    def shows(self, is_enough: Callable[[str], bool]) -> bool:
-        def look() -> bool:  # an empty object may be a folder's mark
-            return any(
-                one["size"] > 0 and is_enough(one["path"]) for page in obstore.list(self._backend) for one in page
-            )
-
-        with suppress(BaseError, OSError):  # the listing tells what is wrong
-            return self._ask(look)
-        return False
 
     def _list_odd_keys(self, error: InvalidPathError) -> pl.DataFrame:
         """A listing in which keys that are no paths are rows with a reason: one of them shall not hide all others."""

@@ -1,4 +1,4 @@
-"""Whether uploads are there, and when those of a version came: said by the source, kept beside the version, asked at a moment."""
+"""When the uploads of a version came: said by the source, kept beside the version, and asked at a moment."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -7,11 +7,10 @@ import pytest
 
 from cv_assets_tests.domain.tables import config
 from resources.arrivals import newest_upload_age_hours, save_arrivals
-from resources.ingest import list_source, require_files
+from resources.ingest import list_source
 from resources.object_store import open_store
 from resources.source import open_source
 from resources.versions import VersionStore
-from schemas.errors import SourceError
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 
@@ -67,39 +66,3 @@ def test_equal_times_are_equal_bytes_wherever_the_clock_stands(version):
     before = version.store.get(key)
     save_arrivals(version, NOON.astimezone(tz=None))
     assert version.store.get(key) == before
-
-
-@pytest.mark.parametrize("where", ["a folder", "a bucket"])
-def test_what_must_be_there_is_looked_for_no_further_than_needed(tmp_path, bucket, monkeypatch, where):
-    url = str(tmp_path) if where == "a folder" else f"{bucket.url}/uploads"
-    dataset = config(source={"url": url}, annotations={"format": "csv", "include": ["*.csv"]})
-
-    def put(key, data):
-        bucket.put(f"uploads/{key}", data)
-        (tmp_path / key).parent.mkdir(exist_ok=True)
-        (tmp_path / key).write_bytes(data)
-
-    put("cats/1.png", b"an image")
-    with pytest.raises(SourceError, match=r"expected annotation files .* that match \['\*.csv'\], found none"):
-        require_files(open_source(url), dataset)
-    put("images.csv", b"file,label")
-    source = open_source(url)
-    monkeypatch.setattr(type(source), "listing", lambda _: pytest.fail("all was there, and it went on looking"))
-    require_files(source, dataset)
-
-
-def test_what_is_no_file_or_has_no_name_is_not_taken_for_an_image(tmp_path, bucket):
-    bucket.put("uploads/cats/", b"")
-    bucket.put("uploads/cats/readme", b"no image")
-    (tmp_path / "cats").mkdir()
-    (tmp_path / os.fsdecode(b"\xff.png")).write_bytes(b"an image")
-    for url in (f"{bucket.url}/uploads", str(tmp_path)):
-        with pytest.raises(SourceError, match="expected image files"):
-            require_files(open_source(url), config(source={"url": url, "include": ["*.png", "cats"]}))
-
-
-@pytest.mark.parametrize("url", ["{bucket}-gone/uploads", "{folder}/gone"])
-def test_a_place_that_cannot_be_listed_is_named(tmp_path, bucket, url):
-    named = url.format(bucket=bucket.url, folder=tmp_path)
-    with pytest.raises(SourceError, match="gone"):
-        require_files(open_source(named), config(source={"url": named}))
