@@ -1,6 +1,8 @@
 """Arguments, settings and sources that cannot be used: said in words, with exit code 2, and no version begun."""
 
+import errno
 import json
+import os
 
 import dagster as dg
 import pytest
@@ -46,6 +48,24 @@ def test_annotation_patterns_that_match_no_file_begin_no_version(here):
     assert "that match ['Annotation/*.xml'], found none" in done.stderr
     assert "correct annotations.include" in done.stderr
     assert begun("unlabelled") == []
+
+
+def test_a_folder_that_cannot_be_listed_begins_no_version_though_an_image_lies_beside_it(here, monkeypatch):
+    (here.uploads / "half" / "closed").mkdir(parents=True)
+    (here.uploads / "half" / "a.png").write_bytes(b"an image by its name")
+    write_dataset(here, "half", url=here.uploads / "half")
+    really_open = os.open
+
+    def refuse(path, *arguments, **more):  # root may list every folder
+        if str(path).rstrip("/").endswith("closed"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return really_open(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    done = command("run", "half")
+    assert done.exit_code == 2
+    assert "closed: Permission denied; a snapshot must see every file" in done.stderr
+    assert begun("half") == []
 
 
 def test_a_source_that_is_not_there_begins_no_version(here):
