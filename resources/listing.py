@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -22,6 +22,9 @@ LISTED: Final = {
     "stamp": pl.String(),
     "modified_seconds": pl.Float64(),
 }
+# what the system says of a file; a time may lie beyond the years that 64 bits hold in nanoseconds
+_STATUS: Final = {"path": pl.String(), "size_bytes": pl.Int64(), "ns": pl.Int128(), "inode": pl.UInt64()}
+_STAMP: Final = pl.concat_str("ns", pl.lit(":"), "inode")
 _CALENDAR_SECONDS: Final = (-62_135_596_800, 253_402_300_800)  # the years 1 to 9999
 
 
@@ -46,10 +49,10 @@ def files_of(listed: pl.DataFrame) -> Iterator[SourceFile]:
     yield from (SourceFile(*row) for row in listed.select(columns).iter_rows())
 
 
-def to_listed(sound: dict[str, list[Any]], odd: list[SourceFile]) -> pl.DataFrame:
+def to_listed(sound: pl.DataFrame, odd: list[SourceFile]) -> pl.DataFrame:
     """A LISTED table of files to read, as columns (path, size_bytes, stamp, modified_seconds), and of what is none."""
     dated = pl.when(pl.col("modified_seconds").is_between(*_CALENDAR_SECONDS, closed="left")).then("modified_seconds")
-    every = pl.DataFrame(sound, schema={name: LISTED[name] for name in sound}).with_columns(modified_seconds=dated)
+    every = sound.with_columns(modified_seconds=dated)
     if odd:
         rows = [(file.path, file.size_bytes, file.reason, file.detail) for file in odd]
         schema = {name: LISTED[name] for name in ("path", "size_bytes", "reason", "detail")}
@@ -63,7 +66,7 @@ def list_folder(root: Path) -> pl.DataFrame:
 
     Columns, and no object a file: of fifty thousand files nearly all are as they were, and no one looks at them singly.
     """
-    paths, sizes, stamps, seconds = [], [], [], []
+    paths, sizes, times_ns, inodes = [], [], [], []
     odd: list[SourceFile] = []
     folders = [""]
     while folders:
@@ -82,13 +85,15 @@ def list_folder(root: Path) -> pl.DataFrame:
                 continue
             paths.append(path)
             sizes.append(status.st_size)
-            stamps.append(stamp_of(status))
-            seconds.append(status.st_mtime)
-    return to_listed({"path": paths, "size_bytes": sizes, "stamp": stamps, "modified_seconds": seconds}, odd)
+            times_ns.append(status.st_mtime_ns)
+            inodes.append(status.st_ino)
+    sound = pl.DataFrame({"path": paths, "size_bytes": sizes, "ns": times_ns, "inode": inodes}, schema=_STATUS)
+    seconds = pl.col("ns") / 1e9
+    return to_listed(sound.select("path", "size_bytes", stamp=_STAMP, modified_seconds=seconds), odd)
 
 
 def stamp_of(status: os.stat_result) -> str:
-    """Modification time in nanoseconds and inode of a local file."""
+    """Modification time in nanoseconds and inode of a local file, as `list_folder` writes it."""
     return f"{status.st_mtime_ns}:{status.st_ino}"
 
 

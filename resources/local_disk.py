@@ -44,7 +44,7 @@ def find_sizes(paths: Sequence[bytes]) -> list[int | None]:
     In one call, beside which Python goes on: a version asks for all of its blobs.
     """
     found = LocalFileSystem().get_file_info(paths)
-    return [about.size if about.is_file else None for about in found]
+    return [about.size for about in found]  # only files have one
 
 
 def replace(path: Path, parts: Iterable[bytes]) -> None:

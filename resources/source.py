@@ -12,7 +12,7 @@ import polars as pl
 from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, PreconditionError
 
 from resources.backends import is_remote, list_raw_keys, local_root, remote_backend
-from resources.listing import SourceFile, list_folder, stamp_of, to_listed
+from resources.listing import LISTED, SourceFile, list_folder, stamp_of, to_listed
 from resources.object_store import DEADLINE_SECONDS
 from resources.retrying import in_words, is_passing, persist, seconds_from
 from schemas.codes import SnapshotReason
@@ -247,13 +247,13 @@ def _to_listed(named: list[tuple[str, Any]], odd: list[SourceFile]) -> pl.DataFr
     """
     folders = _folders_of(path for path, _ in named)
     named = [(path, one) for path, one in named if one["size"] > 0 or path not in folders]
-    columns = {
+    sound = {
         "path": [path for path, _ in named],
         "size_bytes": [one["size"] for _, one in named],
         "stamp": [one["e_tag"] for _, one in named],
         "modified_seconds": [one["last_modified"].timestamp() for _, one in named],
     }
-    return to_listed(columns, odd)
+    return to_listed(pl.DataFrame(sound, schema={name: LISTED[name] for name in sound}), odd)
 
 
 def _folders_of(paths: Iterable[str]) -> set[str]:

@@ -1,7 +1,7 @@
 """Which files of a source belong to a dataset, in which role, and what the first look at one decides."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 import polars as pl
@@ -24,15 +24,18 @@ class RoleOf:
             (config.annotations.include, "annotation"),
             (config.source.include, "image"),
         ]
-        self._rules: list[tuple[Callable[[str], object], FileRole | None]] = [
-            (_compile(patterns).fullmatch, role) for patterns, role in given if patterns
+        rules: list[tuple[str, FileRole | None]] = [
+            (_translate(patterns), role) for patterns, role in given if patterns
         ]
+        # one expression for all patterns, a group a rule: every path of a source is held against it
+        self._find = re.compile("|".join(f"({expression})" for expression, _ in rules)).fullmatch
+        self._roles: list[FileRole | None] = [role for _, role in rules]
 
     def __call__(self, path: str) -> FileRole | None:
         """`annotation`, `image`, or None for a file that no pattern names."""
-        for matches, role in self._rules:
-            if matches(path):
-                return role
+        if found := self._find(path):
+            assert found.lastindex is not None
+            return self._roles[found.lastindex - 1]
         # a key of a bucket may have folders that no pattern names: `a/../b.png` is rejected as what `a/b.png` would be
         plain = "/".join(folder for folder in path.split("/") if folder not in {"", ".", ".."})
         return None if plain == path else self(plain)
@@ -40,8 +43,7 @@ class RoleOf:
 
 def with_roles(listed: pl.DataFrame, config: DatasetConfig) -> pl.DataFrame:
     """A table with a column `path`, and the column `role` that the patterns give each; none to those that they do not name."""
-    role_of = RoleOf(config)
-    return listed.with_columns(pl.Series("role", [role_of(path) for path in listed["path"].to_list()], pl.String))
+    return listed.with_columns(pl.Series("role", map(RoleOf(config), listed["path"].to_list()), pl.String))
 
 
 def size_reason(size_bytes: int, role: FileRole, config: DatasetConfig) -> tuple[SnapshotReason, str] | None:
@@ -70,7 +72,7 @@ def content_reason(data: bytes, role: FileRole) -> tuple[SnapshotReason, str] | 
     )
 
 
-def _compile(patterns: Iterable[str]) -> re.Pattern[str]:
-    """One expression for all patterns: every path of a source is held against it."""
+def _translate(patterns: Iterable[str]) -> str:
+    """A regular expression for paths that match one of the patterns."""
     translated, _ = glob.translate(list(patterns), flags=_GLOB_FLAGS)
-    return re.compile("|".join(translated))
+    return "|".join(translated)

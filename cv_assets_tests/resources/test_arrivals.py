@@ -8,6 +8,7 @@ import pytest
 from cv_assets_tests.domain.tables import config
 from resources.arrivals import newest_upload_age_hours, save_arrivals
 from resources.ingest import list_source
+from resources.listing import files_of
 from resources.object_store import open_store
 from resources.source import open_source
 from resources.versions import VersionStore
@@ -27,15 +28,17 @@ def test_a_folder_says_when_a_file_was_last_written(tmp_path):
     assert open_source(str(tmp_path)).listing()["modified_seconds"].to_list() == [NOON.timestamp()]
 
 
-def test_a_file_that_is_dated_beyond_all_calendars_has_no_date(tmp_path):
+def test_a_file_that_is_dated_beyond_all_calendars_has_no_date_and_is_read(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"a")
     try:
         os.utime(path, (2**56, 2**56))
     except OverflowError:
         pytest.skip("no such date can be given to a file here")
-    newest = list_source(open_source(str(tmp_path)), config()).newest_upload()
+    source = open_source(str(tmp_path))
+    newest = list_source(source, config()).newest_upload()
     assert newest is None or newest.year < 10_000
+    assert [source.read(file).data for file in files_of(source.listing())] == [b"a"]
 
 
 def test_a_bucket_says_it_too(bucket):
