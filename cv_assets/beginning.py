@@ -10,6 +10,7 @@ from typing import Final
 
 import dagster as dg
 
+from cv_assets.domain.digests import record_digest
 from cv_assets.domain.uploads import Changes, Listing
 from cv_assets.domain.versions import next_version, sort_versions
 from cv_assets.partitions import versions_of
@@ -22,8 +23,7 @@ from schemas.datasets import DatasetConfig
 from schemas.releases import Tombstone
 
 PARTITION_TAG: Final = "dagster/partition"
-RUN_KEY_TAG: Final = "dagster/run_key"
-LISTING_TAG: Final = "cv_assets/listing"
+ASKED_TAG: Final = "cv_assets/asked_for"
 IN_PROGRESS: Final = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -43,10 +43,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Begin this version; `changes` is how the source differs from the version before."""
+    """Begin this version; `changes` is how the source differs from the version before, `asked_for` what names the request."""
 
     version: str
-    run_key: str
+    asked_for: str
     changes: Changes
 
 
@@ -94,7 +94,9 @@ def decide(
 def _took(instance: dg.DagsterInstance, store: ObjectStore, dataset: str, version: str, listing: Listing) -> bool:
     """Did the snapshot of a version take just this listing? A source may change between the request and the snapshot."""
     taken = listing_taken(VersionStore(store, dataset, version))
-    return find_run(instance, version, listing) is not None if taken is None else taken == listing.digest
+    if taken is None:
+        return _find_run(instance, _asked_for(store, dataset, version, listing)) is not None
+    return taken == listing.digest
 
 
 def _begin(
@@ -110,30 +112,35 @@ def _begin(
     last = f"v{int(following[1:]) - 1}"
     begun = last in standing.names and not has_snapshot(store, config.name, last)
     version = last if begun and not is_removed(store, config.name, last) else following
-    ended = find_run(instance, version, listing)
+    asked_for = _asked_for(store, config.name, version, listing)
+    ended = _find_run(instance, asked_for)
     if ended is not None:
         return Leave(
             f"{version} was begun for what is there ({changes}), but run {ended.run_id} ended as {ended.status.value} before "
             f"its snapshot. Look at that run, then materialize {version} in the UI or `cv-assets run {config.name} "
             f"--version {version}`"
         )
-    return Begin(version, f"{version}:{listing.digest}", changes)
+    return Begin(version, asked_for, changes)
 
 
-def to_run_request(config: DatasetConfig, listing: Listing, begin: Begin) -> dg.RunRequest:
+def to_run_request(config: DatasetConfig, begin: Begin) -> dg.RunRequest:
     """The run of the dataset's job that makes the version."""
     return dg.RunRequest(
-        run_key=begin.run_key,
+        run_key=begin.asked_for,
         job_name=config.name,
         partition_key=begin.version,
-        tags={LISTING_TAG: listing.digest},
+        tags={ASKED_TAG: begin.asked_for},
     )
 
 
-def find_run(instance: dg.DagsterInstance, version: str, listing: Listing) -> dg.DagsterRun | None:
-    """The last run that was asked for to make this version of this listing."""
-    asked = dg.RunsFilter(tags={PARTITION_TAG: version, LISTING_TAG: listing.digest})
-    return next(iter(instance.get_runs(asked, limit=1)), None)
+def _asked_for(store: ObjectStore, dataset: str, version: str, listing: Listing) -> str:
+    """The same for the same version of one listing: not for that of another dataset of these files, or in another store."""
+    return f"{version}:{record_digest([store.url, dataset, listing.digest])}"
+
+
+def _find_run(instance: dg.DagsterInstance, asked_for: str) -> dg.DagsterRun | None:
+    """The last run that was asked for just this."""
+    return next(iter(instance.get_runs(dg.RunsFilter(tags={ASKED_TAG: asked_for}), limit=1)), None)
 
 
 def runs_in_progress(instance: dg.DagsterInstance, dataset: str) -> Sequence[dg.DagsterRun]:

@@ -54,7 +54,7 @@ def _refresh(line: Line, cron: str, schedule: ScheduleConfig) -> dg.ScheduleDefi
             return dg.SkipReason(f"Found {listing}: {found.reason}.")
         assert line.partitions.name is not None
         context.instance.add_dynamic_partitions(line.partitions.name, [found.version])
-        return to_run_request(line.config, listing, found)
+        return to_run_request(line.config, found)
 
     return refresh
 

@@ -77,7 +77,7 @@ def _act(
         )
         return _skip(kept, f"Found {listing}: {found.reason}.")
     return dg.SensorResult(
-        run_requests=[to_run_request(line.config, listing, found)],
+        run_requests=[to_run_request(line.config, found)],
         dynamic_partitions_requests=[line.partitions.build_add_request([found.version])],
         cursor=Cursor(taken=Taken(digest=listing.digest, version=found.version)).model_dump_json(),
     )

@@ -9,7 +9,6 @@ from typing import Any
 import dagster as dg
 
 from cv_assets.assets.line import Line
-from cv_assets.beginning import RUN_KEY_TAG
 from cv_assets.definitions import build_defs
 from cv_assets.sensors.new_uploads import build_new_uploads
 from cv_assets_tests.conftest import Place
@@ -18,6 +17,7 @@ from schemas.datasets import DatasetConfig
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EVERY = timedelta(seconds=60)
+RUN_KEY_TAG = "dagster/run_key"
 
 
 class Killed(Exception):

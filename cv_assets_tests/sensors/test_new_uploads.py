@@ -82,6 +82,15 @@ def test_nothing_is_begun_twice(daemon: Daemon):
     assert begun(daemon) == ["v1"]
 
 
+@pytest.mark.parametrize("other", ["dataset", "store"])
+def test_what_another_dataset_or_another_store_has_of_these_uploads_is_of_no_account(daemon: Daemon, drawn: Place, other):
+    settle(daemon)
+    daemon.run_requested()
+    config = drawn.config("others", uploads=UPLOADS) if other == "dataset" else daemon.config
+    store_url = str(drawn.folder / "another") if other == "store" else daemon.store_url
+    assert settle(Daemon(daemon.instance, config, store_url)) == "begun v1"
+
+
 def test_uploads_that_go_on_keep_the_sensor_waiting(daemon: Daemon, drawn: Place):
     for number in range(6):
         upload(drawn, f"late_{number}.png")
