@@ -17,6 +17,7 @@ from cv_assets.partitions import versions_of
 from resources.arrivals import listing_taken
 from resources.object_store import ObjectStore
 from resources.records import find_record, list_versions, tombstone_key
+from resources.source import require_apart
 from resources.uploads import changes_since, has_requeued, has_snapshot
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
@@ -68,7 +69,11 @@ def look_at_versions(instance: dg.DagsterInstance, store: ObjectStore, dataset: 
 def decide(
     instance: dg.DagsterInstance, store: ObjectStore, config: DatasetConfig, listing: Listing, *, least: int
 ) -> Begin | Leave:
-    """Begin a version for this listing, or leave it; `least` is how many files must differ."""
+    """Begin a version for this listing, or leave it; `least` is how many files must differ.
+
+    Raises ConfigurationError if the store lies among the uploads: each version would make the next.
+    """
+    require_apart(config.source.url, store.url)
     standing = look_at_versions(instance, store, config.name)
     waits = has_requeued(store, config.name)
     if not waits and standing.newest is not None and _took(instance, store, config.name, standing.newest, listing):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from sqlalchemy.exc import DBAPIError
 
 from cv_assets.beginning import is_removed
 from cv_assets.dagster_records import keep_records_open
@@ -16,12 +17,13 @@ from cv_assets.processes import fail_dead_runs, process_tags
 from resources.ingest import list_source
 from resources.object_store import ObjectStore
 from resources.records import list_versions
+from resources.refs import Refs
 from resources.settings import use_dagster_home
-from resources.source import open_source
+from resources.source import open_source, require_apart
 from resources.versions import VersionStore
 from schemas import errors
 from schemas.datasets import DatasetConfig
-from schemas.errors import ConfigurationError, CvAssetsError, SourceError
+from schemas.errors import ConfigurationError, CvAssetsError, SourceError, StoreError, StoreUnavailable
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _OUR_ERRORS = frozenset(
@@ -53,11 +55,10 @@ def run_line(
     A new `version` is begun as a snapshot of the source; without one, the next of v1, v2, … is. Raises
     ConfigurationError for a name, a selection or a source that cannot be used; then no version is begun.
     """
-    use_dagster_home()
     keep_records_open()
     defs = build_defs(datasets=datasets)
-    keys = _select(defs, config.name, select) if select else None
-    with dg.DagsterInstance.get() as instance:
+    keys = None if select is None else _select(defs, config.name, select)
+    with _open_instance() as instance:
         known = _known_versions(instance, store, config.name)
         version = next_version(known) if version is None else check_version(version)
         if VersionStore(store, config.name, version).find_table_key("raw_images") is None:
@@ -66,7 +67,8 @@ def run_line(
                     f"--select: {config.name}@{version} has no snapshot yet, and {select} would begin without one; "
                     f"select raw_images with it, or name with --version one of {', '.join(sort_versions(known)) or '(none yet)'}"
                 )
-            _check_source(config)
+            Refs(store, config.name).require_free(version)
+            _check_places(config, store)
         return _run(defs, instance, config.name, version=version, keys=keys)
 
 
@@ -83,11 +85,10 @@ def backfill(
     Nothing that is committed changes: what is missing is made, and other shards are recorded beside the old ones. One
     that fails does not keep the next from being tried. Raises ConfigurationError for a version that there is not.
     """
-    use_dagster_home()
     keep_records_open()
     defs = build_defs(datasets=datasets)
-    keys = _select(defs, config.name, select) if select else None
-    with dg.DagsterInstance.get() as instance:
+    keys = None if select is None else _select(defs, config.name, select)
+    with _open_instance() as instance:
         # of this store: what only Dagster knows of was begun in another one, or never
         every = list_versions(store, config.name)
         known = {version for version in every if not is_removed(store, config.name, version)}
@@ -137,7 +138,7 @@ def _select(defs: dg.Definitions, dataset: str, select: str) -> list[dg.AssetKey
     chosen: set[dg.AssetKey] = set()
     names = sorted(key.path[1] for key in graph.get_all_asset_keys() if key.path[0] == dataset)
     for part in select.split(","):
-        name = part.strip().strip("+")
+        name = part.strip().removeprefix("+").removesuffix("+")
         if name not in names:
             raise ConfigurationError(f"--select: expected assets among {', '.join(names)}; found {part.strip()!r}")
         selection = dg.AssetSelection.assets(dg.AssetKey([dataset, name]))
@@ -149,12 +150,29 @@ def _select(defs: dg.Definitions, dataset: str, select: str) -> list[dg.AssetKey
     return sorted(chosen, key=lambda key: key.to_user_string())
 
 
-def _check_source(config: DatasetConfig) -> None:
-    """Look at the source before a version is begun: a version without a snapshot would only be in the way."""
+def _check_places(config: DatasetConfig, store: ObjectStore) -> None:
+    """Look at source and store before a version is begun: a version without a snapshot would only be in the way."""
+    require_apart(config.source.url, store.url)
+    try:
+        store.require_create_only()
+    except StoreUnavailable:
+        raise
+    except StoreError as error:
+        raise ConfigurationError(f"{error}; correct CV_ASSETS_STORE, or let this user write there") from error
     try:
         list_source(open_source(config.source.url), config)
     except SourceError as error:
         raise ConfigurationError(f"dataset {config.name}: {error}") from error
+
+
+def _open_instance() -> dg.DagsterInstance:
+    """The Dagster of DAGSTER_HOME. Raises ConfigurationError if it cannot be used."""
+    home = use_dagster_home()
+    try:
+        return dg.DagsterInstance.get()
+    except (dg.DagsterError, DBAPIError, OSError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise ConfigurationError(f"cannot use {home}, which DAGSTER_HOME names: {said}; correct it") from error
 
 
 def _failed_checks(result: dg.ExecuteInProcessResult, severity: str) -> Iterable[str]:

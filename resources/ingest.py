@@ -28,7 +28,7 @@ from resources.probes import ProbeStore
 from resources.progress import track
 from resources.requeue import KeptFiles
 from resources.segments import SEGMENT_ROWS, Segments
-from resources.source import Content, LocalSource, NotRead, Source, open_source
+from resources.source import Content, LocalSource, NotRead, Source, open_source, require_apart
 from schemas.codes import PASSING_REASONS, FileRole
 from schemas.datasets import DatasetConfig
 from schemas.errors import SourceChanged, SourceError
@@ -147,6 +147,7 @@ class Snapshot:
         with ThreadPoolExecutor(1) as beside:
             remembered = beside.submit(self._remember)
             source = open_source(self._config.source.url)
+            require_apart(self._config.source.url, self._store.url)
             listing = list_source(source, self._config)
             self.not_included = listing.not_included[:NAMES_TOLD]
             self.newest_upload = listing.newest_upload()

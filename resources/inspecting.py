@@ -22,7 +22,7 @@ from resources.reading_back import Named, ReadingBack, Seen, in_batches
 from resources.records import find_record, versions_prefix
 from resources.tables import read_stored
 from resources.versions import VersionStore
-from schemas.errors import ConfigurationError, CorruptObject, CvAssetsError, SourceChanged
+from schemas.errors import ConfigurationError, CorruptObject, CvAssetsError, SourceChanged, SourceGone
 from schemas.releases import BuildRecord, CommitRecord, ObjectEntry
 
 Said = TypeVar("Said")
@@ -92,11 +92,15 @@ class Inspection:
 
     def _objects_of(self, record: CommitRecord) -> Iterator[Named]:
         """What the commit record and the records of later builds name; a key outside of the version is never opened."""
+        itself = Named(self._version.commit_key, "record")
         there = {_table_name(entry.key) for entry in record.objects if entry.role == "table"}
         for name in CONTENT_TABLES:
             if name not in there:
-                lost = Named(self._version.commit_key, "record")
-                self.seen.say(lost, "short", f"the table {name} among its objects", "no such table")
+                self.seen.say(itself, "short", f"the table {name} among its objects", "no such table")
+        shards = {(entry.key, entry.size_bytes, entry.sha256) for entry in record.objects if entry.role == "shard"}
+        for shard in record.shards:
+            if (shard.key, shard.bytes, shard.sha256) not in shards:
+                self.seen.say(itself, "altered", f"the shard {shard.key} among its objects", "no such object")
         for entry in chain(record.objects, *self._builds()):
             one = Named(entry.key, entry.role, entry.size_bytes, entry.sha256)
             if not entry.key.startswith(self._prefix) or {"", ".", ".."} & set(entry.key.split("/")):
@@ -151,7 +155,7 @@ class Inspection:
                 self.seen.read_bytes += len(content.read(one.sha256))
                 self.seen.read += 1
             except SourceChanged as error:
-                self.seen.say(one, "altered", expected, str(error))
+                self.seen.say(one, "missing" if isinstance(error, SourceGone) else "altered", expected, str(error))
 
         pinned = snapshot.filter(pl.col("pin").is_not_null() & pl.col("sha256").is_not_null())
         taken = list(pinned.unique("sha256", keep="first", maintain_order=True).iter_rows(named=True))

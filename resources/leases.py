@@ -16,9 +16,10 @@ from datetime import timedelta
 from typing import Final
 
 from resources.object_store import ObjectStore, Stored
-from resources.records import find_record, tombstone_key
-from schemas.errors import ConfigurationError, StoreError, StoreUnavailable
-from schemas.releases import LeaseRecord, Tombstone
+from resources.records import find_record
+from resources.refs import Refs
+from schemas.errors import StoreError, StoreUnavailable
+from schemas.releases import LeaseRecord
 
 LEASE_HOURS: Final = 1.0
 RENEW_SECONDS: Final = 300.0
@@ -67,12 +68,9 @@ def publishing(store: ObjectStore, dataset: str, version: str) -> Iterator[Lease
     """Hold off the collector, from before the first blob of a snapshot is looked up until raw_images is written.
 
     `require` of the lease is to be called right before raw_images is written; the end of the block calls it once more.
-    Raises StoreUnavailable while a collector deletes, ConfigurationError for the name of a version that was removed.
+    Raises StoreUnavailable while a collector deletes, ConfigurationError for a name that no version can have.
     """
-    if find_record(store, Tombstone, tombstone_key(dataset, version)) is not None:
-        raise ConfigurationError(
-            f"{dataset}@{version} was removed by `cv-assets gc`, and its name is not used again; take another"
-        )
+    Refs(store, dataset).require_free(version)
     purpose = f"publishing {dataset}@{version}"
     with _hold(store, f"{PUBLISHING}/{dataset}/{version}", purpose) as lease:
         if young_leases(store, DELETING):

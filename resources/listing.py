@@ -80,6 +80,8 @@ def list_folder(root: Path) -> pl.DataFrame:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue  # gone since it was listed: as if it had never been seen
+            except OSError as error:  # names may be listed, and nothing more
+                raise _unlistable(f"{root}/{above}", error) from error
             if not stat.S_ISREG(status.st_mode) or not (path.isascii() or _is_text(path)):
                 odd.append(_describe(path, status))
                 continue
@@ -107,7 +109,11 @@ def _scan(folder: str) -> Iterator[os.DirEntry[str]]:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise SourceError(f"cannot list {Path(folder)}: {error.strerror}; a snapshot must see every file") from error
+        raise _unlistable(folder, error) from error
+
+
+def _unlistable(folder: str, error: OSError) -> SourceError:
+    return SourceError(f"cannot list {Path(folder)}: {error.strerror}; a snapshot must see every file")
 
 
 def _is_text(path: str) -> bool:

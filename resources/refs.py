@@ -112,6 +112,17 @@ class Refs:
         named = [LATEST] if self.latest() == version else []
         return named + [name for name, target in self.tags().items() if target == version]
 
+    def require_free(self, version: str) -> None:
+        """Raise ConfigurationError for a name that no version can have from now on: of a removed one, or of a tag."""
+        if self._is_removed(version):
+            raise self._removed(version)
+        tag = find_record(self._store, Tag, self._tag_key(version))
+        if tag is not None:
+            raise ConfigurationError(
+                f"expected a free name for a version of {self.dataset}; {version!r} is a tag of {self.dataset}@{tag.version}. "
+                f"Take another, or take the tag back with `cv-assets tag {self.dataset}@{tag.version} {version} --delete`"
+            )
+
     def resolve(self, name: str | None) -> str:
         """The version behind `latest` (or nothing), a version's name or a tag.
 

@@ -13,13 +13,13 @@ from cv_assets.domain.digests import bytes_digest
 from resources.backends import is_remote, local_root
 from resources.listing import SourceFile, files_of
 from resources.object_store import ObjectStore, open_store
-from resources.records import parse_record
+from resources.records import parse_record, versions_prefix
 from resources.source import NotRead, Source, open_source
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError, CorruptObject, StoreError
-from schemas.releases import CommitRecord
+from schemas.releases import CommitRecord, ObjectEntry
 from schemas.upkeep import Problem, Repaired, RepairReport
 
 LOST: Final = "lost"
@@ -74,7 +74,7 @@ def _bring_back(
 
 
 def _bring_back_record(version: VersionStore, copies: Sequence[ObjectStore]) -> Repaired | None:
-    """The commit record of a copy, where ours is damaged or gone; it must name just the tables that are here."""
+    """The commit record of a copy, where ours is damaged or gone; it must name the tables that are here."""
     key = version.commit_key
     try:
         if version.commit() is not None or version.store.look(key) is not None:
@@ -96,9 +96,19 @@ def _bring_back_record(version: VersionStore, copies: Sequence[ObjectStore]) -> 
 
 
 def _names_what_is_here(store: ObjectStore, record: CommitRecord) -> bool:
-    """Does it name tables of ours? Their names tell their content, so damaged ones do not stand in the way."""
+    """Does it name our tables, raw_images among them, and no other content for one that is gone?
+
+    Their names tell their content, so damaged ones do not stand in the way.
+    """
+    here = set(store.keys(f"{versions_prefix(record.dataset)}/{record.version}/tables"))
+    held = {key.rpartition("-")[0] for key in here}
     tables = [entry for entry in record.objects if entry.role == "table"]
-    return bool(tables) and all(entry.sha256[:16] in entry.key and store.look(entry.key) for entry in tables)
+
+    def is_ours(entry: ObjectEntry) -> bool:
+        return entry.sha256[:16] in entry.key and (entry.key in here or entry.key.rpartition("-")[0] not in held)
+
+    has_snapshot = any(entry.key in here and "/raw_images-" in entry.key for entry in tables)
+    return has_snapshot and all(is_ours(entry) for entry in tables)
 
 
 def _find_copy(copies: Sequence[ObjectStore], key: str, is_right: Callable[[bytes], bool]) -> Origin | None:

@@ -30,7 +30,17 @@ def worker_count() -> int:
 
 
 def use_dagster_home() -> Path:
-    """The one Dagster home of command line and UI: DAGSTER_HOME, else `.dagster/`; set for Dagster to find."""
+    """The one Dagster home of command line and UI: DAGSTER_HOME, else `.dagster/`; set for Dagster to find.
+
+    Raises ConfigurationError for one that cannot be used.
+    """
     home = Path(os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT / ".dagster")))
-    home.mkdir(parents=True, exist_ok=True)
+    if not home.is_absolute():
+        raise ConfigurationError(f"expected DAGSTER_HOME to be an absolute path, found {str(home)!r}; correct it")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"expected DAGSTER_HOME to name a folder, found {home}: {error.strerror}; correct it"
+        ) from error
     return home

@@ -16,7 +16,7 @@ from resources.listing import LISTED, SourceFile, list_folder, stamp_of, to_list
 from resources.object_store import DEADLINE_SECONDS
 from resources.retrying import in_words, is_passing, persist, seconds_from
 from schemas.codes import SnapshotReason
-from schemas.errors import SourceChanged, SourceError, SourceUnavailable
+from schemas.errors import ConfigurationError, SourceChanged, SourceError, SourceGone, SourceUnavailable
 
 # a file system counts its time in steps of up to 2 s (FAT): within one, a change need not show
 SETTLED_NS: Final = 2_500_000_000
@@ -76,9 +76,14 @@ class LocalSource:
         self._root = root
 
     def listing(self) -> pl.DataFrame:
-        if not self._root.is_dir():
-            what = "something else" if self._root.exists() else "nothing"
-            raise SourceError(f"expected a folder with uploads at {self._root}, found {what}; correct source.url")
+        try:
+            if not self._root.is_dir():
+                what = "something else" if self._root.exists() else "nothing"
+                raise SourceError(f"expected a folder with uploads at {self._root}, found {what}; correct source.url")
+        except PermissionError as error:
+            raise SourceError(
+                f"expected a folder with uploads at {self._root}, found {error.strerror}; let this user enter it"
+            ) from error
         return list_folder(self._root)
 
     def read(self, file: SourceFile) -> Content:
@@ -124,9 +129,8 @@ class LocalSource:
         return data
 
     def _not_as_pinned(self, path: str, error: Exception) -> SourceChanged:
-        return SourceChanged(
-            f"expected {self._root / path} as it was pinned: {error}; put it back, or begin a new version"
-        )
+        kind = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
+        return kind(f"expected {self._root / path} as it was pinned: {error}; put it back, or begin a new version")
 
 
 def _require_stamp(status: os.stat_result, stamp: str) -> None:
@@ -196,7 +200,8 @@ class RemoteSource:
         try:
             return self._ask(lambda: call({"version": value} if kind == "version" else {"if_match": value}))
         except (PreconditionError, FileNotFoundError) as error:
-            raise SourceChanged(
+            kind = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
+            raise kind(
                 f"expected {path} of {self._url} as it was pinned ({pin}): {in_words(error)}; "
                 "restore that object, or begin a new version"
             ) from error
@@ -264,6 +269,23 @@ def _folders_of(paths: Iterable[str]) -> set[str]:
             found.add(folder)
             folder = folder.rpartition("/")[0]
     return found
+
+
+def require_apart(url: str, store_url: str) -> None:
+    """Raise ConfigurationError if a store lies among the uploads of a source: what it writes would be taken for uploads."""
+    if is_remote(url) and is_remote(store_url):
+        inside = f"{store_url.rstrip('/')}/".startswith(f"{url.rstrip('/')}/")
+    elif is_remote(url) or is_remote(store_url):
+        inside = False
+    else:
+        folder, root = (
+            local_root(one, setting=name) for one, name in ((store_url, "CV_ASSETS_STORE"), (url, "source.url"))
+        )
+        inside = folder.resolve().is_relative_to(root.resolve())
+    if inside:
+        raise ConfigurationError(
+            f"expected a store outside of source.url {url}, found {store_url} in it; move either, and set CV_ASSETS_STORE"
+        )
 
 
 def open_source(url: str) -> Source:

@@ -5,6 +5,7 @@
     ├── SourceError             the uploads are not there, not readable, or empty
     │   ├── SourceUnavailable   the source gave no answer for as long as one waits
     │   └── SourceChanged       a file that a version refers to is no longer the file that was hashed
+    │       └── SourceGone      it is not there any more
     ├── StoreError              the store did not do what was asked
     │   ├── StoreUnavailable    the store gave no answer for as long as one waits
     │   ├── StoreRefused        credentials, permission, bucket or clock are not accepted
@@ -40,6 +41,10 @@ class SourceUnavailable(SourceError):
 
 class SourceChanged(SourceError):
     """A file that a version refers to is no longer the file that was hashed."""
+
+
+class SourceGone(SourceChanged):
+    """A file that a version refers to is not there any more."""
 
 
 class StoreError(CvAssetsError):

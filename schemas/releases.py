@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from schemas.codes import Severity
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 _HASH: Final = "record_sha256"
 
 
@@ -136,7 +136,7 @@ class ShardEntry(Record):
 class ShardIndex(Record):
     """`index.json` of one shard format: what a loader needs to open every shard and trust it."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[1] = SCHEMA_VERSION
     format: str
     dataset: str
     classes: list[str]
@@ -164,7 +164,7 @@ class CommitRecord(Record):
     `digest` speaks of the content alone: the same content under another version name has the same digest.
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[1] = SCHEMA_VERSION
     dataset: str
     version: str
     digest: str
@@ -181,7 +181,7 @@ class CommitRecord(Record):
 class BuildRecord(Record):
     """Another packing of a version that was committed before: made from its tables, recorded beside its own shards."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[1] = SCHEMA_VERSION
     build: str
     digest: str
     configuration: dict[str, Any]

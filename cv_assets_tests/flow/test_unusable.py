@@ -96,6 +96,9 @@ UNUSABLE = [
     ),
     (["run", "gone", "--select", "shards,,"], ["--select", "found ''"]),
     (["run", "gone", "--select", "*"], ["--select", "found '*'"]),
+    (["run", "gone", "--select", ""], ["--select", "found ''"]),
+    (["run", "gone", "--select", "splits++"], ["--select", "found 'splits++'"]),
+    (["backfill", "gone", "--select", ""], ["--select", "found ''"]),
     (["show", "gone"], ["dataset gone has no committed version; make one with `cv-assets run gone`"]),
     (["show", "gone@v1"], ["expected a version of gone among (none yet), or a tag among latest; found 'v1'"]),
     (["show", "gone@../hostile"], ["expected a version of gone", "found '../hostile'"]),
@@ -134,6 +137,10 @@ SETTINGS = [
         ["expected CV_ASSETS_STORE to be a local path, file:///FOLDER or s3://BUCKET/PREFIX", "'ftp://host/x'"],
     ),
     ("CV_ASSETS_STORE", "/dev/null/x", ["cannot make the store's folder /dev/null/x", "set CV_ASSETS_STORE"]),
+    ("CV_ASSETS_STORE", "/proc", ["cannot write ", "correct CV_ASSETS_STORE, or let this user write there"]),
+    ("DAGSTER_HOME", "rel/home", ["expected DAGSTER_HOME to be an absolute path, found 'rel/home'"]),
+    ("DAGSTER_HOME", "/dev/null", ["expected DAGSTER_HOME to name a folder, found /dev/null: File exists"]),
+    ("DAGSTER_HOME", "/proc", ["cannot use /proc, which DAGSTER_HOME names: ", "correct it"]),
     ("CV_ASSETS_WORKERS", "many", ["CV_ASSETS_WORKERS", "many"]),
     ("CV_ASSETS_WORKERS", "-1", ["CV_ASSETS_WORKERS", "-1"]),
 ]
@@ -146,6 +153,31 @@ def test_a_setting_that_cannot_be_used_is_said_with_exit_code_2(here, monkeypatc
     done = command("run", "gone")
     assert done.exit_code == 2
     assert [word for word in words if word not in done.stderr] == []
+
+
+def test_a_slip_in_the_settings_of_dagster_is_said_with_exit_code_2(here, monkeypatch, tmp_path):
+    write_dataset(here, "gone", url=here.uploads / "gone")
+    (tmp_path / "dagster.yaml").write_text("telemetri: {enabled: false}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    for arguments in (["run", "gone"], ["backfill", "gone"]):
+        done = command(*arguments)
+        assert done.exit_code == 2
+        assert f"cannot use {tmp_path}, which DAGSTER_HOME names: " in done.stderr
+        assert "telemetri" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["", "store", "store/.."])
+def test_a_store_among_the_uploads_is_refused_and_nothing_is_written(here, monkeypatch, url):
+    uploads = here.uploads / "around"
+    (uploads / "store").mkdir(parents=True, exist_ok=True)
+    (uploads / "a.png").write_bytes(b"an image by its name")
+    write_dataset(here, "around", url=uploads)
+    monkeypatch.setenv("CV_ASSETS_STORE", str(uploads / url))
+    done = command("run", "around")
+    assert done.exit_code == 2
+    assert f"expected a store outside of source.url {uploads}, found " in done.stderr
+    assert sorted(path.name for path in uploads.rglob("*")) == ["a.png", "store"]
+    assert begun("around") == []
 
 
 def test_shares_that_do_not_make_one_stop_every_command_with_exit_code_2(here):

@@ -175,9 +175,19 @@ def test_gc_tells_first_and_deletes_later(place):
     assert command("verify", "shapes@v2", "--read-data").exit_code == 0
 
 
+def test_the_name_of_a_tag_is_not_run_as_a_version(place):
+    assert command("tag", "shapes@v1", "production").exit_code == 0
+    done = command("run", "shapes", "--version", "production")
+    assert done.exit_code == 2
+    assert "'production' is a tag of shapes@v1" in done.stderr
+    assert parsed("show", "shapes@production")["version"] == "v1"
+
+
 def test_the_name_of_a_removed_version_is_not_run_again_and_the_next_one_is_new(place):
     command("gc", "--keep-last", "1", "--delete")
-    assert command("run", "shapes", "--version", "v1").exit_code != 0
+    done = command("run", "shapes", "--version", "v1")
+    assert done.exit_code == 2
+    assert "shapes@v1 was removed by `cv-assets gc`" in done.stderr
     assert [key for key in place.store.keys("datasets/shapes/versions/v1") if "TOMBSTONE" not in key] == []
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cv_assets_tests.resources.made import make_open, make_version
+from resources.leases import publishing
 from resources.object_store import open_store
 from resources.records import commit_key, tombstone_key
 from resources.refs import Refs
@@ -29,6 +30,16 @@ def test_latest_is_the_version_that_was_committed_last(refs):
     assert refs.latest() == "v3"
     assert refs.resolve(None) == refs.resolve("latest") == "v3"
     assert moves(refs) == [(1, "v1"), (2, "v2"), (3, "v3")]
+
+
+def test_no_version_takes_the_name_of_a_tag(any_store, refs):
+    refs.tag("production", "v1")
+    refs.require_free("v9")
+    words = "'production' is a tag of shapes@v1. Take another, or take the tag back with `cv-assets tag shapes@v1 production"
+    with pytest.raises(ConfigurationError, match=words):
+        refs.require_free("production")
+    with pytest.raises(ConfigurationError, match=words), publishing(any_store, "shapes", "production"):
+        pass  # from the UI, where no command line has looked at the name
 
 
 def test_a_rerun_of_an_old_version_moves_nothing_and_neither_does_one_after_a_rollback(refs):

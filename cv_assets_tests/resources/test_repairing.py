@@ -93,6 +93,17 @@ def test_an_object_that_is_gone_comes_back_from_a_copy(store, copy, key):
     assert everything(store) == before
 
 
+def test_the_record_comes_back_though_a_table_is_gone_with_it(store, copy):
+    before = everything(store)
+    splits = next(entry.key for entry in version(store).commit().objects if "/splits-" in entry.key)
+    store.delete(splits)
+    store.put(version(store).commit_key, b"cut")
+    report = repair_version(version(store), copies=[copy])
+    assert report.remaining == []
+    assert {one.key for one in report.repaired} == {splits, version(store).commit_key}
+    assert everything(store) == before
+
+
 def test_a_store_on_disk_is_repaired_from_another_on_disk(tmp_path, store):
     one, other = (copied(store, open_store(str(tmp_path / name))) for name in ("one", "other"))
     before = everything(one)

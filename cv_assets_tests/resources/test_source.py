@@ -1,14 +1,9 @@
 """The landing place: whatever lies there is a row, nothing is followed, and nothing waits."""
 
-import json
 import os
 import re
-import shutil
 import socket
 import stat
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import obstore
@@ -22,7 +17,6 @@ from resources.content_store import ContentStore
 from resources.ingest import entries_of, ingest, list_source
 from resources.listing import SourceFile, files_of
 from resources.object_store import open_store
-from resources.settings import PROJECT_ROOT
 from resources.source import LocalSource, NotRead, open_source, why_no_path
 from schemas.errors import ConfigurationError, SourceError
 from schemas.tables import TABLES, to_frame
@@ -309,58 +303,6 @@ def test_a_file_that_outgrows_its_limit_after_it_was_listed_is_not_taken(landing
         entries_of(listing.files), source, ContentStore(open_store(str(tmp_path / "store"))), dataset, threads=1
     )
     assert row["reason"] in {"bytes-over-limit", "changed-while-reading"}
-
-
-UNREADABLE = """
-import json, os, sys
-from pathlib import Path
-from resources.listing import files_of
-from resources.source import LocalSource, NotRead
-if os.geteuid() == 0:  # root may read everything
-    os.setgroups([]), os.setgid(65534), os.setuid(65534)
-source, found = LocalSource(Path(sys.argv[1])), {}
-for file in files_of(source.listing()):
-    try:
-        found[file.path] = len(source.read(file).data)
-    except NotRead as error:
-        found[file.path] = [error.reason, str(error)]
-print(json.dumps(found))
-"""
-
-
-def as_nobody(code, *arguments):
-    """Run code that gives up its rights."""
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=False)
-
-
-@pytest.fixture
-def public_folder():
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def test_a_file_that_may_not_be_read_is_a_row_and_the_others_are_read(public_folder):
-    for name in ("a.png", "b.png"):
-        (public_folder / name).write_bytes(PNG)
-        (public_folder / name).chmod(0o644)
-    (public_folder / "b.png").chmod(0)
-    done = as_nobody(UNREADABLE, str(public_folder))
-    assert json.loads(done.stdout) == {
-        "a.png": len(PNG),
-        "b.png": ["unreadable", "cannot be read: Permission denied"],
-    }
-
-
-def test_a_folder_that_may_not_be_listed_ends_the_snapshot_which_would_miss_files(public_folder):
-    (public_folder / "closed").mkdir(mode=0)
-    done = as_nobody(UNREADABLE, str(public_folder))
-    assert (
-        f"SourceError: cannot list {public_folder / 'closed'}: Permission denied; a snapshot must see every file"
-        in done.stderr
-    )
 
 
 NO_SOURCE = [

@@ -83,7 +83,9 @@ def test_nothing_is_begun_twice(daemon: Daemon):
 
 
 @pytest.mark.parametrize("other", ["dataset", "store"])
-def test_what_another_dataset_or_another_store_has_of_these_uploads_is_of_no_account(daemon: Daemon, drawn: Place, other):
+def test_what_another_dataset_or_another_store_has_of_these_uploads_is_of_no_account(
+    daemon: Daemon, drawn: Place, other
+):
     settle(daemon)
     daemon.run_requested()
     config = drawn.config("others", uploads=UPLOADS) if other == "dataset" else daemon.config
