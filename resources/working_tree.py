@@ -4,6 +4,7 @@ Nothing is known of versions here. A file appears whole or not at all.
 """
 
 import errno
+import fcntl
 import hashlib
 import os
 import secrets
@@ -16,6 +17,7 @@ from typing import Final, Self
 from schemas.errors import ConfigurationError, StoreError
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_LOCKS: Final = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}
 _PROBE: Final = ".cv-assets-é"
 FILE_MODE: Final = 0o644
 
@@ -36,11 +38,25 @@ class WorkingTree:
             raise ConfigurationError(f"cannot use {root} as a folder: {error.strerror}; name another") from error
 
     def __enter__(self) -> Self:
+        """Keep others out of the folder meanwhile, where its file system has locks. Raises ConfigurationError if one is in it."""
+        try:
+            fcntl.flock(self._open[0][1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._close()
+            raise ConfigurationError(
+                f"another checkout is at work in {self.root}; run again when it has ended, or name another folder"
+            ) from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         for _, descriptor in self._open:
             os.close(descriptor)
 

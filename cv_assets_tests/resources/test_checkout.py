@@ -12,6 +12,7 @@ from resources.checkout import check_out
 from resources.content_store import blob_key
 from resources.laying_out import Wish
 from resources.object_store import open_store
+from resources.working_tree import WorkingTree
 from schemas.errors import ConfigurationError, CorruptObject, StoreError
 from schemas.upkeep import CheckoutRecord
 
@@ -161,6 +162,14 @@ def test_a_checkout_of_another_dataset_is_refused(store, folder):
     (folder / ".cv-assets.json").write_bytes(marker.model_copy(update={"dataset": "faces"}).to_bytes())
     with pytest.raises(ConfigurationError, match="checkout of shapes, found one of faces@v1"):
         check_out(version(store), folder, Wish())
+
+
+def test_two_checkouts_are_not_at_work_in_one_folder(store, folder):
+    made = version(store)
+    with WorkingTree(folder), pytest.raises(ConfigurationError, match="another checkout is at work in "):
+        check_out(made, folder, Wish())
+    check_out(made, folder, Wish())
+    assert files_in(folder) == ONE
 
 
 def test_a_damaged_marker_is_refused(store, folder):

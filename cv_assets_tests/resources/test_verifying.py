@@ -187,6 +187,12 @@ def test_a_record_without_one_of_its_tables_is_short(version):
     assert look(version, read_data=False) == {version.commit_key: ("record", "short")}
 
 
+@pytest.mark.parametrize("said", [{"key": "x"}, {"bytes": 1}, {"sha256": "0" * 64}], ids=["key", "bytes", "sha256"])
+def test_a_shard_that_a_record_does_not_name_among_its_objects_is_told(version, said):
+    forge(version, lambda body: body["shards"][0].update(said))
+    assert look(version, read_data=True) == {version.commit_key: ("record", "altered")}
+
+
 def test_the_record_of_another_version_is_misplaced(version):
     version.store.put(version.commit_key, make_version(version.store, "v2", FILES).store.get(version.commit_key))
     other = VersionStore(version.store, "shapes", "v2").commit_key
