@@ -50,6 +50,20 @@ def pass_a_second(store):
         time.sleep(1.1)
 
 
+class TwoDaysAhead(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + timedelta(days=2)
+
+
+def test_what_a_store_holds_is_as_old_as_its_own_clock_says(any_store, monkeypatch):
+    loose = loose_blob(any_store)
+    collect_garbage(any_store, grace=DAY)  # marks it
+    monkeypatch.setattr("resources.object_store.datetime", TwoDaysAhead)
+    waiting = [entry.key for entry in find_garbage(any_store, grace=DAY).waiting]
+    assert waiting == ([] if any_store.is_local else [loose])  # a disk has no other clock than this machine's
+
+
 def names(garbage):
     return [entry.key for entry in garbage.deleted]
 
