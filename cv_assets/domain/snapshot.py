@@ -48,18 +48,22 @@ def with_roles(listed: pl.DataFrame, config: DatasetConfig) -> pl.DataFrame:
 
 def size_reason(size_bytes: int, role: FileRole, config: DatasetConfig) -> tuple[SnapshotReason, str] | None:
     """Why a file of this size is not read at all, or None."""
-    limit = config.limits.max_bytes if role == "image" else config.annotations.max_bytes
-    if size_bytes == 0:
+    least, most = _sizes_read(role, config)
+    if size_bytes < least:
         return "empty-file", "0 bytes"
-    if size_bytes > limit:
-        return "bytes-over-limit", f"{size_bytes} bytes; at most {limit} are allowed"
+    if size_bytes > most:
+        return "bytes-over-limit", f"{size_bytes} bytes; at most {most} are allowed"
     return None
 
 
 def has_readable_size(config: DatasetConfig) -> pl.Expr:
     """Is there no `size_reason` for a row with the columns `size_bytes` and `role`?"""
-    limit = pl.when(pl.col("role") == "image").then(config.limits.max_bytes).otherwise(config.annotations.max_bytes)
-    return (pl.col("size_bytes") > 0) & (pl.col("size_bytes") <= limit)
+    size = pl.col("size_bytes")
+    return (
+        pl.when(pl.col("role") == "image")
+        .then(size.is_between(*_sizes_read("image", config)))
+        .otherwise(size.is_between(*_sizes_read("annotation", config)))
+    )
 
 
 def content_reason(data: bytes, role: FileRole) -> tuple[SnapshotReason, str] | None:
@@ -70,6 +74,13 @@ def content_reason(data: bytes, role: FileRole) -> tuple[SnapshotReason, str] | 
         "format-not-allowed",
         f"begins with {data[:8].hex(' ')}, which is no JPEG, PNG, WebP, BMP, TIFF, PNM or GIF",
     )
+
+
+def _sizes_read(role: FileRole, config: DatasetConfig) -> tuple[int, int]:
+    """The least and the most bytes of a file that is read. A YOLO label file of none says that its image shows no object."""
+    if role == "image":
+        return 1, config.limits.max_bytes
+    return (0 if config.annotations.format == "yolo" else 1), config.annotations.max_bytes
 
 
 def _translate(patterns: Iterable[str]) -> str:

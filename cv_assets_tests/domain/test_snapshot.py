@@ -84,6 +84,15 @@ def test_a_file_of_the_wrong_size_is_not_read_at_all(size_bytes, role, reason):
     assert row.select(has_readable_size(dataset)).item() == (reason is None)  # the same rule for a table of them
 
 
+@pytest.mark.parametrize("role", ["image", "annotation"])
+def test_an_empty_file_is_read_only_where_it_says_that_an_image_shows_no_object(role):
+    dataset = config(annotations={"format": "yolo", "include": ["*.txt"]})
+    is_label = role == "annotation"
+    assert size_reason(0, role, dataset) == (None if is_label else ("empty-file", "0 bytes"))
+    row = pl.DataFrame({"size_bytes": [0], "role": [role]})
+    assert row.select(has_readable_size(dataset)).item() == is_label
+
+
 def test_bytes_that_are_no_image_are_rejected_before_any_decoder_sees_them():
     assert content_reason(encode(picture(), "PNG"), "image") is None
     assert content_reason(b"<annotation/>", "annotation") is None

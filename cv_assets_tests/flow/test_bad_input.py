@@ -252,6 +252,30 @@ def test_annotations_name_files_as_keys_and_whatever_is_wrong_is_a_row(here):
     assert all(map(math.isfinite, corners))
 
 
+def test_a_yolo_label_file_of_no_bytes_says_the_same_as_one_of_an_empty_line(here):
+    uploads = here.uploads / "background"
+    write_files(uploads, ((f"images/{n}.png", encode(noise((20, 20), n), "PNG")) for n in range(3)))
+    texts = {"0.txt": "0 0.5 0.5 0.2 0.2\n", "1.txt": "\n", "2.txt": "", "classes.txt": "ant\n"}
+    write_files(uploads, ((f"labels/{name}", text.encode()) for name, text in texts.items()))
+    write_dataset(here, "background", "annotations: {format: yolo, include: ['labels/*']}", url=uploads)
+    done = command("run", "background", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "annotations_are_readable" not in done.stderr
+    (found,) = tables(here, "background", "annotations")
+    assert found.select("annotation_id", "image_path", "label", "reason").rows() == [
+        ("labels/0.txt#1", "images/0.png", "ant", None),
+        ("labels/1.txt#0", "images/1.png", None, "no-object"),
+        ("labels/2.txt#0", "images/2.png", None, "no-object"),
+    ]
+    assert command("verify", "background@v1", "--read-data").exit_code == 0
+    laid_out = here.folder / "background"
+    assert command("checkout", "background@v1", str(laid_out)).exit_code == 0
+    assert (laid_out / "labels" / "2.txt").read_bytes() == b""
+    assert command("run", "background", "--json").exit_code == 0
+    (again,) = tables(here, "background", "annotations", version="v2")
+    assert again.equals(found)
+
+
 def test_a_dataset_of_one_image_is_all_for_training(here):
     write_files(here.uploads / "one", [("ant/a.png", encode(picture(), "PNG"))])
     write_dataset(here, "one", url=here.uploads / "one")

@@ -55,7 +55,10 @@ def read_classes(path: str, data: bytes) -> Classes:
     """The class names of one file. Raises ValueError or yaml.YAMLError if they cannot be told."""
     if not _is_yaml(path):
         lines = lines_of(data.decode("utf-8-sig"))
-        return Classes({number: name for number, name in enumerate(lines) if name.strip()})
+        names = {number: name for number, name in enumerate(lines) if name.strip()}
+        if not names:
+            raise ValueError("expected the name of a class a line, found none")
+        return Classes(names)
     if len(data) > MAX_YAML_BYTES:
         raise ValueError(f"expected at most {MAX_YAML_BYTES} bytes of YAML, found {len(data)}")
     return _from_yaml(yaml.load(data, Loader=_TextLoader))  # noqa: S506

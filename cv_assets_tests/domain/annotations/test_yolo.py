@@ -107,6 +107,16 @@ def test_class_names_come_from_the_nearest_folder_upward():
     assert column(frame, "annotation_id", "label") == [("x/train/labels/1.txt#1", "x"), ("y/1.txt#1", "root")]
 
 
+@pytest.mark.parametrize("text", ["", "\n"])
+def test_a_class_file_without_names_is_one_row_and_hides_none_above_it(text):
+    labels = {"data.yaml": "names: [cat]", "x/classes.txt": text, "x/1.txt": "0 0.5 0.5 0.2 0.4"}
+    frame = read(labels, images=["x/1.jpg"])
+    assert column(frame, "annotation_id", "label", "reason") == [
+        ("x/1.txt#1", "cat", None),
+        ("x/classes.txt#0", None, "unparsable"),
+    ]
+
+
 @pytest.mark.parametrize("word", ["no", "yes", "null", "1", "1.5", "2024-01-01", "~"])
 def test_a_class_that_yaml_would_take_for_something_else_keeps_its_name(word):
     assert column(lines("0 0.5 0.5 0.2 0.4", **{"data.yaml": f"names: [{word}]"}), "label") == [word]
