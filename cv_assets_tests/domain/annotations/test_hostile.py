@@ -107,6 +107,19 @@ def test_half_a_character_in_yaml_is_refused_as_class():
     assert column(frame, "label", "reason") == [(None, "unparsable")]
 
 
+ZERO = {
+    "csv": {"a.csv": "image,label\na.jpg,ca\0t\n"},
+    "coco": {"a.json": coco(name='"ca\\u0000t"')},
+    "yolo": {"a.txt": "0 0.5 0.5 0.2 0.4", "data.yaml": 'names: ["ca\\0t"]'},
+}
+
+
+@pytest.mark.parametrize("kind", ZERO)
+def test_a_zero_in_a_class_is_data_in_every_format_that_can_write_one(kind):
+    frame = Landing(["a.jpg"], ZERO[kind]).annotations(format=kind)
+    assert column(frame, "label", "reason") == [("ca\0t", None)]
+
+
 def alias_bomb():
     levels = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9))
     return f"a0: &a0 [x]\n{levels}\nnames: *a8\n"
