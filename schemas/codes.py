@@ -93,6 +93,7 @@ DatasetFinding = Literal[
     "chained-duplicates",
     "class-imbalance",
     "class-missing",
+    "names-collide",
     "rare-class",
     "taxonomy-differs",
     "too-few-groups",

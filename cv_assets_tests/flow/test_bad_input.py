@@ -178,6 +178,17 @@ def test_labels_are_kept_as_they_were_written(here, hostile):
     assert images["circle"] > images["Circle"] == images["new\nline"] == 2
 
 
+def test_twins_by_case_or_by_composition_are_told_as_findings(here, hostile):
+    (found,) = tables(here, "hostile", "findings")
+    told = found.filter(code="names-collide")
+    pairs = zip(told["path"], told["evidence"].str.json_path_match("$.other_path"), strict=True)
+    assert set(pairs) >= {
+        ("circle/twin.png", "circle/TWIN.png"),
+        ("circle/\u00f6.png", "circle/o\u0308.png"),
+        ("circle", "Circle"),
+    }
+
+
 def test_a_class_with_one_image_is_in_train(here, hostile):
     manifest, splits = tables(here, "hostile", "manifest", "splits")
     rows = manifest.join(splits, on="image_id").explode("labels").filter(labels="square")

@@ -33,6 +33,7 @@ from cv_assets.domain.quality.rules import (
     letterboxed,
     light,
     low_information,
+    names_collide,
     near_duplicate,
     odd_aspect_ratio,
     odd_box_size,
@@ -95,6 +96,7 @@ RULES: Final[dict[FindingCode, Rule]] = {
         class_imbalance,
         too_few_groups,
         chained_duplicates,
+        names_collide,
     )
 }
 

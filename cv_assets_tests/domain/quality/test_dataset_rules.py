@@ -3,7 +3,8 @@
 import pytest
 
 from cv_assets_tests.domain.quality.ruled import findings, labels, named
-from cv_assets_tests.domain.tables import label_row, manifest
+from cv_assets_tests.domain.tables import file_row, label_row, manifest
+from schemas.tables import to_frame
 
 
 def held(**counts):
@@ -100,3 +101,24 @@ def test_two_groups_are_enough_for_two_splits():
     halves = {"split": {"train": 0.5, "val": 0.5}}
     images = grouped(("cat", "a"), ("cat", "b"))
     assert findings("too-few-groups", manifest=images, settings=halves).is_empty()
+
+
+COLLISIONS = [
+    # paths, those that are told, each with the first that it is one with
+    (["a/X.jpg", "a/x.jpg"], {"a/x.jpg": "a/X.jpg"}),
+    (["a/e\u0301.jpg", "a/\xe9.jpg"], {"a/\xe9.jpg": "a/e\u0301.jpg"}),  # NFD and NFC
+    (["strasse.jpg", "stra\xdfe.jpg"], {"stra\xdfe.jpg": "strasse.jpg"}),
+    (["X.JPG", "X.jpg", "x.jpg"], {"X.jpg": "X.JPG", "x.jpg": "X.JPG"}),
+    (["A/1.jpg", "a/2.jpg"], {"a": "A"}),  # of the files none is another
+    (["A/1.jpg", "a/1.jpg"], {"a": "A", "a/1.jpg": "A/1.jpg"}),
+    (["a/1.jpg", "b/1.jpg", "a/1.jpeg"], {}),
+]
+
+
+@pytest.mark.parametrize(("paths", "told"), COLLISIONS)
+@pytest.mark.parametrize("role", ["image", "annotation"])
+def test_names_that_some_file_systems_take_for_one_collide(paths, told, role):
+    files = to_frame("raw_images", [file_row(path, role=role) for path in paths])
+    found = named(findings("names-collide", raw_images=files))
+    assert {path: said["other_path"] for path, _, said in found} == told
+    assert len(found) == len(told)
