@@ -2,6 +2,7 @@
 
 import atexit
 from gc import disable, freeze
+from typing import Final
 
 import click
 
@@ -12,7 +13,9 @@ from cv_assets.commands.naming import pin, rollback, tag
 from cv_assets.commands.quarantining import quarantine, requeue
 from cv_assets.commands.reading import diff, list_datasets, show
 from cv_assets.commands.reporting import report
+from resources.progress import bars_on
 
+STDERR: Final = 2
 COMMANDS = (
     run,
     draw,
@@ -34,11 +37,13 @@ COMMANDS = (
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Dataset versions that a training run can trust."""
     # what a command imports stays: a look for garbage among it takes a second while it comes in, and one more at the end
     disable()  # until open_named_store()
     atexit.register(freeze)
+    context.with_resource(bars_on(STDERR))
 
 
 for command in COMMANDS:
