@@ -21,6 +21,7 @@ from resources.leases import LEASE_HOURS, Lease, deleting
 from resources.local_disk import is_leftover
 from resources.object_store import ObjectStore, Stored
 from resources.parallel import batched, bounded_map
+from resources.progress import track
 from resources.records import find_record, list_versions, tombstone_key
 from resources.removing import Removal, finish_removals, old_versions, remove_version
 from resources.requeue import pending_blobs
@@ -163,7 +164,7 @@ def _mark(store: ObjectStore, waiting: list[Stored], marked: dict[str, datetime]
 
 def _delete(store: ObjectStore, blobs: list[Stored], lease: Lease) -> None:
     threads = 1 if store.is_local else REMOTE_THREADS
-    for batch in batched(blobs, BATCH):
+    for batch in batched(track(blobs, len(blobs), label="images"), BATCH):
         lease.require()
         for _ in bounded_map(lambda blob: store.delete(blob.key), batch, threads=threads):
             pass

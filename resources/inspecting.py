@@ -18,6 +18,7 @@ from cv_assets.domain.releasing import CONTENT_TABLES
 from cv_assets.domain.sampling import in_sample
 from resources.content_store import REMOTE_THREADS, blob_key, pinned_content
 from resources.object_store import open_store
+from resources.progress import bars_on, track
 from resources.reading_back import Named, ReadingBack, Seen, in_batches
 from resources.records import find_record, versions_prefix
 from resources.tables import read_stored
@@ -160,7 +161,8 @@ class Inspection:
         pinned = snapshot.filter(pl.col("pin").is_not_null() & pl.col("sha256").is_not_null())
         taken = list(pinned.unique("sha256", keep="first", maintain_order=True).iter_rows(named=True))
         self.seen.objects += len(taken)
-        for _ in in_batches(check, taken, threads=REMOTE_THREADS, batch=1):
+        checked = in_batches(check, taken, threads=REMOTE_THREADS, batch=1)
+        for _ in track(checked, len(taken), label="pinned files"):
             pass
 
 
@@ -193,7 +195,8 @@ def main() -> None:
 
     try:
         version = VersionStore(open_store(asked["store"]), asked["dataset"], asked["version"])
-        seen = Inspection(version, scope, tell).run()
+        with bars_on(asked["terminal"]):
+            seen = Inspection(version, scope, tell).run()
     except CvAssetsError as error:
         tell({"error": type(error).__name__, "message": str(error)})
         return

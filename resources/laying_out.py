@@ -16,6 +16,7 @@ from cv_assets.domain.placing import Placing
 from resources.content_store import REMOTE_THREADS, ContentStore, PinnedContent
 from resources.object_store import ObjectStore
 from resources.parallel import bounded_map
+from resources.progress import track
 from resources.working_tree import WorkingTree
 from schemas.errors import ConfigurationError, CorruptObject, StoreError
 
@@ -87,7 +88,8 @@ class Layout:
             for path in _by_folder(before.keys() - wanted.keys()):
                 self._remove(path, before[path])
             missing = [path for path in missing if not self._is_settled(path, before.get(path), wanted[path])]
-        to_copy = [(path, wanted[path]) for path in missing if not self._link(path, wanted[path])]
+        shown = track(missing, len(missing), label="files")
+        to_copy = [(path, wanted[path]) for path in shown if not self._link(path, wanted[path])]
         self._copy(to_copy)
         if placing.classes:
             text = json.dumps({"classes": placing.classes}, indent=2, sort_keys=True, ensure_ascii=False)
@@ -178,7 +180,7 @@ class Layout:
         """Copy or download; what is read is hashed, and several are read at once."""
         threads = (os.cpu_count() or 1) if self._store.is_local else REMOTE_THREADS
         read = bounded_map(lambda one: self._content.read(one[1].sha256), files, threads=threads)
-        for (path, new), data in zip(files, read, strict=True):
+        for (path, new), data in track(zip(files, read, strict=True), len(files), label="files"):
             self._now[path] = _described(new.sha256, self._tree.write(path, data))
             self._done.copied += 1
 

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from resources.content_store import REMOTE_THREADS
 from resources.object_store import ObjectStore
 from resources.parallel import batched, bounded_map
+from resources.progress import track
 from schemas.errors import StoreError, StoreRefused, StoreUnavailable
 from schemas.upkeep import Problem
 
@@ -127,7 +128,8 @@ class ReadingBack:
         many = 1 if self._one_by_one else cores if self._store.is_local else REMOTE_THREADS
         for is_blob, threads, batch in ((False, min(many, cores), 1), (True, many, BATCH)):
             some = [entry for entry in entries if (entry.role == "blob") is is_blob]
-            for _ in in_batches(self._has_its_bytes, some, threads=threads, batch=batch):
+            read = in_batches(self._has_its_bytes, some, threads=threads, batch=batch)
+            for _ in track(read, len(some), label="images" if is_blob else "shards"):
                 pass
 
     @contextmanager

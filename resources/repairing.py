@@ -13,6 +13,7 @@ from cv_assets.domain.digests import bytes_digest
 from resources.backends import is_remote, local_root
 from resources.listing import SourceFile, files_of
 from resources.object_store import ObjectStore, open_store
+from resources.progress import track
 from resources.records import parse_record, versions_prefix
 from resources.source import NotRead, Source, open_source
 from resources.verifying import verify_version
@@ -54,7 +55,8 @@ def repair_version(
         version = VersionStore(store, version.dataset, version.version)  # a record may be kept in the other one
         problems = verify_version(version, read_data=True).problems
         uploads = _Uploads(version, config) if config and any(one.role == "blob" for one in problems) else None
-        done = [found for problem in problems if (found := _bring_back(store, problem, copies, uploads)) is not None]
+        shown = track(problems, len(problems), label="problems")
+        done = [found for problem in shown if (found := _bring_back(store, problem, copies, uploads)) is not None]
         repaired += done
         if not done:
             break

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resources.inspecting import Inspection, Scope
+from resources.progress import bars_descriptor
 from resources.reading_back import CURES
 from resources.versions import VersionStore
 from schemas import errors
@@ -70,9 +71,11 @@ def _look(version: VersionStore, scope: Scope) -> dict[str, Any]:
 def _look_once(version: VersionStore, scope: Scope) -> tuple[dict[str, Any] | None, list[str], int]:
     """What one process found, else what it had begun when it died, and the signal."""
     asked = {"store": version.store.url, "dataset": version.dataset, "version": version.version, "scope": asdict(scope)}
+    asked["terminal"] = terminal = bars_descriptor()
     done = subprocess.run(  # noqa: S603 - our own interpreter and module
-        COMMAND, input=json.dumps(asked) + "\n", capture_output=True, text=True, check=False, cwd=_ROOT
-    )
+        COMMAND, input=json.dumps(asked) + "\n", capture_output=True, text=True, check=False, cwd=_ROOT,
+        pass_fds=[] if terminal is None else [terminal],
+    )  # fmt: skip
     begun: list[str] = []
     for line in done.stdout.splitlines():
         said = json.loads(line)

@@ -1,11 +1,13 @@
 """Long commands on a real terminal show a bar; a run tells its counts in its log, whether anybody watches or not."""
 
+import json
 import os
 import pty
 import subprocess
 import sys
 import termios
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -34,11 +36,12 @@ def watched(place: Place) -> str:
     return on_terminal("run", "watched")
 
 
-def on_terminal(*arguments: str) -> str:
-    """What a command writes to a terminal that is its stdin, stdout and stderr."""
+def on_terminal(*arguments: str, stdout: int | None = None) -> str:
+    """What a command writes to a terminal that is its stdin and stderr, and its stdout if that is not elsewhere."""
     mine, its = pty.openpty()
     termios.tcsetwinsize(its, (24, 100))
-    with subprocess.Popen([*COMMAND, *arguments], stdin=its, stdout=its, stderr=its, cwd=PROJECT_ROOT) as process:
+    out = its if stdout is None else stdout
+    with subprocess.Popen([*COMMAND, *arguments], stdin=its, stdout=out, stderr=its, cwd=PROJECT_ROOT) as process:
         os.close(its)
         said = b"".join(iter(lambda: read_some(mine), b""))
     os.close(mine)
@@ -79,3 +82,19 @@ def test_a_run_that_nobody_watches_shows_no_bar_and_has_its_counts_in_the_log(pl
     done = subprocess.run([*COMMAND, "run", "unwatched"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     assert BAR not in done.stdout + done.stderr
     assert counts_of("unwatched") == COUNTS
+
+
+# what reads or writes every image
+LONG = {
+    "verify": (["verify", "watched@v1", "--read-data", "--json"], "images:"),
+    "checkout": (["checkout", "watched@v1", "--copy", "--json", "{folder}"], "files:"),
+}
+
+
+@pytest.mark.parametrize("command", LONG)
+def test_other_long_commands_show_bars_beside_their_json(command: str, watched: str, tmp_path: Path):
+    arguments, label = LONG[command]
+    with (tmp_path / "said.json").open("w+b") as said:
+        shown = on_terminal(*(part.format(folder=tmp_path / "there") for part in arguments), stdout=said.fileno())
+    assert f"{label}   0%|" in shown
+    assert json.loads((tmp_path / "said.json").read_text())
