@@ -162,12 +162,13 @@ def _s3(bucket: str, prefix: str, _environment: frozenset[tuple[str, str]]) -> S
 
 def _refuse_endings(url: str, setting: str) -> None:
     """A URL ends at `?` or `#`, and what follows would be lost without a word."""
-    if found := re.search(r"[?#].*", url):
+    if found := re.search(r"[?#]", url):
         raise ConfigurationError(
-            f"expected {setting} without ? and #, which end the path of a URL; found {_without_secrets(found[0])!r} in it. "
+            f"expected {setting} without ? and #, which end the path of a URL; found {found[0]!r} in it. "
             "Use a folder or prefix without them (of a local folder, give the path alone)"
         )
 
 
 def _without_secrets(url: str) -> str:
-    return re.sub(r"(://)?.*@", r"\1…@", url)
+    """A URL to be shown: neither what stands before an @ nor what follows a ? or #."""
+    return re.sub(r"(?s)([?#]).+", r"\1…", re.sub(r"(?s)(://)?.*@", r"\1…@", url))
