@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
@@ -17,16 +17,30 @@ from schemas.errors import ConfigurationError, SourceUnavailable
 REMOTE_SCHEMES: Final = frozenset({"s3", "s3a", "gs", "az", "memory"})
 ANSWER_SECONDS: Final = 30.0
 LONGEST_REQUEST: Final = timedelta(minutes=15)  # a shard of 2 GB at 2.5 MB/s
+# below obstore, anything else ends in a panic; old buckets have longer names than new ones, with capitals and underscores
+_BUCKET: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
+_ENDPOINT: Final = re.compile(
+    r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?(/[A-Za-z0-9._~%/+-]*)?"
+)
 
 
 def is_remote(url: str) -> bool:
     """Is this the URL of a store that is asked over the network, or held in memory?"""
-    return urlsplit(url).scheme in REMOTE_SCHEMES
+    scheme, colon, _ = url.partition(":")
+    return bool(colon) and scheme.lower() in REMOTE_SCHEMES
+
+
+def require_form(url: str, *, setting: str) -> None:
+    """Raises ConfigurationError if nothing can be at this URL. It is read and no more: no store is asked."""
+    if is_remote(url):
+        _remote_parts(url, setting)
+    else:
+        local_root(url, setting=setting)
 
 
 def local_root(url: str, *, setting: str) -> Path:
     """The folder that a local path or `file://` URL names. Raises ConfigurationError for any other scheme or a slip in one."""
-    parts = urlsplit(url)
+    parts = _split(url, setting)
     slip = re.match(r"(?i)(s3a?|gs|az|file|memory|https?)(:/{0,1}[^/]|//)", url)
     elsewhere = parts.scheme == "file" and parts.netloc not in {"", "localhost"}  # file://tmp would be the root folder
     if parts.scheme not in {"", "file"} or slip or elsewhere or (not parts.scheme and "://" in url):
@@ -35,7 +49,12 @@ def local_root(url: str, *, setting: str) -> Path:
         )
     if parts.scheme == "file":
         _refuse_endings(url, setting)
-    return Path(unquote(parts.path) if parts.scheme == "file" else url).expanduser().absolute()
+    try:
+        return Path(unquote(parts.path) if parts.scheme == "file" else url).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"expected {setting} to name the home folder of a user, found {url!r}; correct it"
+        ) from error
 
 
 def local_backend(root: Path) -> LocalStore:
@@ -45,19 +64,9 @@ def local_backend(root: Path) -> LocalStore:
 
 def remote_backend(url: str, *, setting: str) -> ObjectStore:
     """The bucket behind a URL. Raises ConfigurationError if the URL or the environment does not tell how to reach it."""
-    parts = urlsplit(url)
-    # a secret may hold a slash, with which the place of the bucket seems to end
-    if "@" in parts.netloc or ":" in parts.netloc:
-        raise ConfigurationError(
-            f"expected {setting} without credentials, found some in it; give them by AWS_PROFILE or AWS_ACCESS_KEY_ID"
-        )
+    parts = _remote_parts(url, setting)
     if parts.scheme == "memory":
         return _memory(url)
-    if not parts.netloc:
-        raise ConfigurationError(
-            f"expected {setting} to name a bucket, such as s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
-        )
-    _refuse_endings(url, setting)
     try:
         if parts.scheme in {"s3", "s3a"}:
             return _s3(parts.netloc, parts.path.strip("/"), _surroundings())
@@ -116,6 +125,12 @@ def _memory(url: str) -> MemoryStore:
 
 
 def _surroundings() -> frozenset[tuple[str, str]]:
+    """The settings of AWS. Raises ConfigurationError for a key with a line break, which no header of a request can hold."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        if re.search(r"[\x00-\x1f\x7f]", os.environ.get(name, "")):
+            raise ConfigurationError(
+                f"expected {name} to be one line, found a line break or the like in it; correct it"
+            )
     return frozenset(item for item in os.environ.items() if item[0].startswith("AWS_"))
 
 
@@ -136,8 +151,15 @@ def _s3(bucket: str, prefix: str, _environment: frozenset[tuple[str, str]]) -> S
             )
         region = session.region_name or "us-east-1"
         endpoint = str(session.client("s3", region_name=region).meta.endpoint_url)
-    except BotoCoreError as error:
-        raise ConfigurationError(f"cannot use the AWS settings: {error}; correct AWS_PROFILE or its files") from error
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(
+            f"cannot use the AWS settings: {_without_secrets(str(error))}; correct AWS_* or the files of AWS_PROFILE"
+        ) from error
+    usable = _ENDPOINT.fullmatch(endpoint)
+    if not usable or int(usable["port"] or 0) > 65535:
+        raise ConfigurationError(
+            f"expected AWS_ENDPOINT_URL to be a URL such as https://HOST:PORT, found {_without_secrets(endpoint)!r}; correct it"
+        )
     is_aws = (urlsplit(endpoint).hostname or "").endswith(("amazonaws.com", "amazonaws.com.cn"))
     where: dict[str, Any] = {"region": region} if is_aws else {"region": region, "endpoint": endpoint}
     who: dict[str, Any] = (
@@ -160,11 +182,52 @@ def _s3(bucket: str, prefix: str, _environment: frozenset[tuple[str, str]]) -> S
     )
 
 
-def _refuse_endings(url: str, setting: str) -> None:
-    """A URL ends at `?` or `#`, and what follows would be lost without a word."""
-    if found := re.search(r"[?#]", url):
+def _remote_parts(url: str, setting: str) -> SplitResult:
+    """A remote URL in parts, of which the bucket and the prefix can be such."""
+    parts = _split(url, setting)
+    # a secret may hold a slash, with which the place of the bucket seems to end
+    if "@" in parts.netloc or ":" in parts.netloc:
         raise ConfigurationError(
-            f"expected {setting} without ? and #, which end the path of a URL; found {found[0]!r} in it. "
+            f"expected {setting} without credentials, found some in it; give them by AWS_PROFILE or AWS_ACCESS_KEY_ID"
+        )
+    if parts.scheme == "memory":
+        return parts
+    if not parts.netloc:
+        raise ConfigurationError(
+            f"expected {setting} to name a bucket, such as s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
+        )
+    _refuse_endings(url, setting)
+    if parts.scheme in {"s3", "s3a"} and not _BUCKET.fullmatch(parts.netloc):
+        raise ConfigurationError(
+            f"expected {setting} to name a bucket by letters, digits, dots, dashes and underscores; found {parts.netloc!r}"
+        )
+    prefix = parts.path.strip("/")
+    if prefix and {"", ".", ".."} & set(prefix.split("/")):
+        raise ConfigurationError(
+            f"expected {setting} with folders that have names, none of them . or ..; found {_without_secrets(url)!r}"
+        )
+    return parts
+
+
+def _split(url: str, setting: str) -> SplitResult:
+    """A URL in parts; one with blanks at its ends would name another, empty place."""
+    if url != url.strip() or "\0" in url:
+        raise ConfigurationError(
+            f"expected {setting} without blanks at its ends, found {_without_secrets(url)!r}; take them off"
+        )
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"expected {setting} to be a local path, file:///FOLDER or s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
+        ) from error
+
+
+def _refuse_endings(url: str, setting: str) -> None:
+    """A URL ends at `?` or `#`, a line break is left out of it: what is written would be lost without a word."""
+    if found := re.search(r"[?#\t\r\n]", url):
+        raise ConfigurationError(
+            f"expected {setting} without ? and #, which end the path of a URL, and line breaks; found {found[0]!r} in it. "
             "Use a folder or prefix without them (of a local folder, give the path alone)"
         )
 

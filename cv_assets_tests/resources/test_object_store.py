@@ -129,6 +129,75 @@ def test_a_url_without_a_bucket_is_refused(url):
 
 
 @pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("s3://<bucket>/x", "to name a bucket by letters, digits, dots, dashes and underscores; found '<bucket>'"),
+        ("s3://st or", "found 'st or'"),
+        ("s3://stör/x", "found 'stör'"),
+        ("s3://st%20or/x", "found 'st%20or'"),
+        ("s3://../x", "found '..'"),
+        ("s3://[x", r"s3://BUCKET/PREFIX; found 's3://\[x'"),
+        ("s3://stor ", "without blanks at its ends, found 's3://stor '; take them off"),
+        ("s3://stor/pre ", "without blanks at its ends"),
+        (" s3://stor/pre", "without blanks at its ends"),
+        ("s3://stor/pre\n", "without blanks at its ends"),
+        ("s3://st\nor/pre", r"found '\\n' in it"),
+        ("s3://stor/a//b", "folders that have names"),
+        ("s3://stor/../b", "folders that have names"),
+        (" ", "without blanks at its ends"),
+        ("store\0", "without blanks at its ends"),
+        ("~nobody-of-this-name/store", "to name the home folder of a user"),
+    ],
+)
+def test_a_slip_in_a_url_is_said_and_no_panic(tmp_path, monkeypatch, url, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match=f"^expected CV_ASSETS_STORE .*{words}"):
+        open_store(url)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("bucket", ["Old_Bucket.of-2006", "b" * 255, "3d", "my-access-point-abc-s3alias"])
+def test_a_bucket_may_have_an_old_name(s3, bucket):
+    assert open_store(f"s3://{bucket}/a b/ä").url == f"s3://{bucket}/a b/ä"
+
+
+def test_a_folder_may_be_called_as_a_scheme_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert open_store("s3").local_path("a") == tmp_path / "s3" / "a"
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://host:5655/ x",
+        " http://host:5655",
+        "http://host:99999",
+        "http://host:port",
+        "http://h st",
+        "host:9000",
+        "ftp://host",
+        "http://host?x=1",
+        "http://user:hunter2@host",
+    ],
+)
+def test_a_slip_in_the_endpoint_is_said_and_no_panic(s3, monkeypatch, endpoint):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(
+        ConfigurationError, match=r"expected AWS_ENDPOINT_URL to be|AWS settings: .*; correct AWS_"
+    ) as caught:
+        open_store("s3://bucket/p")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+def test_a_key_with_a_line_break_is_said_and_not_shown(s3, monkeypatch, name):
+    monkeypatch.setenv(name, "hunter2\n")
+    with pytest.raises(ConfigurationError, match=f"expected {name} to be one line") as caught:
+        open_store("s3://bucket/p")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "s3://KEY:hunter2@bucket/x",
