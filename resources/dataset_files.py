@@ -183,6 +183,8 @@ def _explain_all(
         known, tags = _at(mistake["loc"], model)
         if mistake["type"] == "string_type" and tags and isinstance(mistake["input"], dict):
             continue  # a text would do, too; what is wrong with the mapping is said by the other mistakes
+        if mistake["type"] == "too_short" and mistake["input"]:
+            continue  # there would be more members if they had no mistakes, which are said
         at = place(mistake["loc"])
         shown = tuple(part for index, part in enumerate(at) if index not in tags) if at == mistake["loc"] else at
         said.append(f"{path}: {_explain(mistake, known, shown)}")

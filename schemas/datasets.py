@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -56,8 +57,18 @@ def _needs_group(name: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _can_match(pattern: str) -> str:
+    folders = pattern.split("/")
+    if folders[0][:1] in {"", "!"} or folders[-1] == "" or {".", ".."} & set(folders):
+        raise ValueError(
+            "matches no file: expected a pattern for paths below the source, such as images/**/*.jpg, with no / at its ends, "
+            "no folder . or .., and no ! before it (what is to be left out stands in `exclude`)"
+        )
+    return pattern
+
+
 Quantity = Annotated[int, BeforeValidator(parse_quantity), Field(gt=0)]
-Glob = Annotated[str, Field(min_length=1)]
+Glob = Annotated[str, Field(min_length=1), AfterValidator(_can_match)]
 
 
 class SourceConfig(Strict):
@@ -183,6 +194,14 @@ class ShardsConfig(Strict):
     formats: tuple[Literal["webdataset"], ...] = Field(default=("webdataset",), min_length=1)
     max_bytes: Quantity = Field(default=64_000_000, ge=10_000, le=2_000_000_000)
 
+    @field_validator("formats")
+    @classmethod
+    def _formats_are_named_once(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        for name in formats:
+            if formats.count(name) > 1:
+                raise ValueError(f"{name!r} is named twice; remove one")
+        return formats
+
 
 class LimitsConfig(Strict):
     """What one image may ask of the machine, and how small a copy of it will do to measure it."""
@@ -221,6 +240,21 @@ class DatasetConfig(Strict):
     schedule: ScheduleConfig | None = Field(default=None, description="what happens by the clock; left out, nothing")
     freshness: Freshness | None = Field(default=None, description="a release that is older than this is reported")
 
+    @field_validator("group_by")
+    @classmethod
+    def _a_column_needs_a_table(cls, group_by: str | PathGroup | None, info: ValidationInfo) -> str | PathGroup | None:
+        if not isinstance(group_by, str):
+            return group_by
+        if not group_by.strip():
+            raise ValueError("expected the name of a column, or {path_pattern: ...}")
+        annotations = info.data.get("annotations")  # none if they have a mistake of their own
+        if annotations is not None and annotations.format in {"folder", "none"}:
+            raise ValueError(
+                f"expected no column, for annotations of format {annotations.format} have none: "
+                'use {path_pattern: "(?P<group>…)"}'
+            )
+        return group_by
+
     @field_validator("owners")
     @classmethod
     def _owners_are_people_or_teams(cls, owners: tuple[str, ...]) -> tuple[str, ...]:
@@ -239,12 +273,3 @@ class DatasetConfig(Strict):
             if classes.count(name) > 1:
                 raise ValueError(f"{name!r} is named twice; remove one")
         return classes
-
-    @model_validator(mode="after")
-    def _a_column_needs_a_table(self) -> Self:
-        if isinstance(self.group_by, str) and self.annotations.format in {"folder", "none"}:
-            raise ValueError(
-                f"group_by: {self.group_by!r} names a column, but annotations of format {self.annotations.format} have none: "
-                'use {path_pattern: "(?P<group>…)"}'
-            )
-        return self

@@ -34,7 +34,9 @@ MISTAKES = {
     "a format without its files": (NAMED + "annotations: {format: voc}", ["annotations", "include"]),
     "a pattern that is none": (NAMED + "annotations: {class_pattern: '('}", ["class_pattern", "regular expression"]),
     "a pattern without its group": (NAMED + "annotations: {class_pattern: 'a'}", ["class_pattern", "(?P<label>"]),
-    "a group by a column of no table": (NAMED + "group_by: camera", ["camera", "path_pattern"]),
+    "a group by a column of no table": (NAMED + "group_by: camera", ["yaml: group_by: found 'camera'; ", "path_pattern"]),
+    "a group by nothing": (NAMED + "group_by: ''", ["group_by: found ''", "name of a column"]),
+    "a group by a blank": (NAMED + "group_by: ' '\nannotations: {format: csv, include: [a.csv]}", ["group_by: found ' '"]),
     "a size without sense": (NAMED + "shards: {max_bytes: 64XB}", ["shards.max_bytes", "64XB", "64MB"]),
     "a size below the least": (NAMED + "shards: {max_bytes: 1kB}", ["shards.max_bytes", "10000"]),
     "a size beyond all numbers": (NAMED + f"shards: {{max_bytes: '{'9' * 400}GB'}}", ["shards.max_bytes", "999"]),
@@ -68,6 +70,9 @@ MISTAKES = {
     "an owner who is nobody": (NAMED + "owners: [me]", ["owners", "me", "team:NAME"]),
     "an owner whom Dagster refuses": (NAMED + "owners: [jörg@firma.de]", ["owners", "jörg@firma.de", "team:NAME"]),
     "an address that Dagster refuses": (NAMED + "owners: [me@a.photography]", ["owners", "me@a.photography"]),
+    "a format of shards given twice": (
+        NAMED + "shards: {formats: [webdataset, webdataset]}", ["shards.formats", "'webdataset' is named twice; remove one"]
+    ),
     "no format of shards": (NAMED + "shards: {formats: []}", ["shards.formats", "at least 1"]),
     "a name with a dash": ("name: my-shapes\nsource: {url: uploads}", ["name", "my-shapes", "pattern"]),
     "a name with a newline": ('name: "shapes\\n"\nsource: {url: uploads}', ["name", "pattern"]),
@@ -109,6 +114,13 @@ MISTAKES = {
     "a time that is none": (NAMED + "description: !!timestamp soon", ["cannot be read as YAML"]),
     "3,000 brackets": (NAMED + "description: " + "[" * 3_000, ["cannot be read as YAML"]),
     "a variable that is not set": ("name: shapes\nsource: {url: '${NOT_SET_HERE}/a'}", ["source.url", "NOT_SET_HERE", "set it"]),
+    **{
+        f"the pattern {pattern}": (
+            f"name: shapes\nsource: {{url: a, exclude: ['{pattern}']}}",
+            [f"source.exclude.0: found '{pattern}'; matches no file", "such as images/**/*.jpg"],
+        )
+        for pattern in ("/etc/*", "../*", "a/../b", "./*.jpg", "images/", "!*.jpg")
+    },
 }  # fmt: skip
 
 
@@ -138,6 +150,13 @@ def test_a_mistake_in_a_choice_is_told_once_and_by_the_keys_of_the_file(tmp_path
         "group_by.path_pattern: found nothing; this key is required",
         "group_by.path_patern: found an unknown key; did you mean 'path_pattern'?",
     ]
+
+
+def test_a_mistake_in_a_list_is_told_once_and_not_as_too_few_members_too(tmp_path):
+    write(tmp_path, "name: shapes\nsource: {url: a, include: ['../*']}")
+    with pytest.raises(ConfigurationError) as caught:
+        load_datasets(tmp_path)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_all_mistakes_of_all_files_are_said_at_once_a_line_each(tmp_path):
