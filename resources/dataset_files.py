@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import UnionType
 from typing import Any, Final, get_args
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -21,6 +20,7 @@ from yaml.constructor import ConstructorError
 
 from cv_assets.domain.expecting import names_taken
 from cv_assets.domain.quality.rulebook import check_rules
+from resources.backends import is_remote, require_form
 from resources.settings import PROJECT_ROOT
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError
@@ -29,7 +29,7 @@ from schemas.gx_suites import GxSuite, from_gx_suite, is_gx_suite
 
 Place = tuple[int | str, ...]
 MAX_FILE_BYTES: Final = 1_000_000
-_VARIABLE: Final = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_VARIABLE: Final = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>(?:(?!\$\{)[^}])*))?\}")
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -170,8 +170,18 @@ def _resolve(url: str, path: Path) -> str:
             )
         return value
 
+    if "${" in _VARIABLE.sub("", url):
+        raise ConfigurationError(f"{path}: source.url: found {url!r}; write variables as ${{VAR}} or ${{VAR:-default}}")
     filled = _VARIABLE.sub(fill, url)
-    return filled if urlsplit(filled).scheme else os.path.normpath(PROJECT_ROOT / Path(filled).expanduser())
+    if not filled:
+        raise ConfigurationError(f"{path}: source.url: found {url!r}, of which its variables leave nothing; set them")
+    try:
+        require_form(filled, setting="it")
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: source.url: {error}") from error
+    if is_remote(filled) or filled.lower().startswith("file:"):
+        return filled
+    return os.path.normpath(PROJECT_ROOT / Path(filled).expanduser())
 
 
 def _explain_all(

@@ -114,12 +114,34 @@ MISTAKES = {
     "a time that is none": (NAMED + "description: !!timestamp soon", ["cannot be read as YAML"]),
     "3,000 brackets": (NAMED + "description: " + "[" * 3_000, ["cannot be read as YAML"]),
     "a variable that is not set": ("name: shapes\nsource: {url: '${NOT_SET_HERE}/a'}", ["source.url", "NOT_SET_HERE", "set it"]),
+    "a url of variables that are empty": ("name: shapes\nsource: {url: '${NOT_SET_HERE:-}'}", ["source.url", "leave nothing"]),
     **{
         f"the pattern {pattern}": (
             f"name: shapes\nsource: {{url: a, exclude: ['{pattern}']}}",
             [f"source.exclude.0: found '{pattern}'; matches no file", "such as images/**/*.jpg"],
         )
         for pattern in ("/etc/*", "../*", "a/../b", "./*.jpg", "images/", "!*.jpg")
+    },
+    **{
+        f"the url {url}": (f'name: shapes\nsource: {{url: "{url}"}}', ["shapes.yaml: source.url: ", *words])
+        for url, words in {
+            "ftp://h/x": ["expected it to be a local path, file:///FOLDER or s3://BUCKET/PREFIX; found 'ftp://h/x'"],
+            "http://169.254.169.254/x": ["found 'http://169.254.169.254/x'"],
+            "uploads:x": ["found 'uploads:x'"],
+            "s3//bucket/x": ["found 's3//bucket/x'"],
+            "file:x/y": ["found 'file:x/y'"],
+            "file://host/x": ["found 'file://host/x'"],
+            "s3://": ["expected it to name a bucket, such as s3://BUCKET/PREFIX; found 's3://'"],
+            "s3:/bucket/x": ["expected it to name a bucket"],
+            "s3://<bucket>/in": ["found '<bucket>'"],
+            "s3://stor/pre ": ["without blanks at its ends"],
+            " ": ["without blanks at its ends"],
+            "a\\0b": ["found 'a\\x00b'"],
+            "~nobody-of-this-name/x": ["home folder"],
+            "${FOO": ["found '${FOO'; write variables as ${VAR} or ${VAR:-default}"],
+            "${A:-${B}}/x": ["write variables as"],
+            "${FOO-x}": ["write variables as"],
+        }.items()
     },
 }  # fmt: skip
 
