@@ -29,6 +29,7 @@ from schemas.gx_suites import GxSuite, from_gx_suite, is_gx_suite
 
 Place = tuple[int | str, ...]
 MAX_FILE_BYTES: Final = 1_000_000
+_YAML: Final = frozenset({".yaml", ".yml"})
 _VARIABLE: Final = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>(?:(?!\$\{)[^}])*))?\}")
 
 
@@ -50,11 +51,12 @@ class _PlainLoader(yaml.SafeLoader):
 
 def load_datasets(folder: Path) -> list[DatasetConfig]:
     """Every dataset of a folder, by name. Raises ConfigurationError that lists every mistake of every file."""
-    if not folder.is_dir():
+    paths = _files_in(folder, _YAML)
+    if paths is None:
         raise ConfigurationError(f"expected a folder of dataset files at {folder}, found none; set CV_ASSETS_DATASETS")
     datasets: dict[str, DatasetConfig] = {}
     mistakes: list[str] = []
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in {".yaml", ".yml"}):
+    for path in paths:
         try:
             config = load_dataset(path)
         except ConfigurationError as error:
@@ -69,7 +71,7 @@ def load_datasets(folder: Path) -> list[DatasetConfig]:
                     f"{path}: name: found {config.name!r}, which another file describes; remove one of the two"
                 )
             datasets[config.name] = config
-    mistakes += _suites_without_a_dataset(folder)
+    mistakes += _suites_without_a_dataset(paths, folder)
     if mistakes:
         raise ConfigurationError("\n".join(mistakes))
     return list(datasets.values())
@@ -115,13 +117,21 @@ def _with_suite(config: DatasetConfig, path: Path) -> DatasetConfig:
 
 
 def _suite_files(datasets: Path) -> list[Path]:
-    folder = datasets.absolute().parent / "expectations"
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in found if path.suffix.lower() in {".yaml", ".yml", ".json"})
+    return _files_in(datasets.absolute().parent / "expectations", _YAML | {".json"}) or []
 
 
-def _suites_without_a_dataset(folder: Path) -> list[str]:
-    known = {path.stem for path in folder.iterdir() if path.suffix.lower() in {".yaml", ".yml"}}
+def _files_in(folder: Path, endings: frozenset[str]) -> list[Path] | None:
+    """Files with such endings, by name, or None if there is no such folder. Raises ConfigurationError."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix.lower() in endings)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: cannot be listed: {error.strerror}; let this user read it") from error
+
+
+def _suites_without_a_dataset(paths: list[Path], folder: Path) -> list[str]:
+    known = {path.stem for path in paths}
     return [
         f"{suite}: expected the name of a dataset, one of {', '.join(sorted(known)) or '(none)'}; rename or remove it"
         for suite in _suite_files(folder)

@@ -1,6 +1,11 @@
 """Dataset files: two keys are enough, and every mistake names file, field, value and cure."""
 
+import re
+import subprocess
+import sys
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -179,6 +184,37 @@ def test_a_mistake_in_a_list_is_told_once_and_not_as_too_few_members_too(tmp_pat
     with pytest.raises(ConfigurationError) as caught:
         load_datasets(tmp_path)
     assert len(str(caught.value).splitlines()) == 1
+
+
+CLOSED = """
+import os, sys
+from pathlib import Path
+from resources.dataset_files import load_datasets
+from schemas.errors import ConfigurationError
+if os.geteuid() == 0:  # root may read everything
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+try:
+    load_datasets(Path(sys.argv[1]))
+except ConfigurationError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("closed", ["datasets", "expectations", "."])
+def test_a_folder_that_may_not_be_read_is_said(closed):
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        folders = [Path(made) / name for name in ("datasets", "expectations")]
+        for folder in folders:
+            folder.mkdir(mode=0o755)
+        write(folders[0], NAMED).chmod(0o644)
+        (Path(made) / closed).chmod(0)
+        command = [sys.executable, "-c", CLOSED, str(folders[0])]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=False)
+        (Path(made) / closed).chmod(0o755)
+    assert re.fullmatch(
+        rf"(.*: )?{made}/\w+: cannot be listed: Permission denied; let this user read it\n", done.stdout
+    )
 
 
 def test_all_mistakes_of_all_files_are_said_at_once_a_line_each(tmp_path):
