@@ -1,7 +1,10 @@
 """The store behind a URL: local disk, memory, or a bucket with the settings that every AWS tool reads."""
 
+import math
 import os
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -11,17 +14,43 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
 
-from resources.retrying import in_words, seconds_from
+from resources.retrying import LEAST_BYTES_PER_SECOND, in_words, seconds_from
 from schemas.errors import ConfigurationError, SourceUnavailable
 
 REMOTE_SCHEMES: Final = frozenset({"s3", "s3a", "gs", "az", "memory"})
 ANSWER_SECONDS: Final = 30.0
-LONGEST_REQUEST: Final = timedelta(minutes=15)  # a shard of 2 GB at 2.5 MB/s
+DEADLINE_SECONDS: Final = 120.0
+DAY_SECONDS: Final = 86_400.0  # no read takes so long: what trickles is given up before
 # below obstore, anything else ends in a panic; old buckets have longer names than new ones, with capitals and underscores
 _BUCKET: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 _ENDPOINT: Final = re.compile(
     r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?(/[A-Za-z0-9._~%/+-]*)?"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """One store by several clients, which differ in how long they wait: obstore holds that by client, not by request."""
+
+    # by the seconds until an answer begins or goes on, and those until it is whole
+    _client: Callable[[float, float], ObjectStore]
+    answer_seconds: float
+    deadline_seconds: float
+
+    def asking(self) -> ObjectStore:
+        """For requests with a short answer."""
+        return self._client(self.answer_seconds, self.deadline_seconds)
+
+    def reading(self) -> ObjectStore:
+        """For reads, at which `receive` looks at the clock."""
+        return self._client(self.answer_seconds, DAY_SECONDS)
+
+    def writing(self, size_bytes: int) -> ObjectStore:
+        """For a write of so many bytes, all of which are sent before the answer begins."""
+        needed = size_bytes / LEAST_BYTES_PER_SECOND
+        # in steps, for every client has connections of its own
+        seconds = self.answer_seconds * max(1, math.ceil(needed / self.answer_seconds))
+        return self._client(seconds, max(seconds, self.deadline_seconds))
 
 
 def is_remote(url: str) -> bool:
@@ -57,24 +86,28 @@ def local_root(url: str, *, setting: str) -> Path:
         ) from error
 
 
-def local_backend(root: Path) -> LocalStore:
+def local_backends(root: Path) -> Backends:
     """A folder as a store; the folder must be there."""
-    return LocalStore(prefix=root)
+    return _backends_of(LocalStore(prefix=root))
 
 
-def remote_backend(url: str, *, setting: str) -> ObjectStore:
+def remote_backends(url: str, *, setting: str) -> Backends:
     """The bucket behind a URL. Raises ConfigurationError if the URL or the environment does not tell how to reach it."""
     parts = _remote_parts(url, setting)
     if parts.scheme == "memory":
-        return _memory(url)
+        return _backends_of(_memory(url))
     try:
-        if parts.scheme in {"s3", "s3a"}:
-            return _s3(parts.netloc, parts.path.strip("/"), _surroundings())
-        return from_url(url)
+        if parts.scheme not in {"s3", "s3a"}:
+            return _backends_of(from_url(url))
+        around = _surroundings()
+        found = _backends(lambda answer, whole: _s3(parts.netloc, parts.path.strip("/"), around, answer, whole))
+        found.asking()
     except (BaseError, ValueError) as error:
         raise ConfigurationError(
             f"cannot use {_without_secrets(url)!r}: {in_words(error)}; correct {setting}"
         ) from error
+    else:
+        return found
 
 
 def list_raw_keys(url: str) -> list[dict[str, Any]]:
@@ -118,6 +151,18 @@ def _is_anonymous() -> bool:
     return os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in {"1", "true"}
 
 
+def _backends(client: Callable[[float, float], ObjectStore]) -> Backends:
+    return Backends(
+        client,
+        seconds_from("CV_ASSETS_STORE_TIMEOUT", ANSWER_SECONDS),
+        seconds_from("CV_ASSETS_STORE_DEADLINE", DEADLINE_SECONDS),
+    )
+
+
+def _backends_of(store: ObjectStore) -> Backends:
+    return _backends(lambda answer, whole: store)
+
+
 @cache
 def _memory(url: str) -> MemoryStore:
     """One store a URL, so that what is put there can be found again."""
@@ -135,8 +180,8 @@ def _surroundings() -> frozenset[tuple[str, str]]:
 
 
 @cache
-def _s3(bucket: str, prefix: str, _environment: frozenset[tuple[str, str]]) -> S3Store:
-    """A bucket as the AWS command line would reach it: environment, profile and their endpoint. Cached: connections last."""
+def _reached(_environment: frozenset[tuple[str, str]]) -> dict[str, Any]:
+    """How the AWS command line would reach S3: by environment, profile and their endpoint."""
     import boto3  # noqa: PLC0415 - 0.3 s that only those pay who use S3
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415
     from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
@@ -165,20 +210,27 @@ def _s3(bucket: str, prefix: str, _environment: frozenset[tuple[str, str]]) -> S
     who: dict[str, Any] = (
         {"skip_signature": True} if anonymous else {"credential_provider": Boto3CredentialProvider(session)}
     )
-    answer = timedelta(seconds=seconds_from("CV_ASSETS_STORE_TIMEOUT", ANSWER_SECONDS))
+    return {**where, **who}
+
+
+@cache
+def _s3(
+    bucket: str, prefix: str, environment: frozenset[tuple[str, str]], answer_seconds: float, whole_seconds: float
+) -> S3Store:
+    """A client of a bucket. Cached: connections last."""
+    reached = _reached(environment)
     return S3Store(
         bucket,
         prefix=prefix or None,
         client_options={
-            "allow_http": endpoint.startswith("http://"),
-            "connect_timeout": min(answer, timedelta(seconds=10)),
-            "read_timeout": answer,
-            "timeout": LONGEST_REQUEST,
+            "allow_http": reached.get("endpoint", "").startswith("http://"),
+            "connect_timeout": timedelta(seconds=min(answer_seconds, 10)),
+            "read_timeout": timedelta(seconds=answer_seconds),
+            "timeout": timedelta(seconds=whole_seconds),
         },
         # one place decides what is tried again, and for how long (resources/retrying.py)
         retry_config={"max_retries": 0},
-        **where,
-        **who,
+        **reached,
     )
 
 

@@ -14,9 +14,9 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from cv_assets.domain.digests import bytes_digest
-from resources.backends import is_remote, local_backend, local_root, remote_backend
+from resources.backends import Backends, is_remote, local_backends, local_root, remote_backends
 from resources.local_disk import create_durably, flush, is_leftover, read_file, replace
-from resources.retrying import in_words, is_passing, is_refusal, persist, seconds_from
+from resources.retrying import in_words, is_passing, is_refusal, persist, receive
 from schemas.errors import (
     CommitStateUnknown,
     ConfigurationError,
@@ -27,7 +27,6 @@ from schemas.errors import (
     VersionConflict,
 )
 
-DEADLINE_SECONDS: Final = 120.0
 _FAILURES: Final = (BaseError, OSError, ValueError)
 _ABSENT: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 _proven: set[str] = set()  # URLs of stores that were seen to honour create-only writes
@@ -52,10 +51,10 @@ class ObjectStore:
     raises StoreRefused, StoreUnavailable, or StoreError for what this machine's disk does not do.
     """
 
-    def __init__(self, url: str, backend: obstore.store.ObjectStore, root: Path | None) -> None:
+    def __init__(self, url: str, backends: Backends, root: Path | None) -> None:
         self.url = url
-        self._backend, self._root = backend, root
-        self._deadline_seconds = seconds_from("CV_ASSETS_STORE_DEADLINE", DEADLINE_SECONDS)
+        self._backends, self._backend, self._root = backends, backends.asking(), root
+        self._deadline_seconds = backends.deadline_seconds
 
     @property
     def is_local(self) -> bool:
@@ -211,11 +210,7 @@ class ObjectStore:
                 self.delete(key)
 
     def _fetch(self, key: str) -> bytes:
-        answer = obstore.get(self._backend, key)
-        data = answer.bytes().to_bytes()
-        if len(data) != answer.meta["size"]:
-            raise ConnectionError(f"{answer.meta['size']} bytes announced, {len(data)} received")
-        return data
+        return receive(obstore.get(self._backends.reading(), key), deadline_seconds=self._deadline_seconds)
 
     def _create(self, key: str, data: bytes) -> None:
         local, root = self.local_path(key), self._root
@@ -226,8 +221,8 @@ class ObjectStore:
 
     def _send(self, key: str, data: bytes, mode: Literal["create", "overwrite"]) -> None:
         # one request, so that the object appears at once and nothing is left of half an upload
-        what = f"write {key} ({len(data)} bytes) to"
-        self._ask(what, lambda: obstore.put(self._backend, key, data, mode=mode, use_multipart=False))
+        what, backend = f"write {key} ({len(data)} bytes) to", self._backends.writing(len(data))
+        self._ask(what, lambda: obstore.put(backend, key, data, mode=mode, use_multipart=False))
 
     def _compare(self, key: str, data: bytes, found: bytes) -> None:
         if found != data:
@@ -282,7 +277,7 @@ def open_store(url: str) -> ObjectStore:
     A local folder is made. Raises ConfigurationError for anything else.
     """
     if is_remote(url):
-        return ObjectStore(url, remote_backend(url, setting="CV_ASSETS_STORE"), None)
+        return ObjectStore(url, remote_backends(url, setting="CV_ASSETS_STORE"), None)
     root = local_root(url, setting="CV_ASSETS_STORE")
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -290,7 +285,7 @@ def open_store(url: str) -> ObjectStore:
         raise ConfigurationError(
             f"cannot make the store's folder {root}: {error.strerror}; set CV_ASSETS_STORE"
         ) from error
-    return ObjectStore(str(root), local_backend(root), root)
+    return ObjectStore(str(root), local_backends(root), root)
 
 
 def _require_key(key: str) -> None:

@@ -2,8 +2,9 @@
 
 import os
 import re
+import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from obstore.exceptions import (
     AlreadyExistsError,
@@ -17,8 +18,12 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 
 from schemas.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from obstore import GetResult  # there for type checkers alone
+
 FIRST_WAIT_SECONDS: Final = 0.1
 LONGEST_WAIT_SECONDS: Final = 8.0
+LEAST_BYTES_PER_SECOND: Final = 250_000  # of a transfer that takes longer than the deadline
 _STATUS: Final = re.compile(r"status code: (\d{3})([ A-Za-z]*)")
 # the second form is what obstore makes of a reply to a delete of several objects, which has status 200
 _CODE: Final = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>|\(code: ([A-Za-z0-9]{1,64})\)")
@@ -62,6 +67,22 @@ def persist(call: Callable[[], Result], *, deadline_seconds: float) -> Result:
         retry=retry_if_exception(is_passing), wait=wait, stop=stop_after_delay(deadline_seconds), reraise=True
     )
     return tries(call)
+
+
+def receive(answer: "GetResult", *, deadline_seconds: float) -> bytes:
+    """All bytes of an answer. Raises ConnectionError if they are fewer than announced, or trickle when the deadline is past."""
+    begin, size_bytes = time.monotonic(), answer.meta["size"]
+    parts: list[bytes] = []
+    received = 0
+    for part in answer.stream(1):  # as they come, which takes no longer than all at once
+        parts.append(part)
+        received += len(part)
+        seconds = time.monotonic() - begin
+        if received < size_bytes and seconds > max(deadline_seconds, received / LEAST_BYTES_PER_SECOND):
+            break
+    if received != size_bytes:
+        raise ConnectionError(f"{size_bytes} bytes announced, {received} received in {time.monotonic() - begin:.1f} s")
+    return b"".join(parts)
 
 
 def is_passing(error: BaseException) -> bool:

@@ -11,10 +11,9 @@ import obstore
 import polars as pl
 from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, PreconditionError
 
-from resources.backends import is_remote, list_raw_keys, local_root, remote_backend
+from resources.backends import is_remote, list_raw_keys, local_root, remote_backends
 from resources.listing import LISTED, SourceFile, list_folder, stamp_of, to_listed
-from resources.object_store import DEADLINE_SECONDS
-from resources.retrying import in_words, is_passing, persist, seconds_from
+from resources.retrying import in_words, is_passing, persist, receive
 from schemas.codes import SnapshotReason
 from schemas.errors import ConfigurationError, SourceChanged, SourceError, SourceGone, SourceUnavailable
 
@@ -143,12 +142,12 @@ class RemoteSource:
     """A bucket, or a prefix of one."""
 
     def __init__(self, url: str) -> None:
-        self._url, self._backend = url, remote_backend(url, setting="source.url")
-        self._deadline_seconds = seconds_from("CV_ASSETS_STORE_DEADLINE", DEADLINE_SECONDS)
+        self._url, self._backends = url, remote_backends(url, setting="source.url")
+        self._deadline_seconds = self._backends.deadline_seconds
 
     def listing(self) -> pl.DataFrame:
         try:
-            pages = self._ask(lambda: list(obstore.list(self._backend)))
+            pages = self._ask(lambda: list(obstore.list(self._backends.asking())))
         except InvalidPathError as error:
             return self._list_odd_keys(error)
         except (BaseError, OSError) as error:
@@ -191,7 +190,7 @@ class RemoteSource:
     def size_pinned(self, path: str, pin: str) -> int:
         def look(options: Any) -> int:
             options["head"] = True
-            return obstore.get(self._backend, path, options=options).meta["size"]
+            return obstore.get(self._backends.asking(), path, options=options).meta["size"]
 
         return self._ask_pinned(path, pin, look)
 
@@ -212,11 +211,9 @@ class RemoteSource:
         return stamp is not None
 
     def _fetch(self, path: str, options: Any) -> Content:
-        answer = obstore.get(self._backend, path, options=options)
+        answer = obstore.get(self._backends.reading(), path, options=options)
         meta = answer.meta
-        data = answer.bytes().to_bytes()
-        if len(data) != meta["size"]:
-            raise ConnectionError(f"{meta['size']} bytes announced, {len(data)} received")
+        data = receive(answer, deadline_seconds=self._deadline_seconds)
         return Content(data, f"version:{meta['version']}" if meta["version"] else f"etag:{meta['e_tag']}")
 
     def _ask(self, call: Callable[[], Answer]) -> Answer:

@@ -12,7 +12,7 @@ from obstore.exceptions import InvalidPathError
 
 from cv_assets_tests.domain.images import encode, picture
 from cv_assets_tests.domain.tables import config
-from resources.backends import remote_backend
+from resources.backends import remote_backends
 from resources.content_store import ContentStore
 from resources.ingest import entries_of, ingest, list_source
 from resources.listing import SourceFile, files_of
@@ -194,7 +194,9 @@ def test_what_is_no_path_is_what_obstore_cannot_list(bucket, key):
     bucket.put(f"up/{key}", PNG)
     try:
         listed = [
-            one["path"] for page in obstore.list(remote_backend(f"{bucket.url}/up", setting="url")) for one in page
+            one["path"]
+            for page in obstore.list(remote_backends(f"{bucket.url}/up", setting="url").asking())
+            for one in page
         ]
     except InvalidPathError:
         assert why_no_path(key) is not None

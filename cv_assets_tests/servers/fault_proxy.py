@@ -135,8 +135,11 @@ class FaultProxy:
         part = fault.stall_reply if part is None else part
         self._note(request, status, fault)
         whole = flipped(body) if fault.flip_reply else body
-        writer.write(head + (whole if part is None else whole[: int(len(whole) * part)]))
-        await writer.drain()
+        if fault.pace is not None:
+            await _pace(writer, head, whole, fault.pace)
+        else:
+            writer.write(head + (whole if part is None else whole[: int(len(whole) * part)]))
+            await writer.drain()
         if fault.kill == "midway":
             self._kill()
         if fault.stall_reply is not None:
@@ -178,6 +181,15 @@ class FaultProxy:
             with suppress(ProcessLookupError):
                 os.kill(self.victim, signal.SIGKILL)
             wait_until_dead(self.victim)
+
+
+async def _pace(writer: asyncio.StreamWriter, head: bytes, body: bytes, pace: tuple[int, float]) -> None:
+    size_bytes, seconds = pace
+    writer.write(head)
+    for begin in range(0, len(body), size_bytes):
+        writer.write(body[begin : begin + size_bytes])
+        await writer.drain()
+        await asyncio.sleep(seconds)
 
 
 def wait_until_dead(pid: int, seconds: float = 10.0) -> None:

@@ -44,6 +44,7 @@ class Fault:
     cut_reply: float | None = None  # this share of the reply's body comes, then the connection ends
     stall_reply: float | None = None  # this share of the reply's body comes, then nothing for `stall_seconds`
     stall_seconds: float = 60.0
+    pace: tuple[int, float] | None = None  # the reply's body comes by so many bytes, with so many seconds after each
     flip_reply: bool = False
     flip_upload: bool = False
     hold: threading.Event | None = None  # the request waits here before the server sees it
