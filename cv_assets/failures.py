@@ -19,11 +19,17 @@ from schemas.errors import TRANSIENT
 RETRY: Final = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
+class Stopped(dg.DagsterError, KeyboardInterrupt):
+    """Somebody ended the run. For a bare interrupt Dagster's policy begins the step again, as if its machine were lost."""
+
+
 @contextmanager
 def told_apart() -> Iterator[None]:
     """Let through what may pass, for the retry policy; all else becomes a Failure that no policy tries again."""
     try:
         yield
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        raise Stopped("the run was ended; what was done stays, and another one goes on from there") from None
     except (*TRANSIENT, dg.Failure, dg.RetryRequested):
         raise
     except Exception as error:

@@ -93,6 +93,52 @@ def test_what_another_try_would_meet_again_is_not_tried_again(error: type[Except
     assert failure.user_failure_data.description == f"{error.__name__}: the same each time"
 
 
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, dg.DagsterExecutionInterruptedError])
+def test_a_step_that_somebody_ends_is_not_begun_again(interrupt: type[BaseException]):
+    tries: list[int] = []
+
+    def body() -> None:
+        tries.append(1)
+        raise interrupt
+
+    result = run_asset(body)
+    assert not result.success
+    assert len(tries) == 1
+    assert "the run was ended" in str(result.get_step_failure_events()[0].step_failure_data.error)
+
+
+SLOWLY = """
+import time
+from resources import ingest
+take = ingest._take
+ingest._take = lambda *arguments: (time.sleep(0.5), print("taken", flush=True), take(*arguments))[2]
+from cv_assets.cli import main
+main()
+"""
+
+
+def test_a_command_that_is_interrupted_while_it_reads_ends_at_once_and_another_goes_on(drawn: Place):
+    folder = drawn.folder / "datasets"
+    folder.mkdir()
+    (folder / "shapes.yaml").write_text(f"name: shapes\nsource: {{url: {drawn.uploads}}}\n")
+    environment = {**os.environ, "CV_ASSETS_DATASETS": str(folder)}
+    command = [sys.executable, "-c", SLOWLY, "run", "shapes"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=PROJECT_ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "taken\n"
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        said = process.communicate(timeout=60)
+    assert time.monotonic() - begin < 40  # to read all of it takes 60
+    assert process.returncode == 1
+    assert "failed: step shapes__raw_images: Stopped: the run was ended; what was done stays" in said[1]
+    config = drawn.config()
+    assert drawn.version(config, "v1").find_table("raw_images") is None
+    assert drawn.run(config, version="v1").success
+
+
 def test_every_step_has_the_policy_and_a_pool(place: Place):
     defs = build_defs(datasets=[place.config()])
     jobs = [defs.resolve_job_def(name) for name in ("shapes", "shapes__verify", "store__gc_dry_run")]
