@@ -14,13 +14,13 @@ from resources.backends import is_remote, local_root
 from resources.listing import SourceFile, files_of
 from resources.object_store import ObjectStore, open_store
 from resources.progress import track
-from resources.records import parse_record, versions_prefix
+from resources.records import find_record, parse_record
 from resources.source import NotRead, Source, open_source
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError, CorruptObject, StoreError
-from schemas.releases import CommitRecord, ObjectEntry
+from schemas.releases import CommitRecord, TablePlace
 from schemas.upkeep import Problem, Repaired, RepairReport
 
 LOST: Final = "lost"
@@ -98,19 +98,23 @@ def _bring_back_record(version: VersionStore, copies: Sequence[ObjectStore]) -> 
 
 
 def _names_what_is_here(store: ObjectStore, record: CommitRecord) -> bool:
-    """Does it name our tables, raw_images among them, and no other content for one that is gone?
+    """Does it name tables of ours? Their names tell their content, so damaged ones do not stand in the way.
 
-    Their names tell their content, so damaged ones do not stand in the way.
+    One that is gone is known by our own record of its place.
     """
-    here = set(store.keys(f"{versions_prefix(record.dataset)}/{record.version}/tables"))
-    held = {key.rpartition("-")[0] for key in here}
     tables = [entry for entry in record.objects if entry.role == "table"]
+    return bool(tables) and all(entry.sha256[:16] in entry.key and _is_held(store, entry.key) for entry in tables)
 
-    def is_ours(entry: ObjectEntry) -> bool:
-        return entry.sha256[:16] in entry.key and (entry.key in here or entry.key.rpartition("-")[0] not in held)
 
-    has_snapshot = any(entry.key in here and "/raw_images-" in entry.key for entry in tables)
-    return has_snapshot and all(is_ours(entry) for entry in tables)
+def _is_held(store: ObjectStore, key: str) -> bool:
+    folder, _, file = key.rpartition("/")
+    if store.look(key) is not None:
+        return True
+    try:
+        place = find_record(store, TablePlace, f"{folder}/{file.rpartition('-')[0]}.json")
+    except CorruptObject:
+        return False
+    return place is not None and place.file == file
 
 
 def _find_copy(copies: Sequence[ObjectStore], key: str, is_right: Callable[[bytes], bool]) -> Origin | None:

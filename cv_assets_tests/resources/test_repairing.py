@@ -13,6 +13,7 @@ from resources.repairing import repair_version
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.errors import ConfigurationError
+from schemas.releases import CommitRecord
 
 FILES = {f"circle/{n}.png": f"image {n}".encode() * (n + 1) for n in range(6)}
 BLOB = blob_key(sha256(FILES["circle/3.png"]))
@@ -102,6 +103,19 @@ def test_the_record_comes_back_though_a_table_is_gone_with_it(store, copy):
     assert report.remaining == []
     assert {one.key for one in report.repaired} == {splits, version(store).commit_key}
     assert everything(store) == before
+
+
+def test_a_record_with_other_rows_for_a_table_that_is_gone_is_not_taken(store, copy):
+    body = version(copy).commit().model_dump(mode="json")
+    (splits,) = (entry for entry in body["objects"] if "/splits-" in entry["key"])
+    ours = splits["key"]
+    splits["sha256"] = "0" * 64
+    splits["key"] = f"{ours.rpartition('-')[0]}-{'0' * 16}.parquet"
+    copy.put(version(copy).commit_key, CommitRecord.model_validate(body).to_bytes())
+    store.delete(ours)
+    store.put(version(store).commit_key, b"cut")
+    assert repair_version(version(store), copies=[copy]).repaired == []
+    assert store.get(version(store).commit_key) == b"cut"
 
 
 def test_a_store_on_disk_is_repaired_from_another_on_disk(tmp_path, store):
