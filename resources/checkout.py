@@ -44,7 +44,7 @@ def check_out(version: VersionStore, folder: Path, wish: Wish) -> CheckedOut:
         if wish.layout == "classes"
         else place_as_uploaded(tables, wish.splits, quarantined=wish.quarantined)
     )
-    content = contents_of(version.store, record.configuration["source"]["url"], tables["raw_images"])
+    content = contents_of(version.store, record.source_url, tables["raw_images"])
     with WorkingTree(folder) as tree:
         before = _read_before(tree, version.dataset)
         _refuse_folded(tree, placing)

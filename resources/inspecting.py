@@ -140,7 +140,7 @@ class Inspection:
 
     def _check_source(self, snapshot: pl.DataFrame, record: CommitRecord) -> None:
         """Images that stayed in the source are asked for by their pins, and read there if they are in scope."""
-        content = pinned_content(self._version.store, record.configuration["source"]["url"], snapshot)
+        content = pinned_content(self._version.store, record.source_url, snapshot)
         if content is None:
             return
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any, Final, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from schemas.codes import Severity
 
@@ -176,6 +176,21 @@ class CommitRecord(Record):
     checks: list[Verdict]
     shards: list[ShardEntry]
     objects: list[ObjectEntry]
+
+    @field_validator("configuration")
+    @classmethod
+    def _names_a_source(cls, configuration: dict[str, Any]) -> dict[str, Any]:
+        """Of a configuration that another release may have spelled, only this much has to be understood."""
+        match configuration:
+            case {"source": {"url": str()}}:
+                return configuration
+            case _:
+                raise ValueError("its configuration names no source.url")
+
+    @property
+    def source_url(self) -> str:
+        """Where the uploads of this version lay."""
+        return self.configuration["source"]["url"]
 
 
 class BuildRecord(Record):

@@ -19,7 +19,7 @@ from resources.tables import table_bytes
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.errors import ConfigurationError, StoreError, StoreUnavailable
-from schemas.releases import BuildRecord, ObjectEntry
+from schemas.releases import BuildRecord, ObjectEntry, Record
 
 FILES = {f"circle/{n}.png": f"image {n}".encode() * (n + 1) for n in range(8)}
 
@@ -159,12 +159,15 @@ def test_a_table_with_other_rows_than_the_record_says_is_altered_though_its_hash
     assert look(version, read_data=False) == {key: ("table", "altered")}
 
 
+class Forged(Record, extra="allow"):
+    """A record of any fields."""
+
+
 def forge(version, change):
     """Write a commit record that a program might write: its own hash is right."""
-    record = version.commit()
-    body = record.model_dump(mode="json")
+    body = version.commit().model_dump(mode="json")
     change(body)
-    version.store.put(version.commit_key, type(record).model_validate(body).to_bytes())
+    version.store.put(version.commit_key, Forged(**body).to_bytes())
 
 
 ODD_KEYS = (
@@ -205,6 +208,12 @@ def test_a_damaged_record_is_a_finding(version, damage):
     version.store.put(version.commit_key, damage(version.store.get(version.commit_key)))
     assert look(version, read_data=False) == {version.commit_key: ("record", "altered")}
     assert not verify_version(VersionStore(version.store, "shapes", "v1")).passed
+
+
+@pytest.mark.parametrize("configuration", [{}, {"source": None}, {"source": {}}, {"source": {"url": 7}}], ids=str)
+def test_a_record_that_names_no_source_is_altered_though_its_hash_is_right(version, configuration):
+    forge(version, lambda body: body.update(configuration=configuration))
+    assert look(version, read_data=True) == {version.commit_key: ("record", "altered")}
 
 
 def test_another_packing_that_was_recorded_later_is_looked_at_too(version):
