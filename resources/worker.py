@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO, Final
 
-from cv_assets.domain.probing import Decoded, decode, describe, one_line
+from cv_assets.domain.probing import Decoded, careful_decoding, decode, describe, one_line
 from cv_assets.domain.rendering import thumbnail, upright_bytes
 from schemas.images import Limits, Measures, Probe, Rejection
 
@@ -27,12 +27,8 @@ SILENT_SECONDS: Final = 0.2
 MEASURED_AT_ONCE: Final = 32
 
 
-def _limits(arguments: dict[str, Any]) -> Limits:
-    return Limits(**arguments["limits"])
-
-
-def _decode(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
-    found = decode(data, _limits(arguments))
+def _decode(data: bytes, limits: Limits, _: dict[str, Any]) -> dict[str, Any]:
+    found = decode(data, limits)
     return {"rejected": _plain(found)} if isinstance(found, Rejection) else {"probe": found}
 
 
@@ -41,15 +37,15 @@ def _plain(record: Probe | Rejection | Measures) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__slots__}
 
 
-def _thumbnail(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"bytes": base64.b64encode(thumbnail(data, _limits(arguments), arguments["side_px"])).decode()}
+def _thumbnail(data: bytes, limits: Limits, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"bytes": base64.b64encode(thumbnail(data, limits, arguments["side_px"])).decode()}
 
 
-def _upright(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"bytes": base64.b64encode(upright_bytes(data, _limits(arguments))).decode()}
+def _upright(data: bytes, limits: Limits, _: dict[str, Any]) -> dict[str, Any]:
+    return {"bytes": base64.b64encode(upright_bytes(data, limits)).decode()}
 
 
-WORK: Final[dict[str, Callable[[bytes, dict[str, Any]], dict[str, Any]]]] = {
+WORK: Final[dict[str, Callable[[bytes, Limits, dict[str, Any]], dict[str, Any]]]] = {
     "probe": _decode,
     "thumbnail": _thumbnail,
     "upright": _upright,
@@ -71,7 +67,7 @@ def confine(memory_bytes: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def answer(do: str, arguments: dict[str, Any], incoming: BinaryIO) -> dict[str, Any]:
+def answer(do: str, limits: Limits, arguments: dict[str, Any], incoming: BinaryIO) -> dict[str, Any]:
     """Do one task. An error that no rule foresees is an answer too, so that the next task is still done."""
     try:
         data = read_item(incoming)
@@ -79,7 +75,7 @@ def answer(do: str, arguments: dict[str, Any], incoming: BinaryIO) -> dict[str, 
         return {"unreadable": one_line(error)}
     try:
         # the hash is of just the bytes that were decoded, so that one read tells both
-        return {"sha256": hashlib.sha256(data).hexdigest(), **WORK[do](data, arguments)}
+        return {"sha256": hashlib.sha256(data).hexdigest(), **WORK[do](data, limits, arguments)}
     except MemoryError:
         return {
             "rejected": {"reason": "memory-over-limit", "detail": "decoding needs more memory than a worker may use"}
@@ -117,15 +113,26 @@ def main() -> None:
 
     say([{"ready": True}])
     for line in sys.stdin.buffer:
-        batch, replies, said = json.loads(line), [], time.monotonic()
-        for place in range(1, batch["count"] + 1):
-            replies.append(answer(batch["do"], batch["arguments"], sys.stdin.buffer))
-            is_time = place == batch["count"] or time.monotonic() - said > SILENT_SECONDS
-            if is_time or place % MEASURED_AT_ONCE == 0:
-                describe_all(replies)
-            if is_time:
-                say(replies)
-                replies, said = [], time.monotonic()
+        batch = json.loads(line)
+        limits = Limits(**batch["arguments"]["limits"])
+        with careful_decoding(limits):
+            serve(batch, limits, sys.stdin.buffer, say)
+
+
+def serve(
+    batch: dict[str, Any], limits: Limits, incoming: BinaryIO, say: Callable[[list[dict[str, Any]]], None]
+) -> None:
+    """Do the tasks of one batch, and say what is known before the parent could take this for dead."""
+    replies: list[dict[str, Any]] = []
+    said = time.monotonic()
+    for place in range(1, batch["count"] + 1):
+        replies.append(answer(batch["do"], limits, batch["arguments"], incoming))
+        is_time = place == batch["count"] or time.monotonic() - said > SILENT_SECONDS
+        if is_time or place % MEASURED_AT_ONCE == 0:
+            describe_all(replies)
+        if is_time:
+            say(replies)
+            replies, said = [], time.monotonic()
 
 
 if __name__ == "__main__":

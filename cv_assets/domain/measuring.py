@@ -7,7 +7,7 @@ whole numbers, so that they are the same on every machine and in any company; re
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,43 +32,56 @@ EVEN_SHARE: Final = 0.98
 # Behind a bar the picture begins at once, all along it; behind the empty margin of a product photo it does not.
 PICTURE_SHARE: Final = 0.5
 
+# Sizes of images whose places are kept, each in 60 kB.
+CACHED_SIZES: Final = 256
+
 Whole = npt.NDArray[np.int64]
+Words = npt.NDArray[np.unsignedinteger[Any]]
 Figures = npt.NDArray[np.float64]
 
 
 class _Lines(NamedTuple):
-    """Lines across an image, each with its neighbour; two arrays of one shape (lines, pixels), an even number of pixels."""
+    """Where lines across an image lie: places among all pixels, rows first, then columns; and of the lines next to them.
 
-    upper: Samples
-    lower: Samples
+    `places` has shape (2, pixels). `counts` says how many rows and how many columns there are, and how many pixels one has,
+    an even number; shape (2 directions, 2).
+    """
+
+    places: Whole
+    counts: Whole
 
 
 def measure(images: Sequence[Samples]) -> list[Measures]:
-    """Measures of reduced upright images, each of shape (height, width, 1 or 3): luma and, of colour, distances from grey.
+    """Measures of reduced upright images, as `samples_of` gives them: shape (height, width, 1), or (height, width, 4).
 
     Brightness is luma (ITU-R BT.601) over 255. Sharpness is 1 for an ideal step between two areas, towards 0 for what
     is blurred, whatever the contrast; 1 as well if there is nothing to see. A picture of one colour is all border.
     """
-    points = [_sample(image) for image in images]
-    sharpness = _sharpness([(_take_lines(image[..., 0]), _take_lines(image[..., 0].T)) for image in images])
+    if not images:
+        return []
+    words = [_as_words(image) for image in images]
+    grids = [_grid(*image.shape[:2]) for image in images]
+    sharpness = _sharpness(words)
     found: dict[int, Measures] = {}
-    for shape in {one.shape for one in points}:
-        places = [place for place, one in enumerate(points) if one.shape == shape]
-        figures = _figures(np.stack([points[place] for place in places]), sharpness[places])
+    kinds = [(grid.shape, image.dtype) for grid, image in zip(grids, words, strict=True)]
+    for shape, dtype in set(kinds):
+        places = [place for place, kind in enumerate(kinds) if kind == (shape, dtype)]
+        points = np.empty((len(places), *shape), dtype)
+        for row, place in enumerate(places):
+            words[place].take(grids[place], out=points[row], mode="clip")  # "raise" would go through a buffer
+        figures = _figures(points.view(np.uint8).reshape(*points.shape, -1), sharpness[places])
         found |= zip(places, (Measures(*row) for row in figures), strict=True)
-    return [found[place] for place in range(len(points))]
+    return [found[place] for place in range(len(images))]
 
 
-def _sample(image: Samples) -> Samples:
-    """Points of the image on an even grid of at most SAMPLED_SIDE a side."""
-    height, width, bands = image.shape
-    grid = _grid(height, width)
-    return image.reshape(-1, bands).take(grid, axis=0).reshape(*grid.shape, bands)
+def _as_words(image: Samples) -> Words:
+    """An image with a number for each pixel, shape (height, width); its first byte is the luma."""
+    return image.view(np.uint8 if image.shape[2] == 1 else np.uint32)[..., 0]
 
 
-@lru_cache(maxsize=2_048)
+@lru_cache(maxsize=CACHED_SIZES)
 def _grid(height: int, width: int) -> Whole:
-    """Places of the points among all pixels, row by row."""
+    """Places, among all pixels row by row, of points on an even grid of at most SAMPLED_SIDE a side."""
     rows, columns = (_even_places(side) for side in (height, width))
     return rows[:, None] * width + columns
 
@@ -79,7 +92,7 @@ def _even_places(side: int) -> Whole:
 
 
 def _figures(points: Samples, sharpness: Figures) -> list[list[float]]:
-    """The fields of Measures, in their order, of images whose points have one shape: (images, height, width, 1 or 3)."""
+    """The fields of Measures, in their order, of images whose points have one shape: (images, height, width, 1 or 4)."""
     counts = _count(points[..., 0].reshape(len(points), -1))
     total = math.prod(points.shape[1:3])
     first, second = (counts @ _POWERS).T
@@ -126,27 +139,40 @@ def _distance_from_grey(points: Samples) -> Figures:
     """How far the 1 % that lean most to either side are from the middle; 0 to 1. A quarter of the points will do."""
     if points.shape[3] == 1:
         return np.zeros(len(points))
-    bands = np.moveaxis(points[:, ::2, ::2, 1:], 3, 0)
+    bands = np.moveaxis(points[:, ::2, ::2, 1:3], 3, 0)
     low, high = _ends(_count(bands.reshape(2 * len(points), -1)), 0.01, 0.99)
     return np.maximum(128 - low, high - 128).reshape(2, -1).max(axis=0) / 128
 
 
-def _take_lines(pixels: Samples) -> _Lines:
-    """About LINES rows."""
+@lru_cache(maxsize=CACHED_SIZES)
+def _lines(height: int, width: int) -> _Lines:
+    """About LINES rows and as many columns."""
+    pixels = np.arange(height * width).reshape(height, width)
+    ways = [_take_lines(pixels), _take_lines(pixels.T)]
+    counts = np.array([way.shape[1:] for way in ways])
+    return _Lines(np.concatenate([way.reshape(2, -1) for way in ways], axis=1), counts)
+
+
+def _take_lines(pixels: Whole) -> Whole:
+    """About LINES rows, and the next one of each; shape (2, lines, an even number of pixels)."""
     step, even = max(2, pixels.shape[0] // LINES), pixels.shape[1] // 2 * 2
-    return _Lines(pixels[step // 2 : -1 : step, :even], pixels[step // 2 + 1 :: step, :even])
+    return np.stack([pixels[step // 2 : -1 : step, :even], pixels[step // 2 + 1 :: step, :even]])
 
 
-def _sharpness(images: Sequence[tuple[_Lines, _Lines]]) -> Figures:
+def _sharpness(images: Sequence[Words]) -> Figures:
     """The least over two scales and two directions: noise hides a blur at the finer one, and motion blurs one way.
 
     Along a line, √(Σ second difference² / Σ difference over two pixels²): both grow alike with contrast.
     """
-    powers = np.full((2, len(images), 2, 2), np.nan)  # (fine and coarse), image, direction, scale
-    blocks = [(place, way, one) for place, ways in enumerate(images) for way, one in enumerate(ways) if one.upper.size]
-    if blocks:
-        places, ways, every = zip(*blocks, strict=True)
-        powers[:, places, ways] = _edge_powers(every)
+    every = [_lines(*image.shape) for image in images]
+    luma = [
+        image.take(one.places).view(np.uint8)[:, :: image.itemsize] for image, one in zip(images, every, strict=True)
+    ]
+    numbers, lengths = np.moveaxis(np.stack([one.counts for one in every]), -1, 0)
+    is_there = numbers * lengths > 0  # image, direction
+    powers = np.full((2, *is_there.shape, 2), np.nan)  # (fine and coarse), image, direction, scale
+    if is_there.any():
+        powers[:, is_there] = _edge_powers(np.concatenate(luma, axis=1), lengths[is_there], numbers[is_there])
     fine, coarse = powers
     ratios = np.maximum(0.0, fine - ROUNDING_NOISE) / (coarse + 0.1)
     is_known, is_edged = ~np.isnan(ratios), coarse >= FEWEST_EDGES
@@ -155,15 +181,13 @@ def _sharpness(images: Sequence[tuple[_Lines, _Lines]]) -> Figures:
     return np.sqrt(np.where(np.isinf(least), 1.0, least))
 
 
-def _edge_powers(blocks: Sequence[_Lines]) -> Figures:
+def _edge_powers(luma: Samples, lengths: Whole, lines: Whole) -> Figures:
     """Mean squares of the second difference and of the difference over two pixels; shape (2, blocks, scales).
 
-    First for the lines as they are, then for those of the image at half the scale; NaN where lines are too short.
+    `luma` has the lines, one after another, and those next to them; shape (2, pixels). A block is so many lines of one
+    length. First for the lines as they are, then for those of the image at half the scale; NaN where lines are too short.
     """
-    lines, lengths = np.array([block.upper.shape for block in blocks]).T
-    upper, lower = (
-        np.concatenate([side.ravel() for side in sides]).astype(np.int16) for sides in zip(*blocks, strict=True)
-    )
+    upper, lower = luma.astype(np.int16)
     both = upper + lower
     full = _powers_at(1, upper, lengths, lines)
     return np.stack([full, _powers_at(4, both[::2] + both[1::2], lengths // 2, lines)], axis=2)
@@ -194,7 +218,7 @@ def _even_sides(points: Samples) -> Figures:
     found = np.zeros((2, len(points)))
     framed = np.flatnonzero(np.ptp(corners, axis=1) <= EVEN_LEVELS)  # the others cannot have either
     if len(framed):
-        bands = np.moveaxis(points[framed].astype(np.int16), 3, 0)
+        bands = np.moveaxis(points[framed][..., :3].astype(np.int16), 3, 0)
         is_even = np.logical_and.reduce([np.abs(band - band[:, :1, :1]) <= EVEN_LEVELS for band in bands])
         for place, rows, columns in zip(framed, is_even.mean(axis=2), is_even.mean(axis=1), strict=True):
             found[:, place] = _bars_and_border(rows, columns)

@@ -47,9 +47,10 @@ class _Refused(Exception):
 
 @contextmanager
 def careful_decoding(limits: Limits) -> Generator[None]:
-    """Pillow with its guards up: a pixel bomb raises, a truncated file raises, other warnings are kept quiet."""
-    if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise RuntimeError("expected ImageFile.LOAD_TRUNCATED_IMAGES to be off; something in this process set it")
+    """Pillow with its guards up: a pixel bomb raises, other warnings are kept quiet.
+
+    Many images may be decoded within: to set it up for each takes 2 % of the time that a small one takes.
+    """
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -60,8 +61,11 @@ def careful_decoding(limits: Limits) -> Generator[None]:
 def open_image(data: bytes) -> tuple[Image.Image, ImageFormat]:
     """The image behind `data`, header read, pixels not; only the decoder that its first bytes name is asked.
 
-    Raises ValueError if the bytes are of no accepted format, and whatever Pillow raises for a broken header.
+    Raises ValueError if the bytes are of no accepted format, RuntimeError if Pillow would let a truncated file pass, and
+    whatever it raises for a broken header.
     """
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise RuntimeError("expected ImageFile.LOAD_TRUNCATED_IMAGES to be off; something in this process set it")
     name = sniff(data)
     if name is None:
         raise ValueError("the first bytes are of no accepted format")
@@ -70,7 +74,8 @@ def open_image(data: bytes) -> tuple[Image.Image, ImageFormat]:
 
 def probe(data: bytes, limits: Limits) -> Probe | Rejection:
     """Decode every frame of one image under `limits`, and say what it is. Never raises for bad input."""
-    found = decode(data, limits)
+    with careful_decoding(limits):
+        found = decode(data, limits)
     return describe([found])[0] if isinstance(found, Decoded) else found
 
 
@@ -85,15 +90,14 @@ def describe(images: Sequence[Decoded]) -> list[Probe]:
 
 
 def decode(data: bytes, limits: Limits) -> Decoded | Rejection:
-    """Decode every frame of one image under `limits`. Never raises for bad input.
+    """Decode every frame of one image, within `careful_decoding` under the same limits. Never raises for bad input.
 
     A JPEG is decoded once at reduced scale; everything else whole.
     """
     try:
-        with careful_decoding(limits):
-            image, name = open_image(data)
-            with image:
-                return _decode_open(image, name, limits, data)
+        image, name = open_image(data)
+        with image:
+            return _decode_open(image, name, limits, data)
     except _Refused as refused:
         return refused.rejection
     except MemoryError:

@@ -44,10 +44,14 @@ def reduce_image(image: Image.Image, least_side_px: int) -> Image.Image:
 
 
 def samples_of(reduced: Image.Image) -> Samples:
-    """What `reduce_image` returned as luma and two distances from grey: shape (height, width, 3), or (height, width, 1)."""
+    """What `reduce_image` returned, as luma and two distances from grey: shape (height, width, 1), or (height, width, 4).
+
+    Of four the last means nothing. It is there because pixels of four bytes are copied and gathered as words.
+    """
     image = reduced.convert("YCbCr") if reduced.mode == "RGB" else reduced
     # np.asarray of an image takes twice as long
-    return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, -1)
+    data = image.tobytes("raw", "L" if image.mode == "L" else "YCbCrX")
+    return np.frombuffer(data, np.uint8).reshape(image.height, image.width, -1)
 
 
 def _shrink(image: Image.Image, least_side_px: int) -> Image.Image:

@@ -314,7 +314,7 @@ def test_bytes_that_cannot_be_fetched_end_the_work_with_their_own_error(large):
 
 
 def test_a_task_that_no_worker_knows_is_answered_as_a_refusal(large):
-    answers = list(Engine(workers=1).run("no such task", {}, [Item("a", large)]))
+    answers = list(Engine(workers=1).run("no such task", PROBE, [Item("a", large)]))
     assert reasons(answers) == ["undecodable"]
 
 
