@@ -11,6 +11,7 @@ from pathlib import Path
 from cv_assets_tests.faults.bench import SEED, bench_in
 from cv_assets_tests.faults.scenarios import SCENARIOS, why_skip
 from cv_assets_tests.servers.s3 import fresh_bucket, serve
+from resources.progress import bars_on
 
 
 def main(words: list[str]) -> int:
@@ -19,7 +20,12 @@ def main(words: list[str]) -> int:
     print(f"S3: {serve().kind}; seed {SEED}\n", flush=True)
     print(f"{'fault':<72}{'tried':>7}{'survived':>10}{'at most':>9}{'polls':>9}{'seconds':>9}", flush=True)
     failures: list[str] = []
-    with tempfile.TemporaryDirectory() as folder, bench_in(Path(folder)) as bench, fresh_bucket(serve()) as bucket:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        bench_in(Path(folder)) as bench,
+        fresh_bucket(serve()) as bucket,
+        bars_on(sys.stderr.fileno()),
+    ):
         for scenario in chosen:
             if reason := why_skip(scenario):
                 print(f"{scenario.name:<72} left out: {reason}", flush=True)

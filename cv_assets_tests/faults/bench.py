@@ -19,6 +19,7 @@ from cv_assets_tests.faults.reader import Partial, Poller, Read, read_below, see
 from cv_assets_tests.faults.syscalls import FLUSHES, NAMINGS, WRITES, Call, Judge
 from cv_assets_tests.servers.fault_proxy import FaultProxy, faults_before
 from cv_assets_tests.servers.s3 import Bucket, serve
+from resources.progress import track
 
 DATASET: Final = "shapes"
 VERSION: Final = "v1"
@@ -49,8 +50,9 @@ class Tally:
         """Count a try of each point, two of them at the same time."""
         some = list(points)
         with ThreadPoolExecutor(at_once) as pool:
-            for point, done in zip(some, pool.map(trial, some), strict=True):
-                self.add(point, done)
+            done = zip(some, pool.map(trial, some), strict=True)
+            for point, found in track(done, len(some), label="points"):
+                self.add(point, found)
         return self
 
     @property
