@@ -23,6 +23,7 @@ import polars as pl
 
 from cv_assets.assets import raw_images
 from cv_assets.definitions import build_defs
+from cv_assets.domain.quality import page
 from cv_assets.partitions import versions_of
 from cv_assets_tests.faults.planted import BUGS
 from cv_assets_tests.faults.syscalls import watch_me
@@ -30,8 +31,8 @@ from resources import expectations
 from resources.configured import EngineResource
 from resources.examiner import GreatExpectations, Question, Reply
 from resources.garbage import collect_garbage
+from resources.inspecting import Inspection, Scope
 from resources.object_store import open_store
-from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas import errors
 from schemas.datasets import DatasetConfig
@@ -60,6 +61,8 @@ def warm_up() -> None:
     config = DatasetConfig.model_validate({"name": DATASET, "source": {"url": "nowhere"}})
     with dg.DagsterInstance.ephemeral():
         build_defs(datasets=[config], resource_overrides={}).resolve_job_def(DATASET)
+    for name in page.templates().list_templates():
+        page.templates().get_template(name)
     threads = {name.read_text().strip() for name in Path("/proc/self/task").glob("*/comm")}
     assert "polars-0" not in threads, (
         "an import computed with polars, whose threads would be missing in every child: each would wait for ever"
@@ -156,13 +159,13 @@ def collect(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def verify(order: dict[str, Any]) -> dict[str, Any]:
-    """`cv-assets verify --read-data`, which does its reading in a process of its own."""
+    """`cv-assets verify --read-data`, which does its reading in a process of its own: that is this one."""
     version = VersionStore(open_store(order["environment"]["CV_ASSETS_STORE"]), DATASET, order["version"])
-    report = verify_version(version, read_data=True)
     record = version.commit()
     assert record is not None
-    if report.problems:
-        return {"outcome": "failed", "kind": "problems", "message": str(report.problems)}
+    seen = Inspection(version, Scope(read_data=True), lambda _: None).run()
+    if seen.problems:
+        return {"outcome": "failed", "kind": "problems", "message": str(seen.problems)}
     return {"outcome": "published", "digest": record.digest}
 
 

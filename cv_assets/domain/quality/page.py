@@ -31,7 +31,7 @@ def page(report: Report, thumbnails: Mapping[str, bytes]) -> bytes:
     Less than 10 MB, whatever the dataset. Equal input gives equal bytes.
     """
     pictures = _pictures(report, thumbnails)
-    text = _environment().get_template(TEMPLATE).render(
+    text = templates().get_template(TEMPLATE).render(
         report=report, pictures=pictures, clustered=CLUSTERED, plots=plots
     )  # fmt: skip
     return text.encode()
@@ -74,7 +74,8 @@ def _pictures(report: Report, thumbnails: Mapping[str, bytes]) -> dict[str, str]
 
 
 @cache
-def _environment() -> "jinja2.Environment":
+def templates() -> "jinja2.Environment":
+    """What the page is made from; each is compiled when it is first asked for."""
     import jinja2  # noqa: PLC0415 - a command that shows no page need not wait for it
     from markupsafe import Markup  # noqa: PLC0415 - comes with jinja2
 
