@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple, Protocol, cast
 
@@ -143,9 +142,11 @@ class Snapshot:
         self._sightings.forget("path", {one.path for one in requeued})
         self._probes.forget({one.sha256 for one in requeued if one.sha256 is not None})
         rows: list[Row] = []
-        # memory is read while the source is listed, and old blobs are looked for while what is new is decoded
+        # while the source is listed, memory is read, and old blobs of this disk are looked for. A remote store is asked
+        # last, and only of what is listed: no failure shall wait for a million answers
         with ThreadPoolExecutor(1) as beside:
             remembered = beside.submit(self._remember)
+            early = beside.submit(lambda: self._kept(remembered.result())) if self._store.is_local else None
             source = open_source(self._config.source.url)
             require_apart(self._config.source.url, self._store.url)
             listing = list_source(source, self._config)
@@ -154,13 +155,10 @@ class Snapshot:
             self.listing_digest = to_listing(listing.files).digest
             kept, absent = self._look_for_absent(listing, requeued)
             seen = self._seen_before(listing.files, remembered.result())
-            unkept = partial(self._lost, seen, source)
-            if self._store.is_local:  # a remote store is asked last: no failure shall wait for a million answers
-                unkept = beside.submit(unkept).result
             fresh = entries_of(listing.files.join(seen, on="path", how="anti", maintain_order="left"))
 
             def lost() -> Iterator[Entry]:
-                gone = unkept()
+                gone = self._lost(seen, source, early.result() if early else self._kept(seen))
                 self._sightings.forget("path", gone["path"])  # or the old pin could be remembered beside the new one
                 yield from entries_of(listing.files.join(gone, on="path", how="semi"))
 
@@ -229,12 +227,16 @@ class Snapshot:
         same = listed.join(sightings, on=listed.columns, how="inner", maintain_order="left")
         return same.select(list(polars_schema("raw_images")))
 
-    def _lost(self, seen: pl.DataFrame, source: Source) -> pl.DataFrame:
+    def _kept(self, sightings: pl.DataFrame) -> set[str]:
+        """Hashes among these whose blobs are there."""
+        if self._config.source.mode == "reference":
+            return set()
+        return self._content.present(dict(sightings.select("sha256", "size_bytes").iter_rows()))
+
+    def _lost(self, seen: pl.DataFrame, source: Source, kept: set[str]) -> pl.DataFrame:
         """Those of the rows whose bytes were kept, here or as a version of an object, and are there no more."""
         if self._config.source.mode == "copy":
-            sizes = dict(zip(seen["sha256"].to_list(), seen["size_bytes"].to_list(), strict=True))
-            gone = sizes.keys() - self._content.present(sizes)
-            return seen.filter(pl.col("sha256").is_in(list(gone)))
+            return seen.filter(pl.col("sha256").is_in(list({*seen["sha256"].to_list()} - kept)))
         # any other pin is the stamp that was just listed; a version ends, and the same bytes are uploaded as another one
         versioned = seen.filter(pl.col("pin").str.starts_with("version:"))
 
