@@ -152,7 +152,7 @@ class Snapshot:
             listing = list_source(source, self._config)
             self.not_included = listing.not_included[:NAMES_TOLD]
             self.newest_upload = listing.newest_upload()
-            self.listing_digest = to_listing(listing.files).digest
+            digest = beside.submit(lambda: to_listing(listing.files).digest)
             kept, absent = self._look_for_absent(listing, requeued)
             seen = self._seen_before(listing.files, remembered.result())
             fresh = entries_of(listing.files.join(seen, on="path", how="anti", maintain_order="left"))
@@ -169,6 +169,7 @@ class Snapshot:
             shown = track(taken, len(fresh) + len(absent), label="files", log=self._log)
             for _ in self._probes.probe(self._images(shown, rows, source, began_ns), self._engine_for(fresh)):
                 pass  # it is known from here on
+        self.listing_digest = digest.result()
         self.files_read = len(rows)
         read = to_frame("raw_images", rows)
         snapshot = pl.concat([seen.join(read, on="path", how="anti"), read]).sort("path", maintain_order=True)
