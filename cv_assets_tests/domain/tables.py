@@ -125,3 +125,11 @@ def sound_tables():
     }
     splits = build_splits(images, config(split={"train": 0.5, "val": 0.25, "test": 0.25}).split)
     return {**tables, **judge(tables, config(), baseline=None, earlier=None), "splits": splits}
+
+
+def tear_a_group(splits):
+    """The splits of `sound_tables` with one of two images of a camera on another side."""
+    one, other = (image_id(f"circle/{number}.png") for number in (0, 1))
+    side = "val" if splits.filter(image_id=one)["split"][0] == "train" else "train"
+    moved = pl.when(image_id=other).then(pl.lit(side)).otherwise("split")
+    return splits.with_columns(moved.alias("split"))
