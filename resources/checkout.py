@@ -12,7 +12,7 @@ import polars as pl
 
 from cv_assets.domain.placing import PLACED, Placing, find_folded, place_as_uploaded, place_by_class
 from resources.content_store import contents_of
-from resources.laying_out import CheckedOut, File, Layout, Wish
+from resources.laying_out import Before, CheckedOut, File, Layout, Wish, files_of
 from resources.object_store import ObjectStore
 from resources.tables import read_table, table_bytes
 from resources.versions import VersionStore
@@ -54,14 +54,18 @@ def check_out(version: VersionStore, folder: Path, wish: Wish) -> CheckedOut:
         )  # fmt: skip
         done = CheckedOut(version.dataset, version.version, record.digest, left_out=placing.left_out)
         layout = Layout(tree, version.store, content, wish, done)
+        wanted, classes = files_of(placing)
         tree.write(MARKER, marker.to_bytes())
-        tree.write(LISTED, _list(layout.bring(before, placing)))
+        # first what may lie there from now on: of a run that is killed, the next one knows what to remove
+        tree.write(LISTED, _list(_merged(before or {}, wanted)))
+        left = layout.bring(before, wanted, classes)
+        tree.write(LISTED, _list({path: (file,) for path, file in left.items()}))
         tree.write(MARKER, marker.model_copy(update={"complete": True}).to_bytes())
     return done
 
 
-def _read_before(tree: WorkingTree, dataset: str) -> dict[str, File] | None:
-    """Path → file as an earlier checkout left it; None for a folder in which there is nothing.
+def _read_before(tree: WorkingTree, dataset: str) -> Before | None:
+    """What an earlier checkout left, or was about to; None for a folder in which there is nothing.
 
     Raises ConfigurationError if there is anything else than a checkout of this dataset.
     """
@@ -82,11 +86,19 @@ def _read_before(tree: WorkingTree, dataset: str) -> dict[str, File] | None:
         listed = read_table(tree.read(LISTED) or b"", LISTED)
     except CorruptObject:  # the run before was killed: what lies there is told by its content
         return {}
-    return {path: File(*row) for path, *row in listed.iter_rows()}
+    found: Before = {}
+    for path, *row in listed.iter_rows():
+        found[path] = (*found.get(path, ()), File(*row))
+    return found
 
 
-def _list(files: dict[str, File]) -> bytes:
-    rows = [(path, *file) for path, file in files.items()]
+def _merged(before: Before, wanted: dict[str, File]) -> Before:
+    """What may lie at each path until a checkout has ended: what did, and what it brings."""
+    return before | {path: (*before.get(path, ()), file) for path, file in wanted.items()}
+
+
+def _list(files: Before) -> bytes:
+    rows = [(path, *file) for path, some in files.items() for file in some]
     return table_bytes(pl.DataFrame(rows, schema=_SCHEMA, orient="row"), LISTED)
 
 

@@ -56,12 +56,19 @@ class CheckedOut:
 
 
 class File(NamedTuple):
-    """A file of the folder as it was laid out: hash and size of its bytes, and what told that nobody changed it since."""
+    """A file of the folder as it was laid out: hash and size of its bytes, and what told that nobody changed it since.
+
+    The time is -1 for one that is about to be laid out: if it is there, its bytes tell.
+    """
 
     sha256: str
     size_bytes: int
     mtime_ns: int = -1
     inode: int = 0
+
+
+# of each path, what may lie there: of a checkout that was killed, the file of before or the one that it was to bring
+Before = dict[str, tuple[File, ...]]
 
 
 class Layout:
@@ -79,46 +86,49 @@ class Layout:
         self._blobs = str(store.local_path("blobs/sha256") or "")
         self._now: dict[str, File] = {}
 
-    def bring(self, before: dict[str, File] | None, placing: Placing) -> dict[str, File]:
-        """Remove, keep, link or copy every file; what lies there then, as far as it is known."""
-        wanted = {path: File(sha256, size) for path, sha256, size in placing.files.iter_rows()}
-        self._done.files, self._done.size_bytes = len(wanted), int(placing.files["size_bytes"].sum())
-        missing = _by_folder(wanted)
+    def bring(self, before: Before | None, wanted: dict[str, File], classes: bytes) -> dict[str, File]:
+        """Remove, keep, link or copy every file, and write the names of classes, if there are any.
+
+        Returns what lies there then, as far as it is known.
+        """
+        named = {CLASSES} if classes else set[str]()
+        files = {path: file for path, file in wanted.items() if path not in named}
+        self._done.files, self._done.size_bytes = len(files), sum(file.size_bytes for file in files.values())
+        missing = _by_folder(files)
         if before is not None:
             for path in _by_folder(before.keys() - wanted.keys()):
                 self._remove(path, before[path])
-            missing = [path for path in missing if not self._is_settled(path, before.get(path), wanted[path])]
+            missing = [path for path in missing if not self._is_settled(path, before.get(path, ()), files[path])]
         shown = track(missing, len(missing), label="files")
-        to_copy = [(path, wanted[path]) for path in shown if not self._link(path, wanted[path])]
+        to_copy = [(path, files[path]) for path in shown if not self._link(path, files[path])]
         self._copy(to_copy)
-        if placing.classes:
-            text = json.dumps({"classes": placing.classes}, indent=2, sort_keys=True, ensure_ascii=False)
-            said = f"{text}\n".encode()
-            self._now[CLASSES] = _described(bytes_digest(said), self._tree.write(CLASSES, said))
+        if classes:
+            self._now[CLASSES] = _described(bytes_digest(classes), self._tree.write(CLASSES, classes))
         return self._now
 
-    def _remove(self, path: str, old: File) -> None:
+    def _remove(self, path: str, old: tuple[File, ...]) -> None:
         there = self._tree.look(path)
         if there is None:
             return
-        if _is_untouched(there, old) or self._wish.force:
+        if self._is_ours(path, there, old) or self._wish.force:
             self._tree.remove(path)
             self._done.removed += 1
         else:
             self._keep(path, old)
 
-    def _is_settled(self, path: str, old: File | None, new: File) -> bool:
+    def _is_settled(self, path: str, old: tuple[File, ...], new: File) -> bool:
         """Need nothing be done: since the file is there, or since it is somebody's own and so stays?"""
         there = self._tree.look(path)
         if there is None:
             return False
-        if old is not None and _is_untouched(there, old):
-            is_right = old.sha256 == new.sha256
+        untouched = next((one for one in old if _is_untouched(there, one)), None)
+        if untouched is not None:
+            is_right = untouched.sha256 == new.sha256
         else:
-            # a run that was killed has left no list: its links are known by their inode
-            own = old is None and self._is_blob(there, new)
-            is_right = own or (there.st_size == new.size_bytes and self._tree.has_bytes(path, new.sha256))
-            if not (is_right or self._wish.force):
+            # of a run that was killed: its links are known by their inode
+            own = all(one.mtime_ns < 0 for one in old) and self._is_blob(there, new)
+            is_right = own or self._has_bytes(path, there, new)
+            if not (is_right or self._wish.force or self._is_ours(path, there, old)):
                 self._keep(path, old)
                 return True
         if is_right:
@@ -126,10 +136,17 @@ class Layout:
             self._now[path] = _described(new.sha256, there)
         return is_right
 
-    def _keep(self, path: str, old: File | None) -> None:
+    def _is_ours(self, path: str, there: os.stat_result, old: tuple[File, ...]) -> bool:
+        """Is what lies there what was laid out, by this or by an earlier checkout, one that was killed included?"""
+        return any(self._has_bytes(path, there, one) if one.mtime_ns < 0 else _is_untouched(there, one) for one in old)
+
+    def _has_bytes(self, path: str, there: os.stat_result, file: File) -> bool:
+        return there.st_size == file.size_bytes and self._tree.has_bytes(path, file.sha256)
+
+    def _keep(self, path: str, old: tuple[File, ...]) -> None:
         self._done.kept.append(path)
-        if old is not None:
-            self._now[path] = old
+        if old:
+            self._now[path] = old[0]
 
     def _link(self, path: str, new: File) -> bool:
         """Link a file to its blob; False if it is to be copied."""
@@ -186,6 +203,16 @@ class Layout:
 
     def _blob(self, sha256: str) -> str:
         return f"{self._blobs}/{sha256[:2]}/{sha256}"
+
+
+def files_of(placing: Placing) -> tuple[dict[str, File], bytes]:
+    """What is to be laid out by path, and the file that names the classes, which is among it; empty where there are none."""
+    wanted = {path: File(sha256, size) for path, sha256, size in placing.files.iter_rows()}
+    if not placing.classes:
+        return wanted, b""
+    text = json.dumps({"classes": placing.classes}, indent=2, sort_keys=True, ensure_ascii=False)
+    classes = f"{text}\n".encode()
+    return {**wanted, CLASSES: File(bytes_digest(classes), len(classes))}, classes
 
 
 def _by_folder(paths: Iterable[str]) -> list[str]:

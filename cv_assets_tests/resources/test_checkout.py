@@ -283,8 +283,9 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("how", ["best", "copy"])
-@pytest.mark.parametrize("stop", range(1, 7))
-def test_a_checkout_that_was_killed_is_finished_by_the_next(store, folder, monkeypatch, how, stop):
+@pytest.mark.parametrize("stop", range(1, 9))
+@pytest.mark.parametrize("then", ["on", "back"])
+def test_a_checkout_that_was_killed_is_finished_or_undone_by_the_next(store, folder, monkeypatch, how, stop, then):
     one, two = version(store), version(store, "v2", TWO)
     check_out(one, folder, Wish(how=how))
     done = []
@@ -305,26 +306,40 @@ def test_a_checkout_that_was_killed_is_finished_by_the_next(store, folder, monke
     else:
         assert len(done) < stop
     monkeypatch.undo()
-    assert check_out(two, folder, Wish(how=how)).kept == []
-    assert {path: data for path, data in files_in(folder).items() if not path.endswith(".tmp")} == TWO
+    # the same again, or back to the one before: nothing of the other one stays
+    for made, files in ((two, TWO), (one, ONE))[:: 1 if then == "on" else -1]:
+        assert check_out(made, folder, Wish(how=how)).kept == []
+        assert {path: data for path, data in files_in(folder).items() if not path.endswith(".tmp")} == files
 
 
-def test_a_first_checkout_that_was_killed_is_known_for_what_it_is(store, folder, monkeypatch):
-    made = version(store)
-    done = []
+def kill_at(monkeypatch, number, call):
+    """Let the call end at its n-th link."""
+    links = iter(range(1, 99))
     link = os.link
 
     def end(*arguments, **more):
-        done.append(1)
-        if len(done) == 3:
+        if next(links) == number:
             raise Killed
         return link(*arguments, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(working_tree.os, "link", end)
         with pytest.raises(Killed):
-            check_out(made, folder, Wish())
+            call()
+
+
+def test_a_first_checkout_that_was_killed_is_known_for_what_it_is(store, folder, monkeypatch):
+    made = version(store)
+    kill_at(monkeypatch, 3, lambda: check_out(made, folder, Wish()))
     assert CheckoutRecord.from_bytes((folder / ".cv-assets.json").read_bytes()).complete is False
+    other = check_out(version(store, "v2", {"star/d.png": b"a star", "labels.csv": b""}), folder, Wish())
+    assert (other.removed, other.kept) == (1, [])
+    assert set(files_in(folder)) == {"star/d.png", "labels.csv"}
+
+
+def test_a_first_checkout_that_was_killed_is_gone_on_with(store, folder, monkeypatch):
+    made = version(store)
+    kill_at(monkeypatch, 3, lambda: check_out(made, folder, Wish()))
     again = check_out(made, folder, Wish())
     assert (again.unchanged, again.linked, again.kept) == (2, 2, [])
     assert files_in(folder) == ONE
