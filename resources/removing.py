@@ -45,10 +45,12 @@ def remove_version(store: ObjectStore, old: Removal, lease: Lease) -> bool:
     grave = tombstone_key(old.dataset, old.version)
     record = Tombstone(dataset=old.dataset, version=old.version, digest=old.digest, reason=REASON)
     store.put_new(grave, record.to_bytes())
-    if old.version in _named(Refs(store, old.dataset)):
+    record_key = commit_key(old.dataset, old.version)
+    # what is left of one that was half removed has no record: no name makes a version of it again
+    if old.version in _named(Refs(store, old.dataset)) and store.look(record_key) is not None:
         store.delete(grave)
         return False
-    store.delete(commit_key(old.dataset, old.version))  # from here on it is no version for any reader
+    store.delete(record_key)  # from here on it is no version for any reader
     for key in list(store.keys(f"{versions_prefix(old.dataset)}/{old.version}")):
         if key != grave:
             store.delete(key)

@@ -299,6 +299,18 @@ def test_a_version_that_is_named_while_it_is_being_removed_stays(store, monkeypa
     assert refs.resolve("v1") == "v1"
 
 
+def test_a_version_that_is_named_when_it_is_half_removed_is_removed_whole(store, monkeypatch):
+    refs = five_versions(store)
+    with monkeypatch.context() as patch:
+        assert kill_at_deletion(store, 3, patch)
+    half = next(version for version in ("v1", "v2") if not VersionStore(store, "shapes", version).commit())
+    monkeypatch.setattr(refs, "_is_removed", lambda version: False)  # it looked before the tombstone was written
+    monkeypatch.setattr(refs, "_require_committed", lambda version: None)
+    refs.pin(half, "somebody needs it")
+    collect_garbage(store, grace=NOW, keep_last=3)
+    assert [key.rsplit("/", 1)[-1] for key in store.keys(f"datasets/shapes/versions/{half}")] == ["TOMBSTONE.json"]
+
+
 def test_temporary_files_of_killed_writers_go_once_they_are_old_and_no_others(store):
     make_version(store, "v1", ONE)
     root = store.local_path("x").parent
