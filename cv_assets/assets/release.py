@@ -1,5 +1,6 @@
 """release: the commit record, written last and once. From then on the version is there for readers."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import dagster as dg
@@ -17,7 +18,7 @@ from resources.refs import Refs
 from resources.reports import FILES
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
-from schemas.errors import StoreError
+from schemas.errors import StoreError, VersionConflict
 from schemas.releases import CommitRecord, ObjectEntry
 from schemas.tables import to_frame
 
@@ -59,12 +60,18 @@ def _begun_after(instance: dg.DagsterInstance, line: Line, version: str) -> list
 
 
 def _publish(version: VersionStore, config: DatasetConfig) -> CommitRecord:
+    keys = [version.find_table_key(name) for name in TABLES]
     verdicts = require_gates(version, BEFORE_RELEASE, config, before="release")
     checks = [verdict for found in verdicts for verdict in found.verdicts]
     tables = {name: version.load_table(name) for name in TABLES}
     blobs = require_blobs(version.store, tables["raw_images"])
-    objects = list_objects(version, tables["shards"])
+    objects = list_objects(version, keys, tables["shards"])
     record = build_commit(config, version.version, tables, checks=checks, objects=objects)
+    if keys != [version.find_table_key(name) for name in TABLES]:
+        raise VersionConflict(
+            f"expected the tables of {version.dataset}@{version.version} to stay as the gates saw them, found that another "
+            "run made some of them anew meanwhile; let it end, then materialize release again"
+        )
     version.publish(record, blobs)
     return record
 
@@ -82,9 +89,8 @@ def require_blobs(store: ObjectStore, snapshot: pl.DataFrame) -> list[str]:
     return [blob_key(sha256) for sha256 in sizes]
 
 
-def list_objects(version: VersionStore, shards: pl.DataFrame) -> list[ObjectEntry]:
-    """Every object of the version but its blobs, which the table raw_images names by hash and size."""
-    keys = [version.find_table_key(name) for name in TABLES]
+def list_objects(version: VersionStore, keys: Iterable[str | None], shards: pl.DataFrame) -> list[ObjectEntry]:
+    """Every object of the version, of which `keys` are its tables; but no blobs, which the table raw_images names."""
     tables = [version.describe_object(key, "table") for key in keys if key is not None]
     files = [version.find_report_key(name) for name in FILES]
     reports = [version.describe_object(key, "report") for key in files if key is not None]

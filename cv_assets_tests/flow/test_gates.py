@@ -6,6 +6,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from cv_assets.assets import release
+from cv_assets.assets.release import require_blobs
 from cv_assets.definitions import build_defs
 from cv_assets.domain.drawing import draw_uploads
 from cv_assets_tests.conftest import Place, write_files
@@ -240,3 +242,20 @@ def test_a_version_has_one_snapshot_even_if_its_first_run_died_before_it_said_wh
     assert "begin a new version" in line
     assert run(before_shards, "raw_images").success
     assert run(before_shards, "shards").success
+
+
+def test_a_table_that_another_run_makes_anew_while_a_version_is_released_stops_the_release(before_release, monkeypatch):
+    made = version(before_release)
+    whole = made.load_table("splits")
+
+    def look_for_blobs(store, snapshot):
+        made.save_table("splits", whole.head(1))
+        return require_blobs(store, snapshot)
+
+    monkeypatch.setattr(release, "require_blobs", look_for_blobs)
+    outcome = run(before_release, "release")
+    assert ["another run made some of them anew" in line for line in outcome.failures] == [True]
+    assert version(before_release).commit() is None
+    monkeypatch.undo()
+    made.save_table("splits", whole)
+    assert run(before_release, "release").success
