@@ -55,7 +55,8 @@ class TableIOManager(dg.ConfigurableIOManager):
         if MADE_UNDER in context.definition_metadata and not (write_once and version.find_making(table)):
             inputs = {name: version.load_stored(name).digest for name in READS[table]}
             # of runs at the same moment, the one that made a table which is written once said under what
-            made_under = version.first_made_under(table) or str(context.definition_metadata[MADE_UNDER])
+            place = version.find_place(table)
+            made_under = (place and place.made_under) or str(context.definition_metadata[MADE_UNDER])
             version.save_making(
                 Making(asset=table, table_digest=table_digest(obj), inputs=inputs, configuration=made_under)
             )

@@ -17,6 +17,7 @@ from resources.records import AnyRecord, commit_key, find_record, tombstone_key,
 from resources.tables import StoredTable, read_stored, table_bytes
 from schemas.errors import CorruptObject, StoreError, VersionConflict
 from schemas.releases import (
+    Arrivals,
     AssetVerdicts,
     BuildRecord,
     CommitRecord,
@@ -64,15 +65,15 @@ class VersionStore:
         for entry in record.objects if record else ():
             if entry.role == "table" and entry.key.rsplit("/", 1)[-1].rsplit("-", 1)[0] == name:
                 return entry.key
-        place = self._read(TablePlace, self._place_key(name))
-        return place and f"{self._prefix}/tables/{place.file}"
+        return (place := self.find_place(name)) and f"{self._prefix}/tables/{place.file}"
 
     def save_table(
-        self, name: str, frame: pl.DataFrame, *, write_once: bool = False, made_under: str | None = None
-    ) -> None:
+        self, name: str, frame: pl.DataFrame, *, write_once: bool = False,
+        made_under: str | None = None, arrivals: Arrivals | None = None,
+    ) -> None:  # fmt: skip
         """Write a table as one Parquet object, all of it or nothing.
 
-        With a table that is written once, `made_under` is kept: the digest of the configuration that first made it.
+        With a table that is written once is kept what it was first made under, and from which uploads (TablePlace).
         Raises VersionConflict if it would change a table that is written once or that the commit record names.
         """
         fixed = write_once or self.commit() is not None
@@ -81,7 +82,7 @@ class VersionStore:
         data = table_bytes(frame, name)
         file = f"{name}-{bytes_digest(data)[:16]}.parquet"
         self._store.put(f"{self._prefix}/tables/{file}", data)
-        place = TablePlace(table=name, file=file, made_under=made_under).to_bytes()
+        place = TablePlace(table=name, file=file, made_under=made_under, arrivals=arrivals).to_bytes()
         if not fixed:
             self._store.put(self._place_key(name), place)
             return
@@ -136,8 +137,7 @@ class VersionStore:
 
     def find_report_key(self, name: str) -> str | None:
         """Key of a file of the quality report, such as report.html: as the commit record names it, else as last written."""
-        committed = self._committed_report_key(name)
-        if committed is not None:
+        if (committed := self._committed_report_key(name)) is not None:
             return committed
         place = self._read(ReportPlace, self._report_place_key(name))
         return None if place is None else f"{self._prefix}/report/{place.file}"
@@ -188,9 +188,9 @@ class VersionStore:
         """What the checks of an asset found, or None if they never ran."""
         return self._read(AssetVerdicts, self._verdicts_key(asset))
 
-    def first_made_under(self, name: str) -> str | None:
-        """Digest of the configuration that a table which is written once was made under, or None if it is not known."""
-        return (place := self._read(TablePlace, self._place_key(name))) and place.made_under
+    def find_place(self, name: str) -> TablePlace | None:
+        """What was written down with a table when it was last written, or None if it never was."""
+        return self._read(TablePlace, self._place_key(name))
 
     def save_making(self, making: Making) -> None:
         """Keep what a table was made from; that of a committed version stays as it is."""

@@ -82,25 +82,29 @@ class BaselineRecord(Record):
     digest: str | None
 
 
-class Arrivals(Record):
+class Arrivals(BaseModel):
     """When the newest upload of a version's snapshot was last modified, ISO 8601 in UTC; none if the source does not say.
 
-    `listing` is the digest of what the source listed then (cv_assets.domain.uploads); older records have none.
+    `listing` is the digest of what the source listed then (cv_assets.domain.uploads).
     """
 
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     newest_upload: str | None
-    listing: str | None = None
+    listing: str | None
 
 
 class TablePlace(Record):
     """Which file holds a table of an open version now; the commit record names it from then on.
 
-    `made_under` is the digest of the configuration that a table which is written once was made under.
+    `made_under` is the digest of the configuration that a table which is written once was made under, and `arrivals` what
+    is known of the uploads that it was made from.
     """
 
     table: str
     file: str
     made_under: str | None = None
+    arrivals: Arrivals | None = None
 
 
 class ReportPlace(Record):

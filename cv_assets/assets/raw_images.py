@@ -6,7 +6,7 @@ import polars as pl
 from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.lineage import configuration_digest
 from cv_assets.domain.manifest import build_quarantine
-from resources.arrivals import save_arrivals
+from resources.arrivals import arrivals
 from resources.configured import WRITE_ONCE, EngineResource, ObjectStoreResource
 from resources.examining import begin_examiner
 from resources.ingest import Snapshot
@@ -71,8 +71,8 @@ def _take(version: VersionStore, taken: Snapshot, made_under: str) -> tuple[pl.D
         snapshot, probes = taken.take(asked.files)
         lease.require()
         requeues.claim(asked, version.version, taken.brought_back)
-        save_arrivals(version, taken.newest_upload, taken.listing_digest)
-        version.save_table("raw_images", snapshot, write_once=True, made_under=made_under)
+        came = arrivals(taken.newest_upload, taken.listing_digest)
+        version.save_table("raw_images", snapshot, write_once=True, made_under=made_under, arrivals=came)
         _require_made_under(version, made_under)
         requeues.settle(asked)
     return snapshot, probes
@@ -80,7 +80,8 @@ def _take(version: VersionStore, taken: Snapshot, made_under: str) -> tuple[pl.D
 
 def _require_made_under(version: VersionStore, configuration: str) -> None:
     """A version has one snapshot, of one source under one set of limits. Raises VersionConflict if that was another one."""
-    first = version.first_made_under("raw_images")
+    place = version.find_place("raw_images")
+    first = None if place is None else place.made_under
     if first is not None and first != configuration:
         raise VersionConflict(
             f"expected the snapshot of {version.dataset}@{version.version} to be made under this configuration (source, "

@@ -126,7 +126,7 @@ def test_a_committed_version_stays_as_it_is_whatever_is_expected_of_it_later_and
 
 def test_a_version_that_was_committed_before_anybody_expected_anything_gets_verdicts_and_none_on_its_age(committed):
     version = committed.folder / "store" / "datasets" / "shapes" / "versions" / "v1"
-    (version / "arrivals.json").unlink()
+    (version / "tables" / "raw_images.json").unlink()
     for asset in EXPECTED_ASSETS:
         (version / "verdicts" / f"{expectations_key(asset)}.json").unlink()
         judge(committed, asset, now=IN_YEARS)

@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cv_assets_tests.domain.tables import config
-from resources.arrivals import newest_upload_age_hours, save_arrivals
+from cv_assets_tests.domain.tables import config, file_row
+from resources.arrivals import arrivals, listing_taken, newest_upload_age_hours
 from resources.ingest import list_source
 from resources.listing import files_of
 from resources.object_store import open_store
 from resources.source import open_source
 from resources.versions import VersionStore
+from schemas.errors import VersionConflict
+from schemas.tables import to_frame
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 
@@ -51,21 +53,31 @@ def test_a_bucket_says_it_too(bucket):
 AGES = [(timedelta(hours=1), 1.0), (timedelta(days=2, minutes=30), 48.5), (timedelta(seconds=-36), -0.01)]
 
 
+def take(version, newest, listing="a listing", path="a.png"):
+    """A snapshot of one file."""
+    frame = to_frame("raw_images", [file_row(path)])
+    version.save_table("raw_images", frame, write_once=True, arrivals=arrivals(newest, listing))
+
+
 @pytest.mark.parametrize(("later", "hours"), AGES)
 def test_the_age_is_that_of_the_moment_at_which_one_asks(version, later, hours):
-    save_arrivals(version, NOON)
+    take(version, NOON)
     assert newest_upload_age_hours(version, NOON + later) == hours
 
 
 def test_an_age_that_the_source_does_not_say_is_not_known(version):
     assert newest_upload_age_hours(version, NOON) is None
-    save_arrivals(version, None)
+    take(version, None)
     assert newest_upload_age_hours(version, NOON) is None
 
 
-def test_equal_times_are_equal_bytes_wherever_the_clock_stands(version):
-    save_arrivals(version, NOON)
-    (key,) = version.store.keys("datasets/shapes/versions/v1")
-    before = version.store.get(key)
-    save_arrivals(version, NOON.astimezone(tz=None))
-    assert version.store.get(key) == before
+def test_equal_times_are_said_alike_wherever_the_clock_stands():
+    assert arrivals(NOON, None) == arrivals(NOON.astimezone(tz=None), None)
+
+
+def test_of_two_runs_the_one_whose_snapshot_stands_tells_what_was_listed(version):
+    take(version, NOON)
+    with pytest.raises(VersionConflict):
+        take(VersionStore(version.store, "shapes", "v1"), NOON + timedelta(days=1), "another listing", "b.png")
+    assert listing_taken(version) == "a listing"
+    assert newest_upload_age_hours(version, NOON) == 0.0

@@ -150,10 +150,10 @@ def test_a_table_that_is_written_once_may_be_written_again_with_the_same_rows_on
 
 
 def test_a_table_that_is_written_once_tells_the_configuration_that_made_it_first(version):
-    assert version.first_made_under("raw_images") is None
+    assert version.find_place("raw_images") is None
     for configuration in ("a" * 64, "b" * 64):  # the second one joins the first: equal rows, under other settings
         version.save_table("raw_images", FRAMES["raw_images"], write_once=True, made_under=configuration)
-    assert version.first_made_under("raw_images") == "a" * 64
+    assert version.find_place("raw_images").made_under == "a" * 64
 
 
 def test_a_table_whose_object_is_gone_is_an_error_and_not_a_table_never_written(store, version):
