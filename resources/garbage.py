@@ -7,7 +7,7 @@ everything: a version that is not understood may need any blob. How publishers a
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,6 +32,8 @@ from schemas.releases import Tombstone
 
 MARKS: Final = "gc/marks"
 BATCH: Final = 1_000
+# a mark is as old as the object that holds it, unless it was moved from another one
+_MARKS_SCHEMA: Final = {"key": pl.String, "marked": pl.Datetime("us", "UTC")}
 # objects that a killed process may have left, of writers that need them for a moment only
 PASSING_FOLDERS: Final = ("clock", "probes")
 
@@ -60,11 +62,9 @@ class Garbage:
 
 def find_garbage(store: ObjectStore, *, grace: timedelta, keep_last: int | None = None) -> Garbage:
     """What a collection would find now; nothing is written. Raises StoreError if anything cannot be read."""
-    needed = needed_blobs(store)
+    needed = needed_blobs(store)  # every record is read before anything is concluded
     found = Garbage(dry_run=True, versions=old_versions(store, keep_last))
-    for old in found.versions:
-        needed.pop((old.dataset, old.version))
-    found.blobs = _unneeded(store, needed)
+    found.blobs = _unneeded(store, needed_blobs(store, but_for=found.versions) if found.versions else needed)
     found.leftovers = list(_leftovers(store, grace))
     marked = _marks(store)
     oldest = store.now() - grace
@@ -98,13 +98,20 @@ def collect_garbage(store: ObjectStore, *, grace: timedelta, keep_last: int | No
     return found
 
 
-def needed_blobs(store: ObjectStore) -> dict[tuple[str, str], pl.Series]:
-    """Dataset and version → SHA-256 of every blob that it names. Raises StoreError if that cannot be told of one."""
-    return {
-        (dataset, version): _named_by(store, dataset, version)
-        for dataset in store.folders("datasets")
-        for version in list_versions(store, dataset)
-    }
+def needed_blobs(store: ObjectStore, *, but_for: Iterable[Removal] = ()) -> pl.Series:
+    """SHA-256 of every blob that a version or a pending request names, each once. Raises StoreError if one cannot tell.
+
+    Versions that are to be left out are read all the same. Of a hundred versions of the same images no more is in memory
+    than of two.
+    """
+    left_out = {(old.dataset, old.version) for old in but_for}
+    needed = pl.Series("sha256", pending_blobs(store), pl.String)
+    for dataset in store.folders("datasets"):
+        for version in list_versions(store, dataset):
+            named = _named_by(store, dataset, version)
+            if (dataset, version) not in left_out:
+                needed = pl.concat([needed, named]).unique()
+    return needed
 
 
 def _named_by(store: ObjectStore, dataset: str, version: str) -> pl.Series:
@@ -126,8 +133,7 @@ def _named_by(store: ObjectStore, dataset: str, version: str) -> pl.Series:
     return pl.Series("sha256", [], pl.String)
 
 
-def _unneeded(store: ObjectStore, by_version: dict[tuple[str, str], pl.Series]) -> list[Stored]:
-    needed = pl.concat([pl.Series("sha256", pending_blobs(store), pl.String), *by_version.values()]).unique()
+def _unneeded(store: ObjectStore, needed: pl.Series) -> list[Stored]:
     entries = list(store.entries(BLOBS))
     named = pl.Series("sha256", [entry.key.rsplit("/", 1)[-1] for entry in entries], pl.String)
     return [entry for entry, is_needed in zip(entries, named.is_in(needed.implode()), strict=True) if not is_needed]
@@ -140,26 +146,38 @@ def _is_due(blob: Stored, marked: dict[str, datetime], oldest: datetime) -> bool
 
 
 def _marks(store: ObjectStore) -> dict[str, datetime]:
-    """Key → when it was marked first, by the store's clock: that is the age of the object that holds the mark."""
+    """Key → when it was marked first, by the store's clock."""
     found: dict[str, datetime] = {}
-    for entry in store.entries(MARKS):
-        marks = store.read(entry.key, lambda data: read_table(data, "marks"))
-        for key in marks["key"] if marks is not None else ():
-            found[key] = min(found.get(key, entry.modified), entry.modified)
+    for _, marks in _read_marks(store):
+        for key, when in marks.items():
+            found[key] = min(found.get(key, when), when)
     return found
+
+
+def _read_marks(store: ObjectStore) -> Iterator[tuple[str, dict[str, datetime]]]:
+    """Each object that holds marks, with when each of them was made: when the object was, if the mark does not say."""
+    for entry in list(store.entries(MARKS)):
+        marks = store.read(entry.key, lambda data: read_table(data, "marks"))
+        if marks is not None:
+            dated = pl.concat([pl.DataFrame(schema=_MARKS_SCHEMA), marks], how="diagonal")  # older ones have no date
+            yield entry.key, {key: when or entry.modified for key, when in dated.iter_rows()}
 
 
 def _mark(store: ObjectStore, waiting: list[Stored], marked: dict[str, datetime]) -> None:
     """Mark what is not marked yet, and forget marks of what is needed again, rewritten, or gone."""
     fresh = [blob.key for blob in waiting if blob.key not in marked or blob.modified >= marked[blob.key]]
     standing = {blob.key for blob in waiting} - set(fresh)
-    for entry in list(store.entries(MARKS)):
-        marks = store.read(entry.key, lambda data: read_table(data, "marks"))
-        if marks is None or standing.isdisjoint(marks["key"]):
-            store.delete(entry.key)
-    if fresh:
-        data = table_bytes(pl.DataFrame({"key": fresh}, {"key": pl.String}), "marks")
-        store.put(f"{MARKS}/{secrets.token_hex(8)}.parquet", data)
+    passing = {key: marks for key, marks in _read_marks(store) if not standing.issuperset(marks)}
+    moved = {name: marked[name] for marks in passing.values() for name in marks if name in standing}
+    _put_marks(store, {**dict.fromkeys(fresh), **moved})
+    for key in passing:
+        store.delete(key)
+
+
+def _put_marks(store: ObjectStore, marks: Mapping[str, datetime | None]) -> None:
+    if marks:
+        frame = pl.DataFrame({"key": list(marks), "marked": list(marks.values())}, _MARKS_SCHEMA)
+        store.put(f"{MARKS}/{secrets.token_hex(8)}.parquet", table_bytes(frame, "marks"))
 
 
 def _delete(store: ObjectStore, blobs: list[Stored], lease: Lease) -> None:

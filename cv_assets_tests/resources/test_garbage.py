@@ -127,6 +127,23 @@ def test_a_marked_blob_that_a_version_names_again_is_kept_and_its_mark_forgotten
     assert list(store.keys("gc")) == []
 
 
+def test_the_grace_time_of_a_blob_begins_anew_when_it_was_needed_meanwhile_and_that_of_its_company_does_not(store):
+    make_version(store, "v1", ONE)
+    loose, other = loose_blob(store), blob_key(ContentStore(store).add(b"another"))
+    age(store, [other], 168)
+    collect_garbage(store, grace=DAY)
+    age(store, store.keys("gc/marks"), 20)
+    with publishing(store, "shapes", "v2"):
+        made = make_open(store, "v2", {"square/again.png": LOOSE})
+    collect_garbage(store, grace=DAY)
+    for key in store.keys("datasets/shapes/versions/v2"):
+        store.delete(key)
+    assert made.commit() is None
+    due = find_garbage(store, grace=timedelta(hours=19))
+    assert {entry.key for entry in due.blobs} == {loose, other}
+    assert [entry.key for entry in due.waiting] == [loose]
+
+
 def test_no_collection_begins_while_a_snapshot_is_taken(store):
     make_version(store, "v1", ONE)
     loose = loose_blob(store)
