@@ -170,6 +170,7 @@ class Snapshot:
             for _ in self._probes.probe(self._images(shown, rows, source, began_ns), self._engine_for(fresh)):
                 pass  # it is known from here on
         self.listing_digest = digest.result()
+        self._forget_the_past(listing.files, remembered.result())
         self.files_read = len(rows)
         read = to_frame("raw_images", rows)
         snapshot = pl.concat([seen.join(read, on="path", how="anti"), read]).sort("path", maintain_order=True)
@@ -227,6 +228,11 @@ class Snapshot:
         listed = readable.select("path", "role", "size_bytes", "stamp")
         same = listed.join(sightings, on=listed.columns, how="inner", maintain_order="left")
         return same.select(list(polars_schema("raw_images")))
+
+    def _forget_the_past(self, files: pl.DataFrame, sightings: pl.DataFrame) -> None:
+        """Of a landing place that is emptied again and again, what was there before would soon be most of what is remembered."""
+        if sightings.height > 2 * max(files.height, SEGMENT_ROWS):
+            self._sightings.keep(files.select("path", "role", "size_bytes", "stamp"))
 
     def _kept(self, sightings: pl.DataFrame) -> set[str]:
         """Hashes among these whose blobs are there."""

@@ -40,10 +40,13 @@ class Segments:
             self._put(rows)
             return
         merged = pl.concat([self.load(), rows]).unique(self._key_columns, keep="last", maintain_order=True)
-        kept = self._put(merged)
-        for key in before:
-            if key != kept:
-                self._store.delete(key)
+        self._put_in_place_of(before, merged)
+
+    def keep(self, column_values: pl.DataFrame) -> None:
+        """Remember only rows that have the values of some row here, in its columns; what another run appends meanwhile stays."""
+        before = list(self._store.keys(self._prefix))
+        kept = self.load().join(column_values, on=column_values.columns, how="semi", maintain_order="left")
+        self._put_in_place_of(before, kept)
 
     def forget(self, column: str, values: Iterable[str]) -> None:
         """Remember no row any more that has one of these values; a run that appends at this moment may bring it back."""
@@ -56,6 +59,12 @@ class Segments:
             if not left.is_empty():
                 self._put(left)
             self._store.delete(key)
+
+    def _put_in_place_of(self, before: Iterable[str], rows: pl.DataFrame) -> None:
+        kept = self._put(rows)
+        for key in before:
+            if key != kept:
+                self._store.delete(key)
 
     def _put(self, rows: pl.DataFrame) -> str:
         data = table_bytes(rows, self._table)

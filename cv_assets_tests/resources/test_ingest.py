@@ -176,6 +176,22 @@ def test_a_snapshot_that_was_killed_goes_on_where_it_stopped(take, landing, monk
     assert paths in (["2.png", "3.png", "4.png", "5.png"], ["4.png", "5.png"])  # what was kept, by whole segments
 
 
+def test_what_a_landing_place_held_long_ago_is_forgotten(take, landing, tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest, "SEGMENT_ROWS", 2)
+    remembered = []
+    for turn in range(4):
+        for number in range(6):
+            (landing / f"{turn - 1}-{number}.png").unlink(missing_ok=True)
+            (landing / f"{number}.png").unlink(missing_ok=True)
+            write(landing / f"{turn}-{number}.png", 10 * turn + number)
+        _, _, paths = take()
+        assert len(paths) == 6
+        memory = ingest.sightings_of(open_store(str(tmp_path / "store")), config(source={"url": str(landing)})).load()
+        remembered.append(memory.height)
+        assert take()[2] == []  # what is there is remembered
+    assert max(remembered) <= 18
+
+
 def asked(snapshot, *paths):
     """A request for files as a snapshot names them."""
     rows = snapshot.filter(pl.col("path").is_in(paths)).select("path", "sha256", "size_bytes")
