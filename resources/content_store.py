@@ -58,7 +58,12 @@ class ContentStore:
         folder = self._store.local_path(BLOBS)
         if folder is not None:
             root = os.fsencode(folder)
-            found = find_sizes([b"%b/%b/%b" % (root, name[:2], name) for name in map(str.encode, sizes)])
+            try:
+                found = find_sizes([b"%b/%b/%b" % (root, name[:2], name) for name in map(str.encode, sizes)])
+            except OSError as error:
+                raise StoreError(
+                    f"cannot look for images in {folder}: {error}; let this user enter its folders"
+                ) from error
             return {sha256 for (sha256, size), there in zip(sizes.items(), found, strict=True) if there == size}
 
         def look(sha256: str) -> str | None:

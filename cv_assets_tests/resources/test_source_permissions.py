@@ -82,3 +82,24 @@ def test_a_source_below_a_folder_that_may_not_be_entered_is_said(public_folder):
     uploads = public_folder / "closed" / "uploads"
     assert f"SourceError: expected a folder with uploads at {uploads}, found Permission denied" in done.stderr
     assert "let this user enter it" in done.stderr
+
+
+CLOSED_BLOBS = """
+import os, sys
+from resources.content_store import ContentStore
+from resources.object_store import open_store
+from schemas.errors import StoreError
+if os.geteuid() == 0:
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+try:
+    ContentStore(open_store(sys.argv[1])).present({"a" * 64: 1})
+except StoreError as error:
+    print(error)
+"""
+
+
+def test_a_folder_of_blobs_that_may_not_be_entered_is_said(public_folder):
+    (public_folder / "blobs" / "sha256" / "aa").mkdir(parents=True, mode=0o755)
+    (public_folder / "blobs" / "sha256" / "aa").chmod(0)
+    done = as_nobody(CLOSED_BLOBS, str(public_folder))
+    assert done.stdout.startswith(f"cannot look for images in {public_folder}/blobs/sha256: "), done.stderr
