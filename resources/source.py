@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -12,7 +12,8 @@ import polars as pl
 from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, PreconditionError
 
 from resources.backends import is_remote, list_raw_keys, local_root, remote_backends
-from resources.listing import LISTED, SourceFile, list_folder, stamp_of, to_listed
+from resources.keys import tabulate, why_no_path
+from resources.listing import SourceFile, list_folder, stamp_of
 from resources.retrying import in_words, is_passing, persist, receive
 from schemas.codes import SnapshotReason
 from schemas.errors import ConfigurationError, SourceChanged, SourceError, SourceGone, SourceUnavailable
@@ -152,7 +153,7 @@ class RemoteSource:
             return self._list_odd_keys(error)
         except (BaseError, OSError) as error:
             raise self._explain("list", error) from error
-        return _to_listed([(one["path"], one) for page in pages for one in page], [])
+        return tabulate([(one["path"], one) for page in pages for one in page], [])
 
     def _list_odd_keys(self, error: InvalidPathError) -> pl.DataFrame:
         """A listing in which keys that are no paths are rows with a reason: one of them shall not hide all others."""
@@ -167,7 +168,7 @@ class RemoteSource:
             if one["key"] and (why := why_no_path(one["key"])) is not None
         ]
         names = {file.path for file in odd}
-        return _to_listed([(one["key"].removesuffix("/"), one) for one in every if one["key"] not in names], odd)
+        return tabulate([(one["key"].removesuffix("/"), one) for one in every if one["key"] not in names], odd)
 
     def read(self, file: SourceFile) -> Content:
         try:
@@ -224,48 +225,6 @@ class RemoteSource:
         if is_passing(error):
             return SourceUnavailable(f"{message}; tried for {self._deadline_seconds:g} s. Run again")
         return SourceError(f"{message}; check source.url and AWS_*")
-
-
-def why_no_path(key: str) -> str | None:
-    """Why no request for an object with this key can be made by obstore, or None; its rules are those of object_store's Path.
-
-    A slash at the end is none of them: consoles mark a folder so.
-    """
-    segments = key.removesuffix("/").split("/")
-    if "" in segments:
-        return "a folder in its key has no name"
-    if {".", ".."} & set(segments):
-        return "a folder in its key is . or .."
-    if not all(" " <= letter != "\x7f" for letter in key):
-        return "its key has a control character, such as a tab or a line break"
-    return None
-
-
-def _to_listed(named: list[tuple[str, Any]], odd: list[SourceFile]) -> pl.DataFrame:
-    """A LISTED table of objects, each with its path, and of those that cannot be asked for.
-
-    An empty object that has the name of a folder of others, or none below the prefix, marks that folder, as consoles do, and
-    is no file.
-    """
-    folders = _folders_of(path for path, _ in named)
-    named = [(path, one) for path, one in named if one["size"] > 0 or path not in folders]
-    sound = {
-        "path": [path for path, _ in named],
-        "size_bytes": [one["size"] for _, one in named],
-        "stamp": [one["e_tag"] for _, one in named],
-        "modified_seconds": [one["last_modified"].timestamp() for _, one in named],
-    }
-    return to_listed(pl.DataFrame(sound, schema={name: LISTED[name] for name in sound}), odd)
-
-
-def _folders_of(paths: Iterable[str]) -> set[str]:
-    found = {""}
-    for path in paths:
-        folder = path.rpartition("/")[0]
-        while folder not in found:
-            found.add(folder)
-            folder = folder.rpartition("/")[0]
-    return found
 
 
 def require_apart(url: str, store_url: str) -> None:

@@ -15,9 +15,10 @@ from cv_assets_tests.domain.tables import config
 from resources.backends import remote_backends
 from resources.content_store import ContentStore
 from resources.ingest import entries_of, ingest, list_source
+from resources.keys import why_no_path
 from resources.listing import SourceFile, files_of
 from resources.object_store import open_store
-from resources.source import LocalSource, NotRead, open_source, why_no_path
+from resources.source import LocalSource, NotRead, open_source
 from schemas.errors import ConfigurationError, SourceError
 from schemas.tables import TABLES, to_frame
 
