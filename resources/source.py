@@ -14,13 +14,14 @@ from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedErro
 from resources.backends import is_remote, list_raw_keys, local_root, remote_backends
 from resources.keys import tabulate, why_no_path
 from resources.listing import SourceFile, list_folder, stamp_of
-from resources.retrying import in_words, is_passing, persist, receive
+from resources.retrying import has_code, in_words, is_about_the_object, is_passing, persist, receive
 from schemas.codes import SnapshotReason
 from schemas.errors import ConfigurationError, SourceChanged, SourceError, SourceGone, SourceUnavailable
 
 # a file system counts its time in steps of up to 2 s (FAT): within one, a change need not show
 SETTLED_NS: Final = 2_500_000_000
 Answer = TypeVar("Answer")
+Identity = tuple[int, int]  # device and inode
 _ABOUT_THE_FILE = frozenset(
     {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENOTDIR, errno.EISDIR}
 )
@@ -74,6 +75,7 @@ class LocalSource:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._listed: Identity | None = None  # the folder that was listed: another may come to lie at its path
 
     def listing(self) -> pl.DataFrame:
         try:
@@ -84,14 +86,19 @@ class LocalSource:
             raise SourceError(
                 f"expected a folder with uploads at {self._root}, found {error.strerror}; let this user enter it"
             ) from error
-        return list_folder(self._root)
+        self._listed = self._find_root()
+        listed = list_folder(self._root)
+        self._require_root()  # else what is listed may be half of one folder, or of two
+        return listed
 
     def read(self, file: SourceFile) -> Content:
         try:
             return Content(self._read(file.path, str(file.stamp)), str(file.stamp))
         except _Changed as error:
+            self._require_root()
             raise NotRead("changed-while-reading", f"{error}; let uploads settle") from error
         except OSError as error:
+            self._require_root()
             if error.errno not in _ABOUT_THE_FILE:  # the disk or this process: the file may be sound
                 raise SourceError(
                     f"cannot read {self._root / file.path}: {error.strerror}; mend that, then run again"
@@ -127,6 +134,25 @@ class LocalSource:
         if stamp_of(after) != stamp or len(data) != before.st_size:
             raise _Changed(f"{before.st_size} bytes before, {after.st_size} after")
         return data
+
+    def _find_root(self) -> Identity:
+        """Device and inode of the folder. Raises SourceUnavailable if there is none any more."""
+        try:
+            found = self._root.stat()
+        except OSError as error:
+            raise SourceUnavailable(
+                f"expected {self._root} to stay while it is read, found {error.strerror}; mount it again, then run again"
+            ) from error
+        return found.st_dev, found.st_ino
+
+    def _require_root(self) -> None:
+        """Raise SourceUnavailable unless the folder is the one that was listed: without it, every file would be missing."""
+        found = self._find_root()
+        if self._listed is not None and found != self._listed:
+            raise SourceUnavailable(
+                f"expected {self._root} to stay the folder that was listed, found another in its place; if a disk lies "
+                "there, mount it again, then run again"
+            )
 
     def _not_as_pinned(self, path: str, error: Exception) -> SourceChanged:
         kind = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
@@ -175,8 +201,8 @@ class RemoteSource:
             content = self._ask(lambda: self._fetch(file.path, {"if_match": file.stamp} if file.stamp else {}))
         except PreconditionError as error:
             raise NotRead("changed-while-reading", "replaced since it was listed; let uploads settle") from error
-        except (FileNotFoundError, PermissionError, PermissionDeniedError) as error:
-            raise NotRead("unreadable", f"cannot be read: {in_words(error)}") from error
+        except (FileNotFoundError, PermissionDeniedError) as error:
+            raise self._blame(file.path, error) from error
         except (BaseError, OSError) as error:  # an outage must not become a rejection, which is for good
             raise self._explain(f"read {file.path} of", error) from error
         if len(content.data) != file.size_bytes:
@@ -184,6 +210,23 @@ class RemoteSource:
                 "changed-while-reading", f"{file.size_bytes} bytes listed, {len(content.data)} read; let uploads settle"
             )
         return content
+
+    def _blame(self, path: str, error: Exception) -> NotRead | SourceError:
+        """What a refused read is the fault of: this object alone, or credentials, bucket or network, which are that of none."""
+        if is_about_the_object(error):
+            try:
+                self._ask(lambda: next(iter(obstore.list(self._backends.asking(), chunk_size=1)), None))
+            except InvalidPathError:
+                pass  # there was an answer, with a key that is no path
+            except (BaseError, OSError) as worse:
+                return self._explain(f"read {path} of", worse)
+            return NotRead("unreadable", f"cannot be read: {in_words(error)}")
+        if has_code(error):
+            return self._explain(f"read {path} of", error)
+        return SourceUnavailable(
+            f"cannot read {path} of {self._url}: {in_words(error)}, without a code as a store gives it; something between may "
+            "have answered in its place. Run again when the source answers"
+        )
 
     def read_pinned(self, path: str, pin: str) -> bytes:
         return self._ask_pinned(path, pin, lambda options: self._fetch(path, options).data)
