@@ -14,6 +14,7 @@ from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedErro
 from resources.backends import is_remote, list_raw_keys, local_root, remote_backends
 from resources.keys import tabulate, why_no_path
 from resources.listing import SourceFile, list_folder, stamp_of
+from resources.pages import list_objects
 from resources.retrying import has_code, in_words, is_about_the_object, is_passing, persist, receive
 from schemas.codes import SnapshotReason
 from schemas.errors import ConfigurationError, SourceChanged, SourceError, SourceGone, SourceUnavailable
@@ -174,12 +175,12 @@ class RemoteSource:
 
     def listing(self) -> pl.DataFrame:
         try:
-            pages = self._ask(lambda: list(obstore.list(self._backends.asking())))
+            found = self._ask(lambda: list_objects(self._backends.asking(), deadline_seconds=self._deadline_seconds))
         except InvalidPathError as error:
             return self._list_odd_keys(error)
         except (BaseError, OSError) as error:
             raise self._explain("list", error) from error
-        return tabulate([(one["path"], one) for page in pages for one in page], [])
+        return tabulate([(one["path"], one) for one in found], [])
 
     def _list_odd_keys(self, error: InvalidPathError) -> pl.DataFrame:
         """A listing in which keys that are no paths are rows with a reason: one of them shall not hide all others."""
