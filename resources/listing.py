@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from schemas.codes import SnapshotReason
-from schemas.errors import SourceError
+from schemas.errors import SourceError, SourceUnavailable
 
 # one row a file, sorted by path; `modified_seconds` since 1970, none where the source does not say, or no calendar has it
 LISTED: Final = {
@@ -26,6 +26,8 @@ LISTED: Final = {
 _STATUS: Final = {"path": pl.String(), "size_bytes": pl.Int64(), "ns": pl.Int128(), "inode": pl.UInt64()}
 _STAMP: Final = pl.concat_str("ns", pl.lit(":"), "inode")
 _CALENDAR_SECONDS: Final = (-62_135_596_800, 253_402_300_800)  # the years 1 to 9999
+
+Identity = tuple[int, int]  # of a folder: device and inode
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,17 @@ def list_folder(root: Path) -> pl.DataFrame:
 def stamp_of(status: os.stat_result) -> str:
     """Modification time in nanoseconds and inode of a local file, as `list_folder` writes it."""
     return f"{status.st_mtime_ns}:{status.st_ino}"
+
+
+def identity_of(root: Path) -> Identity:
+    """Device and inode of a folder that was there. Raises SourceUnavailable if there is none any more."""
+    try:
+        found = root.stat()
+    except OSError as error:
+        raise SourceUnavailable(
+            f"expected {root} to stay while it is read, found {error.strerror}; mount it again, then run again"
+        ) from error
+    return found.st_dev, found.st_ino
 
 
 def _scan(folder: str) -> Iterator[os.DirEntry[str]]:

@@ -13,7 +13,7 @@ from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedErro
 
 from resources.backends import is_remote, list_raw_keys, local_root, remote_backends
 from resources.keys import tabulate, why_no_path
-from resources.listing import SourceFile, list_folder, stamp_of
+from resources.listing import Identity, SourceFile, identity_of, list_folder, stamp_of
 from resources.pages import list_objects
 from resources.retrying import has_code, in_words, is_about_the_object, is_passing, persist, receive
 from schemas.codes import SnapshotReason
@@ -22,7 +22,6 @@ from schemas.errors import ConfigurationError, SourceChanged, SourceError, Sourc
 # a file system counts its time in steps of up to 2 s (FAT): within one, a change need not show
 SETTLED_NS: Final = 2_500_000_000
 Answer = TypeVar("Answer")
-Identity = tuple[int, int]  # device and inode
 _ABOUT_THE_FILE = frozenset(
     {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENOTDIR, errno.EISDIR}
 )
@@ -87,14 +86,14 @@ class LocalSource:
             raise SourceError(
                 f"expected a folder with uploads at {self._root}, found {error.strerror}; let this user enter it"
             ) from error
-        self._listed = self._find_root()
+        self._listed = identity_of(self._root)
         listed = list_folder(self._root)
         self._require_root()  # else what is listed may be half of one folder, or of two
         return listed
 
     def read(self, file: SourceFile) -> Content:
         try:
-            return Content(self._read(file.path, str(file.stamp)), str(file.stamp))
+            return Content(self._read(file.path, str(file.stamp), file.size_bytes), str(file.stamp))
         except _Changed as error:
             self._require_root()
             raise NotRead("changed-while-reading", f"{error}; let uploads settle") from error
@@ -123,32 +122,22 @@ class LocalSource:
     def is_settled(self, stamp: str | None, now_ns: int) -> bool:
         return stamp is not None and now_ns - int(stamp.split(":")[0]) > SETTLED_NS
 
-    def _read(self, path: str, stamp: str) -> bytes:
-        """All bytes of a regular file that has this stamp before and after. Raises _Changed, OSError."""
+    def _read(self, path: str, stamp: str, size_bytes: int | None = None) -> bytes:
+        """All bytes of a regular file that has this stamp before and after, and this size. Raises _Changed, OSError."""
         # joined as a string: a Path takes as long as to open the file
         descriptor = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb", buffering=0) as opened:
             before = os.fstat(descriptor)
-            _require_stamp(before, stamp)
+            _require_stamp(before, stamp, size_bytes)
             data = opened.readall()
             after = os.fstat(descriptor)
         if stamp_of(after) != stamp or len(data) != before.st_size:
             raise _Changed(f"{before.st_size} bytes before, {after.st_size} after")
         return data
 
-    def _find_root(self) -> Identity:
-        """Device and inode of the folder. Raises SourceUnavailable if there is none any more."""
-        try:
-            found = self._root.stat()
-        except OSError as error:
-            raise SourceUnavailable(
-                f"expected {self._root} to stay while it is read, found {error.strerror}; mount it again, then run again"
-            ) from error
-        return found.st_dev, found.st_ino
-
     def _require_root(self) -> None:
         """Raise SourceUnavailable unless the folder is the one that was listed: without it, every file would be missing."""
-        found = self._find_root()
+        found = identity_of(self._root)
         if self._listed is not None and found != self._listed:
             raise SourceUnavailable(
                 f"expected {self._root} to stay the folder that was listed, found another in its place; if a disk lies "
@@ -160,10 +149,14 @@ class LocalSource:
         return kind(f"expected {self._root / path} as it was pinned: {error}; put it back, or begin a new version")
 
 
-def _require_stamp(status: os.stat_result, stamp: str) -> None:
-    """Raise _Changed if this is another file than the one listed: it may be a pipe or a huge one by now."""
-    if not stat.S_ISREG(status.st_mode) or stamp_of(status) != stamp:
-        raise _Changed(f"listed as {stamp}, found as {stamp_of(status)} with {status.st_size} bytes")
+def _require_stamp(status: os.stat_result, stamp: str, size_bytes: int | None = None) -> None:
+    """Raise _Changed if this is another file than the one listed: it may be a pipe or a huge one by now.
+
+    The size tells where the stamp does not: of a file that grew within one step of the clock.
+    """
+    if not stat.S_ISREG(status.st_mode) or stamp_of(status) != stamp or size_bytes not in {None, status.st_size}:
+        listed = stamp if size_bytes is None else f"{stamp} with {size_bytes} bytes"
+        raise _Changed(f"listed as {listed}, found as {stamp_of(status)} with {status.st_size} bytes")
 
 
 class RemoteSource:
@@ -257,9 +250,8 @@ class RemoteSource:
 
     def _fetch(self, path: str, options: Any) -> Content:
         answer = obstore.get(self._backends.reading(), path, options=options)
-        meta = answer.meta
-        data = receive(answer, deadline_seconds=self._deadline_seconds)
-        return Content(data, f"version:{meta['version']}" if meta["version"] else f"etag:{meta['e_tag']}")
+        pin = pin_of(answer.meta["version"], answer.meta["e_tag"])
+        return Content(receive(answer, deadline_seconds=self._deadline_seconds), pin)
 
     def _ask(self, call: Callable[[], Answer]) -> Answer:
         return persist(call, deadline_seconds=self._deadline_seconds)
@@ -269,6 +261,11 @@ class RemoteSource:
         if is_passing(error):
             return SourceUnavailable(f"{message}; tried for {self._deadline_seconds:g} s. Run again")
         return SourceError(f"{message}; check source.url and AWS_*")
+
+
+def pin_of(version: str | None, e_tag: str | None) -> str:
+    """How to ask for these bytes again. The version `null`, of buckets that keep none (any more), is whatever came last."""
+    return f"etag:{e_tag}" if version in {None, "", "null"} else f"version:{version}"
 
 
 def require_apart(url: str, store_url: str) -> None:
