@@ -73,7 +73,7 @@ def list_folder(root: Path) -> pl.DataFrame:
     folders = [""]
     while folders:
         above = folders.pop()
-        for entry in _scan(f"{root}/{above}"):
+        for entry in _scan(f"{root}/{above}", may_be_gone=above != ""):
             path = above + entry.name
             if entry.is_dir(follow_symlinks=False):
                 folders.append(f"{path}/")
@@ -112,8 +112,11 @@ def identity_of(root: Path) -> Identity:
     return found.st_dev, found.st_ino
 
 
-def _scan(folder: str) -> Iterator[os.DirEntry[str]]:
-    """The entries of a folder, each good until the next: their status is asked for by a descriptor, not by a long path."""
+def _scan(folder: str, *, may_be_gone: bool) -> Iterator[os.DirEntry[str]]:
+    """The entries of a folder, each good until the next: their status is asked for by a descriptor, not by a long path.
+
+    A folder that may be gone since it was listed then has none.
+    """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -122,7 +125,8 @@ def _scan(folder: str) -> Iterator[os.DirEntry[str]]:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise _unlistable(folder, error) from error
+        if not (may_be_gone and isinstance(error, FileNotFoundError)):
+            raise _unlistable(folder, error) from error
 
 
 def _unlistable(folder: str, error: OSError) -> SourceError:
