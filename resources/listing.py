@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from schemas.codes import SnapshotReason
-from schemas.errors import SourceError
+from schemas.errors import SourceError, SourceUnavailable
 
 # one row a file, sorted by path; `modified_seconds` since 1970, none where the source does not say, or no calendar has it
 LISTED: Final = {
@@ -26,6 +26,8 @@ LISTED: Final = {
 _STATUS: Final = {"path": pl.String(), "size_bytes": pl.Int64(), "ns": pl.Int128(), "inode": pl.UInt64()}
 _STAMP: Final = pl.concat_str("ns", pl.lit(":"), "inode")
 _CALENDAR_SECONDS: Final = (-62_135_596_800, 253_402_300_800)  # the years 1 to 9999
+
+Identity = tuple[int, int]  # of a folder: device and inode
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def list_folder(root: Path) -> pl.DataFrame:
     folders = [""]
     while folders:
         above = folders.pop()
-        for entry in _scan(f"{root}/{above}"):
+        for entry in _scan(f"{root}/{above}", may_be_gone=above != ""):
             path = above + entry.name
             if entry.is_dir(follow_symlinks=False):
                 folders.append(f"{path}/")
@@ -99,8 +101,22 @@ def stamp_of(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns}:{status.st_ino}"
 
 
-def _scan(folder: str) -> Iterator[os.DirEntry[str]]:
-    """The entries of a folder, each good until the next: their status is asked for by a descriptor, not by a long path."""
+def identity_of(root: Path) -> Identity:
+    """Device and inode of a folder that was there. Raises SourceUnavailable if there is none any more."""
+    try:
+        found = root.stat()
+    except OSError as error:
+        raise SourceUnavailable(
+            f"expected {root} to stay while it is read, found {error.strerror}; mount it again, then run again"
+        ) from error
+    return found.st_dev, found.st_ino
+
+
+def _scan(folder: str, *, may_be_gone: bool) -> Iterator[os.DirEntry[str]]:
+    """The entries of a folder, each good until the next: their status is asked for by a descriptor, not by a long path.
+
+    A folder that may be gone since it was listed then has none.
+    """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -109,7 +125,8 @@ def _scan(folder: str) -> Iterator[os.DirEntry[str]]:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise _unlistable(folder, error) from error
+        if not (may_be_gone and isinstance(error, FileNotFoundError)):
+            raise _unlistable(folder, error) from error
 
 
 def _unlistable(folder: str, error: OSError) -> SourceError:

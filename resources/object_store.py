@@ -16,6 +16,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from cv_assets.domain.digests import bytes_digest
 from resources.backends import Backends, is_remote, local_backends, local_root, remote_backends
 from resources.local_disk import create_durably, flush, is_leftover, read_file, replace
+from resources.pages import list_objects
 from resources.retrying import in_words, is_passing, is_refusal, persist, receive
 from schemas.errors import (
     CommitStateUnknown,
@@ -146,11 +147,11 @@ class ObjectStore:
 
     def entries(self, prefix: str) -> Iterator[Stored]:
         """Objects below a prefix (whole folder names), sorted by key."""
-        listed = self._ask(f"list {prefix} in", lambda: list(obstore.list(self._backend, prefix)))
+        within = self._deadline_seconds
+        listed = self._ask(f"list {prefix} in", lambda: list_objects(self._backend, prefix, deadline_seconds=within))
         found = (
             Stored(entry["path"], entry["size"], entry["last_modified"], entry["e_tag"])
-            for page in listed
-            for entry in page
+            for entry in listed
             if not is_leftover(entry["path"].rsplit("/", 1)[-1])
         )
         yield from sorted(found, key=lambda entry: entry.key)

@@ -31,6 +31,8 @@ _PASSING_STATUS: Final = frozenset({408, 409, 425, 429})
 # said with status 400, yet about this one transfer and not about what was asked
 _PASSING_CODES: Final = frozenset({"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"})
 _REFUSING_CODES: Final = frozenset({"AccessDenied", "AllAccessDisabled", "NoSuchBucket", "PermanentRedirect"})
+# what a store says of one object; whatever else it refuses with, or a gateway in its place, it may say of any
+_ABOUT_ONE_OBJECT: Final = frozenset({(403, "AccessDenied"), (404, "NoSuchKey"), (404, "BlobNotFound")})
 _NEVER_PASSES: Final = (InvalidPathError, NotModifiedError, NotSupportedError, PreconditionError)
 _CURES: Final = {
     "AccessDenied": "these credentials may not do that: check the bucket's policy",
@@ -102,6 +104,18 @@ def is_passing(error: BaseException) -> bool:
 def is_refusal(error: BaseException) -> bool:
     """Did the store turn the request down for good: credentials, permission, bucket, region or clock?"""
     return _status(error) in {301, 307, 400, 401, 403} or _code(error) in _REFUSING_CODES
+
+
+def is_about_the_object(error: BaseException) -> bool:
+    """Does a failed read say of this one object that it is gone or forbidden, and nothing of the bucket or who asks?"""
+    if _status(error) is None:  # a store in memory answers without a status
+        return isinstance(error, FileNotFoundError)
+    return (_status(error), _code(error)) in _ABOUT_ONE_OBJECT
+
+
+def has_code(error: BaseException) -> bool:
+    """Does a refusal say why, by a code as stores have them? A proxy or gateway that answers in a store's place has none."""
+    return _code(error) is not None
 
 
 def in_words(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -12,8 +12,10 @@ import polars as pl
 from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, PreconditionError
 
 from resources.backends import is_remote, list_raw_keys, local_root, remote_backends
-from resources.listing import LISTED, SourceFile, list_folder, stamp_of, to_listed
-from resources.retrying import in_words, is_passing, persist, receive
+from resources.keys import tabulate, why_no_path
+from resources.listing import Identity, SourceFile, identity_of, list_folder, stamp_of
+from resources.pages import list_objects
+from resources.retrying import has_code, in_words, is_about_the_object, is_passing, persist, receive
 from schemas.codes import SnapshotReason
 from schemas.errors import ConfigurationError, SourceChanged, SourceError, SourceGone, SourceUnavailable
 
@@ -73,6 +75,7 @@ class LocalSource:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._listed: Identity | None = None  # the folder that was listed: another may come to lie at its path
 
     def listing(self) -> pl.DataFrame:
         try:
@@ -83,14 +86,19 @@ class LocalSource:
             raise SourceError(
                 f"expected a folder with uploads at {self._root}, found {error.strerror}; let this user enter it"
             ) from error
-        return list_folder(self._root)
+        self._listed = identity_of(self._root)
+        listed = list_folder(self._root)
+        self._require_root()  # else what is listed may be half of one folder, or of two
+        return listed
 
     def read(self, file: SourceFile) -> Content:
         try:
-            return Content(self._read(file.path, str(file.stamp)), str(file.stamp))
+            return Content(self._read(file.path, str(file.stamp), file.size_bytes), str(file.stamp))
         except _Changed as error:
+            self._require_root()
             raise NotRead("changed-while-reading", f"{error}; let uploads settle") from error
         except OSError as error:
+            self._require_root()
             if error.errno not in _ABOUT_THE_FILE:  # the disk or this process: the file may be sound
                 raise SourceError(
                     f"cannot read {self._root / file.path}: {error.strerror}; mend that, then run again"
@@ -114,28 +122,41 @@ class LocalSource:
     def is_settled(self, stamp: str | None, now_ns: int) -> bool:
         return stamp is not None and now_ns - int(stamp.split(":")[0]) > SETTLED_NS
 
-    def _read(self, path: str, stamp: str) -> bytes:
-        """All bytes of a regular file that has this stamp before and after. Raises _Changed, OSError."""
+    def _read(self, path: str, stamp: str, size_bytes: int | None = None) -> bytes:
+        """All bytes of a regular file that has this stamp before and after, and this size. Raises _Changed, OSError."""
         # joined as a string: a Path takes as long as to open the file
         descriptor = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb", buffering=0) as opened:
             before = os.fstat(descriptor)
-            _require_stamp(before, stamp)
+            _require_stamp(before, stamp, size_bytes)
             data = opened.readall()
             after = os.fstat(descriptor)
         if stamp_of(after) != stamp or len(data) != before.st_size:
             raise _Changed(f"{before.st_size} bytes before, {after.st_size} after")
         return data
 
+    def _require_root(self) -> None:
+        """Raise SourceUnavailable unless the folder is the one that was listed: without it, every file would be missing."""
+        found = identity_of(self._root)
+        if self._listed is not None and found != self._listed:
+            raise SourceUnavailable(
+                f"expected {self._root} to stay the folder that was listed, found another in its place; if a disk lies "
+                "there, mount it again, then run again"
+            )
+
     def _not_as_pinned(self, path: str, error: Exception) -> SourceChanged:
         kind = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
         return kind(f"expected {self._root / path} as it was pinned: {error}; put it back, or begin a new version")
 
 
-def _require_stamp(status: os.stat_result, stamp: str) -> None:
-    """Raise _Changed if this is another file than the one listed: it may be a pipe or a huge one by now."""
-    if not stat.S_ISREG(status.st_mode) or stamp_of(status) != stamp:
-        raise _Changed(f"listed as {stamp}, found as {stamp_of(status)} with {status.st_size} bytes")
+def _require_stamp(status: os.stat_result, stamp: str, size_bytes: int | None = None) -> None:
+    """Raise _Changed if this is another file than the one listed: it may be a pipe or a huge one by now.
+
+    The size tells where the stamp does not: of a file that grew within one step of the clock.
+    """
+    if not stat.S_ISREG(status.st_mode) or stamp_of(status) != stamp or size_bytes not in {None, status.st_size}:
+        listed = stamp if size_bytes is None else f"{stamp} with {size_bytes} bytes"
+        raise _Changed(f"listed as {listed}, found as {stamp_of(status)} with {status.st_size} bytes")
 
 
 class RemoteSource:
@@ -147,12 +168,12 @@ class RemoteSource:
 
     def listing(self) -> pl.DataFrame:
         try:
-            pages = self._ask(lambda: list(obstore.list(self._backends.asking())))
+            found = self._ask(lambda: list_objects(self._backends.asking(), deadline_seconds=self._deadline_seconds))
         except InvalidPathError as error:
             return self._list_odd_keys(error)
         except (BaseError, OSError) as error:
             raise self._explain("list", error) from error
-        return _to_listed([(one["path"], one) for page in pages for one in page], [])
+        return tabulate([(one["path"], one) for one in found], [])
 
     def _list_odd_keys(self, error: InvalidPathError) -> pl.DataFrame:
         """A listing in which keys that are no paths are rows with a reason: one of them shall not hide all others."""
@@ -167,15 +188,15 @@ class RemoteSource:
             if one["key"] and (why := why_no_path(one["key"])) is not None
         ]
         names = {file.path for file in odd}
-        return _to_listed([(one["key"].removesuffix("/"), one) for one in every if one["key"] not in names], odd)
+        return tabulate([(one["key"].removesuffix("/"), one) for one in every if one["key"] not in names], odd)
 
     def read(self, file: SourceFile) -> Content:
         try:
             content = self._ask(lambda: self._fetch(file.path, {"if_match": file.stamp} if file.stamp else {}))
         except PreconditionError as error:
             raise NotRead("changed-while-reading", "replaced since it was listed; let uploads settle") from error
-        except (FileNotFoundError, PermissionError, PermissionDeniedError) as error:
-            raise NotRead("unreadable", f"cannot be read: {in_words(error)}") from error
+        except (FileNotFoundError, PermissionDeniedError) as error:
+            raise self._blame(file.path, error) from error
         except (BaseError, OSError) as error:  # an outage must not become a rejection, which is for good
             raise self._explain(f"read {file.path} of", error) from error
         if len(content.data) != file.size_bytes:
@@ -183,6 +204,23 @@ class RemoteSource:
                 "changed-while-reading", f"{file.size_bytes} bytes listed, {len(content.data)} read; let uploads settle"
             )
         return content
+
+    def _blame(self, path: str, error: Exception) -> NotRead | SourceError:
+        """What a refused read is the fault of: this object alone, or credentials, bucket or network, which are that of none."""
+        if is_about_the_object(error):
+            try:
+                self._ask(lambda: next(iter(obstore.list(self._backends.asking(), chunk_size=1)), None))
+            except InvalidPathError:
+                pass  # there was an answer, with a key that is no path
+            except (BaseError, OSError) as worse:
+                return self._explain(f"read {path} of", worse)
+            return NotRead("unreadable", f"cannot be read: {in_words(error)}")
+        if has_code(error):
+            return self._explain(f"read {path} of", error)
+        return SourceUnavailable(
+            f"cannot read {path} of {self._url}: {in_words(error)}, without a code as a store gives it; something between may "
+            "have answered in its place. Run again when the source answers"
+        )
 
     def read_pinned(self, path: str, pin: str) -> bytes:
         return self._ask_pinned(path, pin, lambda options: self._fetch(path, options).data)
@@ -212,9 +250,8 @@ class RemoteSource:
 
     def _fetch(self, path: str, options: Any) -> Content:
         answer = obstore.get(self._backends.reading(), path, options=options)
-        meta = answer.meta
-        data = receive(answer, deadline_seconds=self._deadline_seconds)
-        return Content(data, f"version:{meta['version']}" if meta["version"] else f"etag:{meta['e_tag']}")
+        pin = pin_of(answer.meta["version"], answer.meta["e_tag"])
+        return Content(receive(answer, deadline_seconds=self._deadline_seconds), pin)
 
     def _ask(self, call: Callable[[], Answer]) -> Answer:
         return persist(call, deadline_seconds=self._deadline_seconds)
@@ -226,46 +263,9 @@ class RemoteSource:
         return SourceError(f"{message}; check source.url and AWS_*")
 
 
-def why_no_path(key: str) -> str | None:
-    """Why no request for an object with this key can be made by obstore, or None; its rules are those of object_store's Path.
-
-    A slash at the end is none of them: consoles mark a folder so.
-    """
-    segments = key.removesuffix("/").split("/")
-    if "" in segments:
-        return "a folder in its key has no name"
-    if {".", ".."} & set(segments):
-        return "a folder in its key is . or .."
-    if not all(" " <= letter != "\x7f" for letter in key):
-        return "its key has a control character, such as a tab or a line break"
-    return None
-
-
-def _to_listed(named: list[tuple[str, Any]], odd: list[SourceFile]) -> pl.DataFrame:
-    """A LISTED table of objects, each with its path, and of those that cannot be asked for.
-
-    An empty object that has the name of a folder of others, or none below the prefix, marks that folder, as consoles do, and
-    is no file.
-    """
-    folders = _folders_of(path for path, _ in named)
-    named = [(path, one) for path, one in named if one["size"] > 0 or path not in folders]
-    sound = {
-        "path": [path for path, _ in named],
-        "size_bytes": [one["size"] for _, one in named],
-        "stamp": [one["e_tag"] for _, one in named],
-        "modified_seconds": [one["last_modified"].timestamp() for _, one in named],
-    }
-    return to_listed(pl.DataFrame(sound, schema={name: LISTED[name] for name in sound}), odd)
-
-
-def _folders_of(paths: Iterable[str]) -> set[str]:
-    found = {""}
-    for path in paths:
-        folder = path.rpartition("/")[0]
-        while folder not in found:
-            found.add(folder)
-            folder = folder.rpartition("/")[0]
-    return found
+def pin_of(version: str | None, e_tag: str | None) -> str:
+    """How to ask for these bytes again. The version `null`, of buckets that keep none (any more), is whatever came last."""
+    return f"etag:{e_tag}" if version in {None, "", "null"} else f"version:{version}"
 
 
 def require_apart(url: str, store_url: str) -> None:

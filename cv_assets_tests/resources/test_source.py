@@ -15,9 +15,10 @@ from cv_assets_tests.domain.tables import config
 from resources.backends import remote_backends
 from resources.content_store import ContentStore
 from resources.ingest import entries_of, ingest, list_source
+from resources.keys import why_no_path
 from resources.listing import SourceFile, files_of
 from resources.object_store import open_store
-from resources.source import LocalSource, NotRead, open_source, why_no_path
+from resources.source import LocalSource, NotRead, open_source, pin_of
 from schemas.errors import ConfigurationError, SourceError
 from schemas.tables import TABLES, to_frame
 
@@ -255,6 +256,31 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken():
     with pytest.raises(NotRead, match="let uploads settle") as caught:
         LocalSource(Path("/proc/self")).read(SourceFile("status", 0, stamp="0:0"))
     assert caught.value.reason == "changed-while-reading"
+
+
+def test_a_file_that_grows_within_one_step_of_the_clock_after_it_was_listed_is_not_taken(landing):
+    source = LocalSource(landing)
+    (file,) = files_of(source.listing())
+    before = (landing / "sound.png").stat()
+    with (landing / "sound.png").open("ab") as opened:
+        opened.write(b"more")
+    os.utime(landing / "sound.png", ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(NotRead, match=f"with {len(PNG)} bytes, found .* with {len(PNG) + 4} bytes; let") as caught:
+        source.read(file)
+    assert caught.value.reason == "changed-while-reading"
+
+
+PINS = [
+    ("L4kqtJlcpXroDTDmpUMLUo", '"ab"', "version:L4kqtJlcpXroDTDmpUMLUo"),
+    (None, '"ab"', 'etag:"ab"'),
+    ("null", '"ab"', 'etag:"ab"'),  # a bucket that kept versions once, or does so since this was uploaded
+    ("", '"ab"', 'etag:"ab"'),
+]
+
+
+@pytest.mark.parametrize(("version", "e_tag", "pin"), PINS)
+def test_only_a_version_that_stays_pins_an_object(version, e_tag, pin):
+    assert pin_of(version, e_tag) == pin
 
 
 def swap_for_link(path):

@@ -1,0 +1,50 @@
+"""What the keys of a bucket name: a file, the mark of a folder, or nothing that obstore could ask for. No store is asked here."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+
+from resources.listing import LISTED, SourceFile, to_listed
+
+
+def why_no_path(key: str) -> str | None:
+    """Why no request for an object with this key can be made by obstore, or None; its rules are those of object_store's Path.
+
+    A slash at the end is none of them: consoles mark a folder so.
+    """
+    segments = key.removesuffix("/").split("/")
+    if "" in segments:
+        return "a folder in its key has no name"
+    if {".", ".."} & set(segments):
+        return "a folder in its key is . or .."
+    if not all(" " <= letter != "\x7f" for letter in key):
+        return "its key has a control character, such as a tab or a line break"
+    return None
+
+
+def tabulate(named: list[tuple[str, Any]], odd: list[SourceFile]) -> pl.DataFrame:
+    """A LISTED table of objects, each with its path, and of those that cannot be asked for.
+
+    An empty object that has the name of a folder of others, or none below the prefix, marks that folder, as consoles do, and
+    is no file.
+    """
+    folders = _folders_of(path for path, _ in named)
+    named = [(path, one) for path, one in named if one["size"] > 0 or path not in folders]
+    sound = {
+        "path": [path for path, _ in named],
+        "size_bytes": [one["size"] for _, one in named],
+        "stamp": [one["e_tag"] for _, one in named],
+        "modified_seconds": [one["last_modified"].timestamp() for _, one in named],
+    }
+    return to_listed(pl.DataFrame(sound, schema={name: LISTED[name] for name in sound}), odd)
+
+
+def _folders_of(paths: Iterable[str]) -> set[str]:
+    found = {""}
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
