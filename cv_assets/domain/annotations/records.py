@@ -1,6 +1,6 @@
 """What a reader is given and what it gives back, whatever the format. Plain records, no parsing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -51,6 +51,15 @@ class Entry:
     context: Mapping[str, object] = field(default_factory=dict[str, object])
     reason: AnnotationReason | None = None
     detail: str | None = None
+
+    @property
+    def sought(self) -> str | None:
+        """The name to look an image up by; None where there is none, or the file itself says that it means none."""
+        return None if self.reason == "no-file" else self.named
+
+
+# All entries of a source, each with the path of the file that it was read from.
+Entries = Collection[tuple[str, Entry]]
 
 
 def unparsable(detail: str, place: str = "0") -> Entry:
