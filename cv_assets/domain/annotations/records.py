@@ -38,7 +38,8 @@ class Entry:
 
     `place` is 0 for the file itself, a line number in files of lines, else the object's number from 1.
     `box` is xyxy in pixels or in ratios of the image's sides. `context` is what the file says of the image
-    rather than of the object; `group_by` may name a key of either.
+    rather than of the object; `group_by` may name a key of either. Of the `keypoint_length` numbers that a keypoint
+    among the attributes has, the first two are x and y; 0 if nothing tells.
     """
 
     place: str
@@ -49,6 +50,7 @@ class Entry:
     declared_size_px: tuple[float, float] | None = None
     attributes: Mapping[str, object] = field(default_factory=dict[str, object])
     context: Mapping[str, object] = field(default_factory=dict[str, object])
+    keypoint_length: int = 3
     reason: AnnotationReason | None = None
     detail: str | None = None
 

@@ -62,7 +62,8 @@ def _entry(tokens: list[str], classes: Classes) -> Entry:
     numbers = [number_in(token) for token in tokens[1:]]
     box, extra = _box_first(numbers) if len(tokens) == 5 or has_keypoints else _polygon(numbers)
     label = classes.names.get(index)
-    entry = Entry(place="0", label=label, box=box, unit="ratio", attributes=extra)
+    length = classes.keypoint_length
+    entry = Entry(place="0", label=label, box=box, unit="ratio", attributes=extra, keypoint_length=length)
     if label is None:
         return replace(entry, reason="unparsable", detail=f"no name for class {index} among {_source_of(classes)}")
     if box is None:
