@@ -163,9 +163,20 @@ class ImageIndex:
             return match
         if is_spelled or is_tail(match.path, key):
             return Match(match.path, is_spelled=True)
-        places = (joined(folder, folder_of(key)) for folder in ("", *folders))
-        lost = None if _agree_on_folders(key, match.path) else next(filter(self._folders.__contains__, places), None)
+        lost = None if _agree_on_folders(key, match.path) else self._folder_meant(key, folders)
         return match if lost is None else no_file(f"no image file fits {shown(key)}: the folder {shown(lost)} has none")
+
+    def _folder_meant(self, key: str, folders: list[str]) -> str | None:
+        """The folder that should hold the image, if any image lies in it; for a bare name that of its annotation file."""
+        order = ["", *folders] if "/" in key else folders[:1]
+        places = (folder_of(joined(folder, key)) for folder in order)
+        return next(filter(self._folders.__contains__, places), None)
+
+    def expected(self, named: str, beside: str) -> str:
+        """The path that `named` would have if its image were there; the name itself where no folder is meant."""
+        key = lookup_key(named) or ""
+        folder = self._folder_meant(key, folders_upward(beside))
+        return key if folder is None else joined(folder, key.rpartition("/")[2])
 
     def with_stem(self, stem: str) -> Match | None:
         """The image whose path without extension is exactly `stem`; None if there is none."""
@@ -179,9 +190,8 @@ def _agree_on_folders(key: str, path: str) -> bool:
     return is_tail(one, other) or is_tail(other, one)
 
 
-def _differs(named: str, path: str) -> bool:
-    """Does a name that found an image say something else of its folders, or of its extension?"""
-    key = lookup_key(named) or ""
+def _differs(key: str, path: str) -> bool:
+    """Does a key that found an image say something else of its folders, or of its extension?"""
     extensions = {image_extension(key), image_extension(path)} - {None}
     return len(extensions) > 1 or not _agree_on_folders(key, path)
 
@@ -190,25 +200,23 @@ def by_name(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
     """Look images up by the name in each entry; equal names in one file are looked up once.
 
     An image whose path some entry spells is not given to a name that differs: with dogs/1.jpg gone, its label says
-    nothing of cats/1.jpg, nor that of a.png of a.jpg.
+    nothing of cats/1.jpg, nor that of a.png of a.jpg, nor val/labels.csv of an image that train/labels.csv names.
     """
     names = dict.fromkeys((source, entry.sought) for source, entry in entries)
     matches = {(source, named): images.find(named, source) for source, named in names if named is not None}
-    owners: dict[str, str] = {}
-    for (_, named), match in matches.items():
+    owners: dict[str, tuple[str, str]] = {}
+    for name, match in matches.items():
         if match.path and match.is_spelled:
-            owners.setdefault(match.path, named)
+            owners.setdefault(match.path, name)
     for (source, named), match in matches.items():
-        if match.path in owners and not match.is_spelled:
-            matches[source, named] = _unless_owned(match.path, named, owners[match.path])
+        if match.path in owners and not match.is_spelled and _differs(images.expected(named, source), match.path):
+            matches[source, named] = _owned(named, match.path, *owners[match.path])
     return lambda source, entry: matches[source, entry.sought or ""]
 
 
-def _unless_owned(path: str, named: str, owner: str) -> Match:
-    """The image that a name found, unless it is the one that `owner` spells and the two names differ."""
-    if not _differs(named, path):
-        return Match(path)
-    return no_file(f"no image file fits {shown(named)}: {shown(path)} is the image that {shown(owner)} names")
+def _owned(named: str, path: str, owner: str, name: str) -> Match:
+    """The answer that the image found is another one's: of the entries in the file `owner` that call it `name`."""
+    return no_file(f"no image file fits {shown(named)}: {shown(path)} is named {shown(name)} in {shown(owner)}")
 
 
 def by_itself(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:

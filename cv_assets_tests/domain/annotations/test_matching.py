@@ -107,7 +107,25 @@ def test_an_image_that_one_name_spells_is_not_given_to_a_name_that_differs(paths
     matcher = by_name(Sources((), tuple(paths), {}.__getitem__), ImageIndex(paths), entries)
     match = {entry.named: matcher(source, entry) for source, entry in entries}[other]
     assert (match.path, match.reason) == (expected, None if expected else "no-file")
-    assert expected or match.detail.endswith(f"{paths[0]!r} is the image that {spelled!r} names")
+    assert expected or match.detail.endswith(f"{paths[0]!r} is named {spelled!r} in 'ann.csv'")
+
+
+TWO_FILES = [
+    # images, the two annotation files, how both name an image, the only one of that name, what the second file's means
+    (["train/1.jpg", "val/2.jpg"], ["train/a.json", "val/a.json"], "1.jpg", None),  # it stood beside the second file
+    (["x/i/1.jpg", "y/i/2.jpg"], ["x/a.csv", "y/a.csv"], "i/1.jpg", None),
+    (["train/1.jpg"], ["train/a.json", "all/a.json"], "1.jpg", "train/1.jpg"),  # no images lie beside that one
+    (["train/1.jpg", "2.jpg"], ["train/a.json", "all.json"], "1.jpg", "train/1.jpg"),  # of the root, all is below
+]
+
+
+@pytest.mark.parametrize(("paths", "files", "named", "expected"), TWO_FILES)
+def test_an_image_that_one_file_names_is_not_given_to_a_file_that_means_its_own_folder(paths, files, named, expected):
+    entries = [(file, Entry(place="1", named=named)) for file in files]
+    matcher = by_name(Sources((), tuple(paths), {}.__getitem__), ImageIndex(paths), entries)
+    first, second = (matcher(*entry) for entry in entries)
+    assert (first.path, second.path, second.reason) == (paths[0], expected, None if expected else "no-file")
+    assert expected or second.detail == f"no image file fits {named!r}: {paths[0]!r} is named {named!r} in {files[0]!r}"
 
 
 NOT_NAMES = [
