@@ -42,15 +42,16 @@ def upright_box(box: Box, size: tuple[int, int], orientation: int) -> Box:
     if orientation not in range(1, 9):
         raise ValueError(f"expected an EXIF orientation from 1 to 8, found {orientation}")
     corners = (
-        _upright_point(box[0], box[1], size, orientation),
-        _upright_point(box[2], box[3], size, orientation),
+        upright_point(box[0], box[1], size, orientation),
+        upright_point(box[2], box[3], size, orientation),
     )
     xs = sorted(x for x, _ in corners)
     ys = sorted(y for _, y in corners)
     return (xs[0], ys[0], xs[1], ys[1])
 
 
-def _upright_point(x: float, y: float, size: tuple[int, int], orientation: int) -> tuple[float, float]:
+def upright_point(x: float, y: float, size: tuple[int, int], orientation: int) -> tuple[float, float]:
+    """A point of the stored image, whose (width, height) is `size`, as one of the upright image."""
     width, height = size
     return {
         1: (x, y),

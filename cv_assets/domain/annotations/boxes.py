@@ -46,7 +46,7 @@ def upright_px(entry: Entry, size: StoredSize | None, frame: Frame) -> Box | Non
     """
     if entry.box is None or size is None:
         return entry.box if entry.unit == "px" else None
-    is_stored = _speaks_of_stored(entry, size, frame)
+    is_stored = speaks_of_stored(entry, size, frame)
     upright = (size.width_px, size.height_px)
     stored = upright_size(*upright, size.orientation)  # turning the sides twice gives the stored ones back
     box = entry.box if entry.unit == "px" else _scaled(entry.box, stored if is_stored else upright)
@@ -58,8 +58,8 @@ def is_finite(box: Box) -> bool:
     return all(map(math.isfinite, box))
 
 
-def _speaks_of_stored(entry: Entry, size: StoredSize, frame: Frame) -> bool:
-    """With `auto`, the size that the annotation declares tells, where turning swaps unequal sides."""
+def speaks_of_stored(entry: Entry, size: StoredSize, frame: Frame) -> bool:
+    """Is the stored image meant? With `auto`, the size that the annotation declares tells, where unequal sides swap."""
     if frame != "auto":
         return frame == "stored"
     swaps = size.orientation in SWAPS_SIDES and size.width_px != size.height_px

@@ -1,19 +1,21 @@
 """Which image file an annotation means. A name is a key into what the snapshot listed, and nothing else."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property
 from typing import Final, Literal, NamedTuple, TypeVar
 
 from cv_assets.domain.annotations.paths import (
     folder_of,
     folders_upward,
+    image_extension,
+    is_tail,
     joined,
     lookup_key,
     without_extension,
     without_image_extension,
 )
-from cv_assets.domain.annotations.records import Entry, Sources
+from cv_assets.domain.annotations.records import Entries, Entry, Sources
 from cv_assets.domain.annotations.text import listed, shown
 
 # So many last parts of a key and topmost folders of a path are compared: a path of a thousand folders stays cheap.
@@ -23,11 +25,12 @@ Value = TypeVar("Value")
 
 
 class Match(NamedTuple):
-    """The image's path, or why there is none."""
+    """The image's path, or why there is none; and did the name spell all of the path, with or without extension?"""
 
     path: str | None
     reason: Literal["ambiguous-file", "no-file"] | None = None
     detail: str | None = None
+    is_spelled: bool = False
 
 
 Matcher = Callable[[str, Entry], Match]
@@ -125,25 +128,55 @@ class ImageIndex:
     def _bare(self) -> _Keys:
         return _Keys((without_extension(path), path) for path in self._all)
 
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        return frozenset(map(folder_of, self._all))
+
     def find(self, named: str, beside: str) -> Match:
         """The image that an annotation file at `beside` calls `named`.
 
         In turn: the path as it stands, the same from the folders round `beside`, the longest path that ends alike,
         the name; then all of it again without extension. The first step that fits anything decides; of several,
-        the one nearest to `beside`, else none.
+        the one nearest to `beside`, else none. A name in a folder of the source is not found in another folder: what
+        ends alike is how other machines are read, and a folder that is there has lost the image.
         """
         key = lookup_key(named)
         if key is None:
             return no_file(f"{shown(named)} cannot name a file of the source")
         folders = folders_upward(beside)
-        twins = self._fitting(key, folders)
-        return twins.nearest(folders) if twins else no_file(f"no image file fits {shown(named)}")
+        for twins, is_spelled in self._steps(key, folders):
+            if twins:
+                return self._unless_lost(twins.nearest(folders), key, folders, is_spelled=is_spelled)
+        return no_file(f"no image file fits {shown(named)}")
 
-    def _fitting(self, key: str, folders: list[str]) -> _Twins | None:
-        found = self._whole.seen_from(key, folders) or self._whole.ending_like(key)
-        for stem in () if found else dict.fromkeys((key, without_image_extension(key))):
-            found = found or self._bare.seen_from(stem, folders) or self._bare.ending_like(stem)
-        return found
+    def _steps(self, key: str, folders: list[str]) -> Iterator[tuple[_Twins | None, bool]]:
+        """What fits at each step, and whether the key spells it."""
+        yield self._whole.seen_from(key, folders), True
+        yield self._whole.ending_like(key), False
+        for stem in dict.fromkeys((key, without_image_extension(key))):
+            yield self._bare.seen_from(stem, folders), stem == key
+            yield self._bare.ending_like(stem), False
+
+    def _unless_lost(self, match: Match, key: str, folders: list[str], *, is_spelled: bool) -> Match:
+        """The match, unless the folder that the key names is there and the image found lies in another one."""
+        if match.path is None:
+            return match
+        if is_spelled or is_tail(match.path, key):
+            return Match(match.path, is_spelled=True)
+        lost = None if _agree_on_folders(key, match.path) else self._folder_meant(key, folders)
+        return match if lost is None else no_file(f"no image file fits {shown(key)}: the folder {shown(lost)} has none")
+
+    def _folder_meant(self, key: str, folders: list[str]) -> str | None:
+        """The folder that should hold the image, if any image lies in it; for a bare name that of its annotation file."""
+        order = ["", *folders] if "/" in key else folders[:1]
+        places = (folder_of(joined(folder, key)) for folder in order)
+        return next(filter(self._folders.__contains__, places), None)
+
+    def expected(self, named: str, beside: str) -> str:
+        """The path that `named` would have if its image were there; the name itself where no folder is meant."""
+        key = lookup_key(named) or ""
+        folder = self._folder_meant(key, folders_upward(beside))
+        return key if folder is None else joined(folder, key.rpartition("/")[2])
 
     def with_stem(self, stem: str) -> Match | None:
         """The image whose path without extension is exactly `stem`; None if there is none."""
@@ -151,12 +184,41 @@ class ImageIndex:
         return twins.nearest([folder_of(stem)]) if twins else None
 
 
-def by_name(sources: Sources, images: ImageIndex) -> Matcher:
-    """Look images up by the name in each entry; equal names in one file are looked up once."""
-    find = cache(images.find)
-    return lambda source, entry: find(entry.named or "", source)
+def _agree_on_folders(key: str, path: str) -> bool:
+    """Does one only have more folders in front than the other?"""
+    one, other = folder_of(key), folder_of(path)
+    return is_tail(one, other) or is_tail(other, one)
 
 
-def by_itself(sources: Sources, images: ImageIndex) -> Matcher:
+def _differs(key: str, path: str) -> bool:
+    """Does a key that found an image say something else of its folders, or of its extension?"""
+    extensions = {image_extension(key), image_extension(path)} - {None}
+    return len(extensions) > 1 or not _agree_on_folders(key, path)
+
+
+def by_name(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
+    """Look images up by the name in each entry; equal names in one file are looked up once.
+
+    An image whose path some entry spells is not given to a name that differs: with dogs/1.jpg gone, its label says
+    nothing of cats/1.jpg, nor that of a.png of a.jpg, nor val/labels.csv of an image that train/labels.csv names.
+    """
+    names = dict.fromkeys((source, entry.sought) for source, entry in entries)
+    matches = {(source, named): images.find(named, source) for source, named in names if named is not None}
+    owners: dict[str, tuple[str, str]] = {}
+    for name, match in matches.items():
+        if match.path and match.is_spelled:
+            owners.setdefault(match.path, name)
+    for (source, named), match in matches.items():
+        if match.path in owners and not match.is_spelled and _differs(images.expected(named, source), match.path):
+            matches[source, named] = _owned(named, match.path, *owners[match.path])
+    return lambda source, entry: matches[source, entry.sought or ""]
+
+
+def _owned(named: str, path: str, owner: str, name: str) -> Match:
+    """The answer that the image found is another one's: of the entries in the file `owner` that call it `name`."""
+    return no_file(f"no image file fits {shown(named)}: {shown(path)} is named {shown(name)} in {shown(owner)}")
+
+
+def by_itself(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
     """An entry that was read from an image's own path means that image."""
     return lambda source, entry: Match(source)

@@ -38,6 +38,11 @@ def joined(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
+def is_tail(path: str, of: str) -> bool:
+    """Are the parts of a path the last ones of another? Those of an empty path are."""
+    return not path or f"/{of}".endswith(f"/{path}")
+
+
 def without_extension(path: str) -> str:
     """A path without the last dot of its name and what follows; a leading dot starts no extension."""
     stem, dot, extension = path.rpartition(".")
@@ -46,4 +51,10 @@ def without_extension(path: str) -> str:
 
 def without_image_extension(name: str) -> str:
     """The same, but only where the extension is one that images have: `photo.v2` stays whole."""
-    return without_extension(name) if name.rpartition(".")[2].lower() in IMAGE_EXTENSIONS else name
+    return without_extension(name) if image_extension(name) else name
+
+
+def image_extension(name: str) -> str | None:
+    """What follows the last dot, as it is written, if images have such an extension."""
+    _, dot, extension = name.rpartition(".")
+    return extension if dot and extension.lower() in IMAGE_EXTENSIONS else None

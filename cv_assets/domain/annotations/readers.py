@@ -8,7 +8,7 @@ import yaml
 
 from cv_assets.domain.annotations import coco, csv_table, folder, voc, yolo
 from cv_assets.domain.annotations.matching import ImageIndex, Matcher, by_itself, by_name
-from cv_assets.domain.annotations.records import Entry, Sources, unparsable
+from cv_assets.domain.annotations.records import Entries, Entry, Sources, unparsable
 from cv_assets.domain.annotations.yolo_classes import Classes, is_class_file, nearest_classes, read_classes
 from cv_assets.domain.probing import one_line
 from schemas.datasets import DatasetConfig
@@ -25,7 +25,7 @@ class Format(NamedTuple):
     """How a format is read and matched; `unlabelled` says why an image has no label."""
 
     read: Reader
-    matcher: Callable[[Sources, ImageIndex], Matcher]
+    matcher: Callable[[Sources, ImageIndex, Entries], Matcher]
     unlabelled: str = "no annotation names this file"
 
 

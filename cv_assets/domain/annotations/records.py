@@ -1,6 +1,6 @@
 """What a reader is given and what it gives back, whatever the format. Plain records, no parsing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -38,7 +38,8 @@ class Entry:
 
     `place` is 0 for the file itself, a line number in files of lines, else the object's number from 1.
     `box` is xyxy in pixels or in ratios of the image's sides. `context` is what the file says of the image
-    rather than of the object; `group_by` may name a key of either.
+    rather than of the object; `group_by` may name a key of either. Of the `keypoint_length` numbers that a keypoint
+    among the attributes has, the first two are x and y; 0 if nothing tells.
     """
 
     place: str
@@ -49,8 +50,18 @@ class Entry:
     declared_size_px: tuple[float, float] | None = None
     attributes: Mapping[str, object] = field(default_factory=dict[str, object])
     context: Mapping[str, object] = field(default_factory=dict[str, object])
+    keypoint_length: int = 3
     reason: AnnotationReason | None = None
     detail: str | None = None
+
+    @property
+    def sought(self) -> str | None:
+        """The name to look an image up by; None where there is none, or the file itself says that it means none."""
+        return None if self.reason == "no-file" else self.named
+
+
+# All entries of a source, each with the path of the file that it was read from.
+Entries = Collection[tuple[str, Entry]]
 
 
 def unparsable(detail: str, place: str = "0") -> Entry:

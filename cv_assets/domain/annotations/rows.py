@@ -1,10 +1,12 @@
 """An entry and the image that it means, as a row of the Annotations table. Everything foreign is made storable here."""
 
 import json
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from cv_assets.domain.annotations.boxes import is_finite, upright_px
 from cv_assets.domain.annotations.matching import Match
+from cv_assets.domain.annotations.outlines import upright_attributes
 from cv_assets.domain.annotations.records import Entry, StoredSize
 from cv_assets.domain.annotations.text import is_storable, shortened, shown, storable
 from cv_assets.domain.orientation import Box
@@ -38,8 +40,9 @@ class Meeting(NamedTuple):
 def annotation_row(meeting: Meeting, frame: Frame) -> Row:
     """One row of the table."""
     entry, image = meeting.entry, meeting.image
-    box = upright_px(entry, image.size if image else None, frame)
-    attributes, attributes_fault = _as_json(entry)
+    size = image.size if image else None
+    box = upright_px(entry, size, frame)
+    attributes, attributes_fault = _as_json(upright_attributes(entry, size, frame))
     faults = [*_faults(meeting, box), *attributes_fault]
     return {
         "annotation_id": f"{meeting.source}#{entry.place}",
@@ -91,14 +94,14 @@ def _corners(box: Box | None) -> Row:
     return dict(zip(("x_min_px", "y_min_px", "x_max_px", "y_max_px"), box or (None,) * 4, strict=True))
 
 
-def _as_json(entry: Entry) -> tuple[str | None, list[Fault]]:
+def _as_json(attributes: Mapping[str, object]) -> tuple[str | None, list[Fault]]:
     """The attributes with sorted keys, or None for none; a number beyond 1e308 becomes the text Infinity."""
-    if not entry.attributes:
+    if not attributes:
         return None, []
     try:
-        text = _dumped(dict(entry.attributes))
+        text = _dumped(dict(attributes))
     except ValueError:
-        finite = json.loads(json.dumps(dict(entry.attributes)), parse_constant=str)
+        finite = json.loads(json.dumps(dict(attributes)), parse_constant=str)
         text = _dumped(finite)
     except RecursionError:
         return None, [("unparsable", "expected attributes of less depth")]

@@ -1,5 +1,6 @@
 """The Annotations table of a version: every label, box and reason that its annotation files give. One way in."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 import polars as pl
@@ -38,11 +39,13 @@ def build_annotations(
 def _meetings(config: DatasetConfig, sources: Sources, images: Mapping[str, ImageFile]) -> Iterator[Meeting]:
     """Each entry with its image and group; last, if a key to group by was never met, an entry that says so."""
     kind = FORMATS[config.annotations.format]
-    matcher = kind.matcher(sources, ImageIndex(sources.image_paths))
+    entries = deque(kind.read(sources, config))
+    matcher = kind.matcher(sources, ImageIndex(sources.image_paths), entries)
     path_group = path_group_rule(config.group_by)
     count = GroupCount(config.group_by) if isinstance(config.group_by, str) else None
-    for source, entry in kind.read(sources, config):
-        match = Match(None) if entry.named is None or entry.reason == "no-file" else matcher(source, entry)
+    while entries:  # each is let go as it becomes a row: a million of both would fill the memory twice
+        source, entry = entries.popleft()
+        match = Match(None) if entry.sought is None else matcher(source, entry)
         group = count.group_of(entry) if count else path_group(match.path or "")
         yield Meeting(source, entry, match, images.get(match.path or ""), group)
     if count and count.complaint:

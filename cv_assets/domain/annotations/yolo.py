@@ -7,7 +7,7 @@ from dataclasses import replace
 from cv_assets.domain.annotations.boxes import number_in, to_box
 from cv_assets.domain.annotations.matching import ImageIndex, Match, Matcher, no_file
 from cv_assets.domain.annotations.paths import without_extension
-from cv_assets.domain.annotations.records import Entry, Sources, unparsable
+from cv_assets.domain.annotations.records import Entries, Entry, Sources, unparsable
 from cv_assets.domain.annotations.text import lines_of, shown
 from cv_assets.domain.annotations.yolo_classes import Classes, is_class_file
 from cv_assets.domain.orientation import Box
@@ -23,7 +23,7 @@ def parse(data: bytes, path: str, classes: Classes) -> Iterator[Entry]:
         yield Entry(place="0", named=named, reason="no-object")
 
 
-def by_label_path(sources: Sources, images: ImageIndex) -> Matcher:
+def by_label_path(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
     """Meet images by the path of the label file, as Ultralytics does; a name's text is not asked.
 
     First the folder `images` for `labels`, then the same folder. What is left may go to an image of the same stem
@@ -62,7 +62,8 @@ def _entry(tokens: list[str], classes: Classes) -> Entry:
     numbers = [number_in(token) for token in tokens[1:]]
     box, extra = _box_first(numbers) if len(tokens) == 5 or has_keypoints else _polygon(numbers)
     label = classes.names.get(index)
-    entry = Entry(place="0", label=label, box=box, unit="ratio", attributes=extra)
+    length = classes.keypoint_length
+    entry = Entry(place="0", label=label, box=box, unit="ratio", attributes=extra, keypoint_length=length)
     if label is None:
         return replace(entry, reason="unparsable", detail=f"no name for class {index} among {_source_of(classes)}")
     if box is None:

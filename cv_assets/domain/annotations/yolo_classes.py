@@ -16,10 +16,12 @@ MAX_YAML_DEPTH: Final = 20
 
 
 class Classes(NamedTuple):
-    """Class number → name, and whether boxes are followed by keypoints, which look like a polygon otherwise."""
+    """Class number → name; whether boxes are followed by keypoints, which look like a polygon otherwise, and how long
+    each is: 2 or 3 numbers, or 0 if that is not told."""
 
     names: Mapping[int, str]
     has_keypoints: bool = False
+    keypoint_length: int = 0
 
 
 NO_CLASSES: Final = Classes({})
@@ -88,7 +90,13 @@ def _from_yaml(document: object) -> Classes:
         raise ValueError("expected a list or a mapping `names` of class names, found none")
     if count is not None and count != str(len(names)):
         raise ValueError(f"expected as many names as `nc` says, found {len(names)} names and nc {shown(count)}")
-    return Classes(names, has_keypoints="kpt_shape" in whole)
+    return Classes(names, "kpt_shape" in whole, _keypoint_length(whole.get("kpt_shape")))
+
+
+def _keypoint_length(shape: object) -> int:
+    """`kpt_shape` is how many keypoints there are, and of how many numbers."""
+    length = cast("list[object]", shape)[1:2] if isinstance(shape, list) else []
+    return {"2": 2, "3": 3}.get(str(*length), 0)
 
 
 def _numbered(names: object) -> Iterator[tuple[int, str]]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from cv_assets.domain.annotations.matching import ImageIndex
+from cv_assets.domain.annotations.matching import ImageIndex, by_name
+from cv_assets.domain.annotations.records import Entry, Sources
 from cv_assets_tests.bounds import in_cpu_s
 
 FOUND = [
@@ -52,6 +53,79 @@ def test_several_that_fit_equally_are_ambiguous(paths, beside, named):
     match = ImageIndex(paths).find(named, beside)
     assert (match.path, match.reason) == (None, "ambiguous-file")
     assert "files fit" in match.detail
+
+
+LOST = [
+    # files, the annotation file, the name of an image that is gone, the folder that should hold it
+    (["dogs/2.jpg", "cats/1.jpg"], "ann.csv", "dogs/1.jpg", "dogs"),
+    (["dogs/2.jpg", "cats/1.jpg"], "ann.csv", "dogs/1", "dogs"),
+    (["dogs/2.jpg", "cats/1.png"], "ann.csv", "dogs/1.jpg", "dogs"),
+    (["set/val/2.jpg", "set/train/1.jpg"], "set/annotations/val.json", "val/1.jpg", "set/val"),
+    (["x/val/2.jpg", "y/val/x/1.jpg"], "x/ann.json", "val/1.jpg", "x/val"),
+]
+
+
+@pytest.mark.parametrize(("paths", "beside", "named", "folder"), LOST)
+def test_a_name_in_a_folder_that_is_there_means_no_image_of_another_folder(paths, beside, named, folder):
+    match = ImageIndex(paths).find(named, beside)
+    assert (match.path, match.reason) == (None, "no-file")
+    assert match.detail == f"no image file fits {named!r}: the folder {folder!r} has none"
+
+
+FOUND_ELSEWHERE = [
+    # files, the annotation file, the name in it, the image meant
+    (["images/2.jpg", "train/images/1.jpg"], "ann.csv", "images/1.jpg", "train/images/1.jpg"),  # only more in front
+    (["q/2.jpg", "p/q/1.png"], "ann.csv", "q/1.jpg", "p/q/1.png"),
+    (["dogs/x/2.jpg", "cats/1.jpg"], "ann.csv", "dogs/1.jpg", "cats/1.jpg"),  # no image lies in dogs itself
+]
+
+
+@pytest.mark.parametrize(("paths", "beside", "named", "expected"), FOUND_ELSEWHERE)
+def test_a_folder_that_is_there_does_not_hide_an_image_whose_path_agrees(paths, beside, named, expected):
+    assert ImageIndex(paths).find(named, beside).path == expected
+
+
+TWO_NAMES = [
+    # files, a name that spells the image, a name that does not, and why the second has its image or not
+    (["cats/1.jpg"], "cats/1.jpg", "dogs/1.jpg", None),
+    (["cats/1.jpg"], "cats/1", "dogs/1", None),
+    (["cats/1.jpg"], "/home/me/cats/1.jpg", "/home/me/dogs/1.jpg", None),  # it ends in the whole path
+    (["a.jpg"], "a.jpg", "a.png", None),
+    (["a.JPG"], "a.JPG", "a.jpg", None),  # case twins are two images
+    (["cats/1.jpg"], "cats/1.jpg", "1.jpg", "cats/1.jpg"),  # says less, and nothing else
+    (["cats/1.jpg"], "cats/1.jpg", "/home/me/cats/1.jpg", "cats/1.jpg"),
+    (["cats/1.jpg"], "cats/1.jpg", "1", "cats/1.jpg"),
+    (["cats/1.jpg"], "cats/1.jpg", r".\cats\1", "cats/1.jpg"),
+    (["set/cats/1.jpg"], "cats/2.jpg", "/home/me/1.jpg", "set/cats/1.jpg"),  # which nothing spells
+]
+
+
+@pytest.mark.parametrize(("paths", "spelled", "other", "expected"), TWO_NAMES)
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_image_that_one_name_spells_is_not_given_to_a_name_that_differs(paths, spelled, other, expected, order):
+    entries = [("ann.csv", Entry(place=str(at), named=named)) for at, named in enumerate((spelled, other)[::order])]
+    matcher = by_name(Sources((), tuple(paths), {}.__getitem__), ImageIndex(paths), entries)
+    match = {entry.named: matcher(source, entry) for source, entry in entries}[other]
+    assert (match.path, match.reason) == (expected, None if expected else "no-file")
+    assert expected or match.detail.endswith(f"{paths[0]!r} is named {spelled!r} in 'ann.csv'")
+
+
+TWO_FILES = [
+    # images, the two annotation files, how both name an image, the only one of that name, what the second file's means
+    (["train/1.jpg", "val/2.jpg"], ["train/a.json", "val/a.json"], "1.jpg", None),  # it stood beside the second file
+    (["x/i/1.jpg", "y/i/2.jpg"], ["x/a.csv", "y/a.csv"], "i/1.jpg", None),
+    (["train/1.jpg"], ["train/a.json", "all/a.json"], "1.jpg", "train/1.jpg"),  # no images lie beside that one
+    (["train/1.jpg", "2.jpg"], ["train/a.json", "all.json"], "1.jpg", "train/1.jpg"),  # of the root, all is below
+]
+
+
+@pytest.mark.parametrize(("paths", "files", "named", "expected"), TWO_FILES)
+def test_an_image_that_one_file_names_is_not_given_to_a_file_that_means_its_own_folder(paths, files, named, expected):
+    entries = [(file, Entry(place="1", named=named)) for file in files]
+    matcher = by_name(Sources((), tuple(paths), {}.__getitem__), ImageIndex(paths), entries)
+    first, second = (matcher(*entry) for entry in entries)
+    assert (first.path, second.path, second.reason) == (paths[0], expected, None if expected else "no-file")
+    assert expected or second.detail == f"no image file fits {named!r}: {paths[0]!r} is named {named!r} in {files[0]!r}"
 
 
 NOT_NAMES = [

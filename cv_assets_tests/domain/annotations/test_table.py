@@ -88,6 +88,40 @@ def test_a_row_tells_all_that_is_wrong_in_one_line():
     assert row["detail"].startswith("no image file fits 'lost.jpg'; expected four finite numbers as xmin")
 
 
+def coco_of(file_name: str) -> str:
+    return json.dumps(
+        {
+            "images": [{"id": 1, "file_name": file_name}],
+            "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9]}],
+            "categories": [{"id": 1, "name": file_name}],
+        }
+    )
+
+
+LOST = [
+    # format, the one image that is left, label files by the name that each gives an image and a class
+    ("csv", "cats/001.jpg", {"l.csv": "image,label\ndogs/001.jpg,dogs/001.jpg\ncats/001.jpg,cats/001.jpg\n"}),
+    ("csv", "a.jpg", {"l.csv": "image,label\na.png,a.png\na.jpg,a.jpg\n"}),
+    ("coco", "train/1.jpg", {f"annotations/{name}.json": coco_of(f"{name}/1.jpg") for name in ("val", "train")}),
+    (
+        "voc",
+        "b/1.jpg",
+        {f"Annotations/{name}.xml": voc(f"{name}/1.jpg", voc_object(f"{name}/1.jpg", 1, 2, 3, 4)) for name in "ab"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "image", "labels"), LOST)
+def test_a_label_whose_image_is_gone_is_not_given_to_the_image_of_another_label(kind, image, labels):
+    frame = Landing([image], labels).annotations(format=kind)
+    by_label = {row["label"]: row for row in frame.to_dicts()}
+    assert len(by_label) == frame.height == 2
+    assert (by_label[image]["image_path"], by_label[image]["reason"]) == (image, None)
+    (lost,) = (row for label, row in by_label.items() if label != image)
+    assert (lost["image_path"], lost["reason"]) == (None, "no-file")
+    assert f"{image!r} is named {image!r} in " in lost["detail"]
+
+
 def test_each_path_of_equal_bytes_has_its_own_rows():
     landing = Landing(["a.jpg", "twin.jpg"], {"l.csv": "image,label\na.jpg,cat\n"}, same_bytes={"twin.jpg": "a.jpg"})
     assert column(landing.annotations(format="csv"), "image_path", "image_id", "label", "reason") == [
