@@ -85,6 +85,21 @@ def test_other_shards_are_recorded_beside_those_of_a_committed_version(three: Pl
         assert not {shard.key for shard in build.shards} & {shard.key for shard in record.shards}
 
 
+def test_other_settings_that_pack_alike_find_the_packing_recorded(three: Place, config: DatasetConfig):
+    for max_bytes in ("50kB", "50001B"):
+        other = three.config(shards={"max_bytes": max_bytes})
+        assert [one.failures for one in go_over(three, other, versions=["v1"], select="shards")] == [[]]
+    (build,) = three.version(config, "v1").builds()
+    assert build.configuration["max_bytes"] == 50_000
+
+    three.store.put(
+        "datasets/shapes/versions/v1/builds/" + build.build + ".json",
+        build.model_copy(update={"shards": []}).to_bytes(),
+    )
+    (said,) = go_over(three, other, versions=["v1"], select="shards")
+    assert "VersionConflict" in said.failures[0]
+
+
 def test_an_image_that_was_given_up_is_tried_again_in_the_next_version_and_stays_so_in_a_committed_one(
     drawn: Place, monkeypatch: pytest.MonkeyPatch
 ):
