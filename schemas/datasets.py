@@ -19,6 +19,7 @@ from schemas.automation import Freshness, ScheduleConfig, UploadsConfig
 from schemas.codes import Frame
 from schemas.expectations import Expectations
 from schemas.images import Limits
+from schemas.names import require_free
 from schemas.quality import QualityConfig
 from schemas.strict import Strict
 
@@ -220,7 +221,7 @@ class LimitsConfig(Strict):
 class DatasetConfig(Strict):
     """One dataset: `name` and `source.url` are enough, everything else has a safe default."""
 
-    name: str = Field(pattern=NAME_PATTERN)
+    name: Annotated[str, Field(pattern=NAME_PATTERN), AfterValidator(require_free)]
     description: str = ""
     owners: tuple[str, ...] = ()
     source: SourceConfig
