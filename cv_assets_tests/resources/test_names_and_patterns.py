@@ -5,7 +5,8 @@ import pytest
 from dagster._core.definitions.utils import DISALLOWED_NAMES
 
 from cv_assets.definitions import build_defs
-from resources.dataset_files import load_datasets
+from cv_assets.domain.snapshot import RoleOf
+from resources.dataset_files import load_dataset, load_datasets
 from schemas.errors import ConfigurationError
 from schemas.names import RESERVED_NAMES
 
@@ -47,3 +48,30 @@ def test_names_that_are_like_those_are_loaded_side_by_side(tmp_path):
     found = load_datasets(tmp_path)
     assert [one.name for one in found] == sorted(names)
     dg.Definitions.validate_loadable(build_defs(datasets=found))
+
+
+# of a source, and the field that is meant
+TOO_MANY = {
+    "include: ['img{0001..2000}.png']": "include: found ['img{0001..2000}.png']",
+    "exclude: ['{1..600}', '{1..600}']": "exclude: found ['{1..600}', '{1..600}']",  # all patterns of a list count
+    f"exclude: ['{'{a,b}' * 20}']": "exclude: found ['{a,b}{a,b}",
+}
+
+
+@pytest.mark.parametrize(("patterns", "words"), TOO_MANY.items(), ids=TOO_MANY)
+def test_patterns_of_too_many_choices_are_refused(tmp_path, patterns, words):
+    said = said_of(write(tmp_path, more=f", {patterns}"))
+    assert said.startswith(f"source.{words}")
+    assert "names more than 1000 paths one by one" in said
+    assert "use a pattern such as" in said
+
+
+def test_too_many_annotation_files_are_refused_as_well(tmp_path):
+    path = write(tmp_path)
+    path.write_text(path.read_text() + "annotations: {format: csv, include: ['{1..99999999999}.csv']}\n")
+    assert said_of(path).startswith("annotations.include: found ['{1..99999999999}.csv']; names more than 1000 paths")
+
+
+def test_as_many_choices_as_are_allowed_name_their_files(tmp_path):
+    role_of = RoleOf(load_dataset(write(tmp_path, more=", include: ['img{0001..1000}.png']")))
+    assert [role_of(path) for path in ("img0001.png", "img1000.png", "img1001.png")] == ["image", "image", None]
