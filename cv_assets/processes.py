@@ -30,7 +30,7 @@ def fail_dead_runs(instance: dg.DagsterInstance, *, launched: bool) -> list[str]
     marked: list[str] = []
     for run in instance.get_runs(dg.RunsFilter(statuses=ALIVE)):
         pid = _find_dead_process(instance, run, launched=launched)
-        if pid is not None:
+        if pid is not None and _is_in_progress(instance, run):
             said = f"The process of this run (pid {pid}) is gone: it was killed, or its machine was restarted."
             instance.report_run_failed(run, said)
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
@@ -38,9 +38,16 @@ def fail_dead_runs(instance: dg.DagsterInstance, *, launched: bool) -> list[str]
     return marked
 
 
+def _is_in_progress(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Is it so still? A run that ended since it was listed ended its process too, and keeps the end that it came to."""
+    found = instance.get_run_by_id(run.run_id)
+    return found is not None and found.status in ALIVE
+
+
 def _find_dead_process(instance: dg.DagsterInstance, run: dg.DagsterRun, *, launched: bool) -> int | None:
     """The process that executed a run, if it is gone; None while it lives, and where that cannot be known."""
-    if PROCESS_TAG in run.tags:
+    # a run that is launched to execute another one again gets its tags, and has a process of its own
+    if PROCESS_TAG in run.tags and run.remote_job_origin is None:
         host, pid, started = run.tags[PROCESS_TAG].rsplit(" ", 2)
         return int(pid) if host == socket.gethostname() and not _is_running(int(pid), started) else None
     if launched and isinstance(instance.run_launcher, dg.DefaultRunLauncher):

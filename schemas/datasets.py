@@ -19,6 +19,8 @@ from schemas.automation import Freshness, ScheduleConfig, UploadsConfig
 from schemas.codes import Frame
 from schemas.expectations import Expectations
 from schemas.images import Limits
+from schemas.names import require_free
+from schemas.patterns import Globs
 from schemas.quality import QualityConfig
 from schemas.strict import Strict
 
@@ -57,18 +59,7 @@ def _needs_group(name: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _can_match(pattern: str) -> str:
-    folders = pattern.split("/")
-    if folders[0][:1] in {"", "!"} or folders[-1] == "" or {".", ".."} & set(folders):
-        raise ValueError(
-            "matches no file: expected a pattern for paths below the source, such as images/**/*.jpg, with no / at its ends, "
-            "no folder . or .., and no ! before it (what is to be left out stands in `exclude`)"
-        )
-    return pattern
-
-
 Quantity = Annotated[int, BeforeValidator(parse_quantity), Field(gt=0)]
-Glob = Annotated[str, Field(min_length=1), AfterValidator(_can_match)]
 
 
 class SourceConfig(Strict):
@@ -82,8 +73,8 @@ class SourceConfig(Strict):
         default="copy",
         description="copy: bytes are kept in the store; reference: they stay in the source, pinned, and must not change",
     )
-    include: tuple[Glob, ...] = Field(default=("**/*",), min_length=1)
-    exclude: tuple[Glob, ...] = ()
+    include: Globs = Field(default=("**/*",), min_length=1)
+    exclude: Globs = ()
 
 
 class ColumnNames(Strict):
@@ -114,7 +105,7 @@ class AnnotationsConfig(Strict):
     """How labels are written down, and in which files of the source."""
 
     format: Literal["folder", "csv", "voc", "coco", "yolo", "none"] = "folder"
-    include: tuple[Glob, ...] = ()
+    include: Globs = ()
     class_depth: int | None = Field(default=None, ge=1, description="folder: the first N folder names are the class")
     class_pattern: Annotated[str, _needs_group("label")] | None = None
     columns: ColumnNames = ColumnNames()
@@ -220,7 +211,7 @@ class LimitsConfig(Strict):
 class DatasetConfig(Strict):
     """One dataset: `name` and `source.url` are enough, everything else has a safe default."""
 
-    name: str = Field(pattern=NAME_PATTERN)
+    name: Annotated[str, Field(pattern=NAME_PATTERN), AfterValidator(require_free)]
     description: str = ""
     owners: tuple[str, ...] = ()
     source: SourceConfig

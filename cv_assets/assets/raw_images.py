@@ -47,7 +47,7 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
             _require_made_under(version, made_under)
             context.log.info("this version has its snapshot; the source is not looked at again")
             Requeues(store, version.dataset).settle_for(version.version)
-            probes = taken.probe_again(snapshot, version.find_table("probes"))
+            probes = _probe_again(version, taken, snapshot)
         version.save_table("probes", probes)
         # here, and not with the table: no gate can keep them from being listed and requeued
         remember_rejections(version, build_quarantine(snapshot, probes))
@@ -76,6 +76,14 @@ def _take(version: VersionStore, taken: Snapshot, made_under: str) -> tuple[pl.D
         _require_made_under(version, made_under)
         requeues.settle(asked)
     return snapshot, probes
+
+
+def _probe_again(version: VersionStore, taken: Snapshot, snapshot: pl.DataFrame) -> pl.DataFrame:
+    """The probes of a snapshot that was taken before; those that a version was committed with stand as they are."""
+    kept = version.find_table("probes")
+    if kept is not None and version.commit() is not None:
+        return kept
+    return taken.probe_again(snapshot, kept)
 
 
 def _require_made_under(version: VersionStore, configuration: str) -> None:

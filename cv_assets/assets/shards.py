@@ -15,7 +15,7 @@ from resources.packing import Packer
 from resources.progress import track
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
-from schemas.errors import CorruptObject
+from schemas.errors import CorruptObject, VersionConflict
 from schemas.releases import BuildRecord, CommitRecord, ObjectEntry, ShardEntry
 from schemas.tables import to_frame
 
@@ -93,13 +93,24 @@ def _beside(
             if version.describe_object(entry.key, entry.role) != entry:
                 raise CorruptObject(f"{entry.key} is not what was written; materialize shards again")
         version.store.flush(entry.key for entry in objects)
-        version.save_build(
+        _record(
+            version,
             BuildRecord(
                 build=build.name,
                 digest=record.digest,
                 configuration=config.shards.model_dump(mode="json"),
                 shards=build.shards,
                 objects=objects,
-            )
+            ),
         )
     return result(version.load_table("shards"), builds_recorded_beside=[build.name for build in new])
+
+
+def _record(version: VersionStore, build: BuildRecord) -> None:
+    """Keep the record of a packing; one of the same shards, which other settings may give too, is left as it is."""
+    try:
+        version.save_build(build)
+    except VersionConflict:
+        packed = {kept.build: (kept.shards, kept.objects) for kept in version.builds()}
+        if packed.get(build.build) != (build.shards, build.objects):
+            raise

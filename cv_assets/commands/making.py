@@ -11,6 +11,7 @@ from cv_assets.commands.reading import print_summary
 from resources.engine import Engine
 from resources.examining import begin_examiner
 from resources.settings import worker_count
+from schemas.errors import ConfigurationError
 
 DRAW_SEED: Final = 7
 
@@ -62,10 +63,19 @@ def draw(folder: Path | None, as_json: bool) -> None:
     target = folder or PROJECT_ROOT / "uploads" / "shapes"
     files = 0
     for path, data in draw_uploads(DRAW_SEED):
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
-        (target / path).write_bytes(data)
+        _write(target / path, data)
         files += 1
     if as_json:
         print_json({"folder": str(target), "files": files})
     else:
         click.echo(f"drew {files} files in {target}")
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise ConfigurationError(
+            f"FOLDER: cannot write {path}: {error.strerror}; name another folder, or let this user write there"
+        ) from error

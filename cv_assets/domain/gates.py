@@ -232,7 +232,8 @@ GATES: Final[tuple[Gate, ...]] = (
          "ones until `annotations.frame: stored` or `upright` says it.", "WARN"),
     schema_gate("quarantine"),
     Gate("decoders_came_to_an_end", "quarantine", ("quarantine",), _decoders_came_to_an_end,
-         "No image was given up for want of time or memory; materialize raw_images again to retry.", "WARN"),
+         "No image was given up for want of time or memory; to retry, materialize raw_images again, or begin the next version if "
+         "this one is released.", "WARN"),
     Gate("images_are_decoded_or_quarantined", "quarantine", ("quarantine", "manifest", "raw_images"),
          _images_are_decoded_or_quarantined, "Every image file is accepted, a duplicate or quarantined, and the three add up."),
     schema_gate("quality_report"),

@@ -1,18 +1,13 @@
 """Which files of a source belong to a dataset, in which role, and what the first look at one decides."""
 
 import re
-from collections.abc import Iterable
-from typing import Final
 
 import polars as pl
-from wcmatch import glob
 
 from cv_assets.domain.formats import SNIFF_BYTES, sniff
 from schemas.codes import FileRole, SnapshotReason
 from schemas.datasets import DatasetConfig
-
-# `**` crosses folders, `{a,b}` is a choice; hidden files are matched only by a pattern that names the dot
-_GLOB_FLAGS: Final = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
+from schemas.patterns import to_expression
 
 
 class RoleOf:
@@ -25,7 +20,7 @@ class RoleOf:
             (config.source.include, "image"),
         ]
         rules: list[tuple[str, FileRole | None]] = [
-            (_translate(patterns), role) for patterns, role in given if patterns
+            (to_expression(patterns), role) for patterns, role in given if patterns
         ]
         # one expression for all patterns, a group a rule: every path of a source is held against it
         self._find = re.compile("|".join(f"({expression})" for expression, _ in rules)).fullmatch
@@ -81,9 +76,3 @@ def _sizes_read(role: FileRole, config: DatasetConfig) -> tuple[int, int]:
     if role == "image":
         return 1, config.limits.max_bytes
     return (0 if config.annotations.format == "yolo" else 1), config.annotations.max_bytes
-
-
-def _translate(patterns: Iterable[str]) -> str:
-    """A regular expression for paths that match one of the patterns."""
-    translated, _ = glob.translate(list(patterns), flags=_GLOB_FLAGS)
-    return "|".join(translated)

@@ -1,7 +1,9 @@
 """A backfill goes over versions as they were begun: it makes what is missing, and changes nothing that is committed."""
 
+import hashlib
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -12,6 +14,8 @@ from cv_assets.definitions import build_defs
 from cv_assets.runs import RunOutcome, backfill
 from cv_assets_tests.conftest import Place, write_drawn
 from cv_assets_tests.resources.places import shared_place
+from resources import probes
+from resources.engine import Answer
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError
 
@@ -79,6 +83,46 @@ def test_other_shards_are_recorded_beside_those_of_a_committed_version(three: Pl
         assert record is not None
         assert len(build.shards) > len(record.shards)
         assert not {shard.key for shard in build.shards} & {shard.key for shard in record.shards}
+
+
+def test_other_settings_that_pack_alike_find_the_packing_recorded(three: Place, config: DatasetConfig):
+    for max_bytes in ("50kB", "50001B"):
+        other = three.config(shards={"max_bytes": max_bytes})
+        assert [one.failures for one in go_over(three, other, versions=["v1"], select="shards")] == [[]]
+    (build,) = three.version(config, "v1").builds()
+    assert build.configuration["max_bytes"] == 50_000
+
+    three.store.put(
+        "datasets/shapes/versions/v1/builds/" + build.build + ".json",
+        build.model_copy(update={"shards": []}).to_bytes(),
+    )
+    (said,) = go_over(three, other, versions=["v1"], select="shards")
+    assert "VersionConflict" in said.failures[0]
+
+
+def test_an_image_that_was_given_up_is_tried_again_in_the_next_version_and_stays_so_in_a_committed_one(
+    drawn: Place, monkeypatch: pytest.MonkeyPatch
+):
+    slow = hashlib.sha256((drawn.uploads / "circle" / "camera01_1.jpg").read_bytes()).hexdigest()
+    decode = probes.decode_items
+
+    def with_a_slow_one(*arguments: Any) -> Iterator[tuple[str, Answer]]:
+        given_up: Answer = {"rejected": {"reason": "time-over-limit", "detail": "took longer than 20 s to decode"}}
+        return ((key, given_up if key == slow else answer) for key, answer in decode(*arguments))
+
+    config = drawn.config()
+    with monkeypatch.context() as patched:
+        patched.setattr(probes, "decode_items", with_a_slow_one)
+        warnings = drawn.run(config).warnings
+    assert "to retry, materialize raw_images again, or begin the next version" in " ".join(warnings)
+    before = drawn.objects("datasets/shapes/versions/v1/")
+    assert [one.failures for one in go_over(drawn, config, versions=["v1"], select="raw_images")] == [[]]
+
+    assert "time-over-limit" not in " ".join(drawn.run(config).warnings)
+    assert [one.failures for one in go_over(drawn, config, versions=["v1"])] == [[]]
+    assert drawn.objects("datasets/shapes/versions/v1/") == before
+    images = [drawn.summary(config, version)["images"] for version in ("v1", "v2")]
+    assert images[1] == images[0] + 1
 
 
 def test_one_version_that_fails_does_not_keep_the_next_from_being_tried(three: Place, config: DatasetConfig):

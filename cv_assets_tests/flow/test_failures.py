@@ -1,5 +1,6 @@
 """What follows from each kind of failure: what may pass is tried again, all else is not, and a killed run is noticed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from dagster._core.events import EngineEventData  # how a launched run says its process
 
 from cv_assets import definitions
 from cv_assets.assets.line import Line, as_asset
@@ -247,6 +249,7 @@ def test_a_run_that_was_killed_is_marked_and_the_next_one_goes_on_without_it(dra
     with dg.DagsterInstance.get() as instance:
         (left,) = instance.get_runs()
         assert left.status == dg.DagsterRunStatus.STARTED
+        assert left.remote_job_origin is None  # by this, its tag is its own
         assert instance.event_log_storage.get_concurrency_run_ids() == {left.run_id}  # it holds the pool
 
     began = time.monotonic()
@@ -293,3 +296,33 @@ def test_only_a_run_whose_own_process_is_gone_is_marked(tags: dict[str, str], is
         found = instance.get_run_by_id(run.run_id)
         assert found is not None
         assert (found.status == dg.DagsterRunStatus.FAILURE) is is_dead
+
+
+def test_a_run_that_was_launched_with_the_tags_of_another_one_is_judged_by_its_own_process(drawn: Place):
+    place_dataset(drawn)
+    tags = json.dumps({PROCESS_TAG: f"{process_tags()[PROCESS_TAG].split()[0]} 4000001 77"})
+    launch = ["-m", "dagster", "job", "launch", "-m", "cv_assets.definitions", "-j", "shapes__verify", "--tags", tags]
+    launched = run_command(drawn, *launch)
+    assert launched.returncode == 0, launched.stderr
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs()
+        assert PROCESS_TAG in run.tags
+        instance.report_run_canceling(run)  # no daemon takes it from the queue here; this one is in progress, too
+        assert fail_dead_runs(instance, launched=True) == []
+        assert fail_dead_runs(instance, launched=False) == []
+        instance.report_engine_event("began", run, EngineEventData({"pid": dg.MetadataValue.text("4000002")}))
+        assert fail_dead_runs(instance, launched=False) == []  # another machine's process, for all that is known
+        assert fail_dead_runs(instance, launched=True) == [run.run_id]
+
+
+def test_a_run_that_ended_since_the_runs_were_listed_keeps_its_end(monkeypatch: pytest.MonkeyPatch):
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = build_defs(datasets=[]).resolve_job_def("store__gc_dry_run")
+        tags, _ = PROCESSES["a process that is gone"]
+        listed = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+        instance.report_run_canceled(listed)
+        monkeypatch.setattr(instance, "get_runs", lambda *_: [listed])
+        assert fail_dead_runs(instance, launched=False) == []
+        found = instance.get_run_by_id(listed.run_id)
+        assert found is not None
+        assert found.status == dg.DagsterRunStatus.CANCELED

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from cv_assets.definitions import build_defs
+from cv_assets.domain.sampling import in_sample
 from cv_assets_tests.conftest import Place, write_drawn
 from cv_assets_tests.resources.places import shared_place
 from cv_assets_tests.sensors.daemon import Daemon, take_snapshot
@@ -55,6 +56,11 @@ def evaluate(daemon: Daemon, name: str, at: datetime = AT_NIGHT) -> Any:
         instance=daemon.instance, scheduled_execution_time=at, resources=resources
     ) as context:
         return schedule(context)
+
+
+def look_at(daemon: Daemon, night: datetime) -> dict[str, Any]:
+    """What is read back that night: share and seed."""
+    return evaluate(daemon, "shapes_verify", night).run_config["ops"]["read_back"]["config"]
 
 
 def run_job(place: Place, config: DatasetConfig, name: str, **run_config: Any) -> dg.ExecuteInProcessResult:
@@ -114,6 +120,29 @@ def test_each_night_another_share_is_read_back(daemon: Daemon):
     assert given[0]["seed"] != given[1]["seed"]
     job = build_defs(datasets=[daemon.config]).resolve_job_def("shapes__verify")
     assert dg.validate_run_config(job, asked[0].run_config)
+
+
+# the share that one look takes, days from one look to the next, and looks until every object was read
+ROUNDS = [(0.1, 1, 10), (0.05, 1, 20), (0.15, 1, 7), (0.3, 1, 4), (0.1, 7, 10)]
+
+
+@pytest.mark.parametrize(("share", "days", "looks"), ROUNDS)
+def test_looks_that_follow_each_other_read_every_object_back(
+    daemon: Daemon, drawn: Place, share: float, days: int, looks: int
+):
+    daemon.config = drawn.config(schedule={**SCHEDULE, "verify_share": share})
+    left = {f"blobs/{number}" for number in range(2_000)}
+    for look in range(looks):
+        given = look_at(daemon, AT_NIGHT + look * timedelta(days=days))
+        left = {key for key in left if not in_sample(key, given["sample"], given["seed"])}
+    assert left == set()
+
+
+def test_a_night_on_which_the_clocks_change_reads_another_share_too(daemon: Daemon):
+    # half past one in Berlin, before and after the night of 29 March: 24 hours less one, within one day of UTC
+    nights = [datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2026, 3, 29, 23, 30, tzinfo=UTC)]
+    first, second = (look_at(daemon, night)["seed"] for night in nights)
+    assert second == first + 1
 
 
 def test_what_was_read_back_shows_on_the_release_and_damage_fails_the_run(two: Place):

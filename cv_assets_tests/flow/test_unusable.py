@@ -213,3 +213,22 @@ def test_a_mistake_of_the_caller_is_raised_and_not_printed(here):
     config = here.config("gone")
     with pytest.raises(Exception, match="expected a version name"):
         run_line(config, [config], here.store, version="..", select=None)
+
+
+@pytest.mark.parametrize("where", ["", "/below"])
+def test_a_folder_that_cannot_be_drawn_into_is_said(tmp_path, where):
+    (tmp_path / "a file").write_bytes(b"kept")
+    folder = f"{tmp_path}/a file{where}"
+    done = command("draw", folder)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"cv-assets: FOLDER: cannot write {folder}/")
+    assert done.stderr.endswith(": Not a directory; name another folder, or let this user write there\n")
+    assert (tmp_path / "a file").read_bytes() == b"kept"
+
+
+def test_a_folder_whose_names_are_taken_by_others_is_not_drawn_into(tmp_path):
+    (tmp_path / "circle").write_bytes(b"kept")
+    done = command("draw", str(tmp_path))
+    assert done.exit_code == 2
+    assert f"cannot write {tmp_path}/circle/" in done.stderr
+    assert "File exists; name another folder" in done.stderr
