@@ -31,8 +31,10 @@ _PASSING_STATUS: Final = frozenset({408, 409, 425, 429})
 # said with status 400, yet about this one transfer and not about what was asked
 _PASSING_CODES: Final = frozenset({"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"})
 _REFUSING_CODES: Final = frozenset({"AccessDenied", "AllAccessDisabled", "NoSuchBucket", "PermanentRedirect"})
-# what a store says of one object; whatever else it refuses with, or a gateway in its place, it may say of any
-_ABOUT_ONE_OBJECT: Final = frozenset({(403, "AccessDenied"), (404, "NoSuchKey"), (404, "BlobNotFound")})
+# what a store says of one object (InvalidObjectState: it is archived); whatever else is refused, it or a gateway may say of any
+_ABOUT_ONE_OBJECT: Final = frozenset(
+    {(403, "AccessDenied"), (403, "InvalidObjectState"), (404, "NoSuchKey"), (404, "BlobNotFound")}
+)
 _NEVER_PASSES: Final = (InvalidPathError, NotModifiedError, NotSupportedError, PreconditionError)
 _CURES: Final = {
     "AccessDenied": "these credentials may not do that: check the bucket's policy",

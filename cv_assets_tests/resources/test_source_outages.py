@@ -125,7 +125,7 @@ def test_a_refusal_without_a_code_comes_from_something_between_and_may_pass(remo
         source.read(file)
 
 
-ABOUT_ONE = [(403, "AccessDenied"), (404, "NoSuchKey")]
+ABOUT_ONE = [(403, "AccessDenied"), (403, "InvalidObjectState"), (404, "NoSuchKey")]
 
 
 @pytest.mark.parametrize(("status", "code"), ABOUT_ONE)
