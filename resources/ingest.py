@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple, Protocol, cast
 
@@ -142,23 +143,24 @@ class Snapshot:
         self._sightings.forget("path", {one.path for one in requeued})
         self._probes.forget({one.sha256 for one in requeued if one.sha256 is not None})
         rows: list[Row] = []
-        # while the source is listed, memory is read, and old blobs of this disk are looked for. A remote store is asked
-        # last, and only of what is listed: no failure shall wait for a million answers
+        # memory is read while the source is listed, and old blobs are looked for while what is new is decoded
         with ThreadPoolExecutor(1) as beside:
             remembered = beside.submit(self._remember)
-            early = beside.submit(lambda: self._kept(remembered.result())) if self._store.is_local else None
             source = open_source(self._config.source.url)
             require_apart(self._config.source.url, self._store.url)
             listing = list_source(source, self._config)
             self.not_included = listing.not_included[:NAMES_TOLD]
             self.newest_upload = listing.newest_upload()
-            digest = beside.submit(lambda: to_listing(listing.files).digest)
+            self.listing_digest = to_listing(listing.files).digest
             kept, absent = self._look_for_absent(listing, requeued)
             seen = self._seen_before(listing.files, remembered.result())
+            unkept = partial(self._lost, seen, source)
+            if self._store.is_local:  # a remote store is asked last: no failure shall wait for a million answers
+                unkept = beside.submit(unkept).result
             fresh = entries_of(listing.files.join(seen, on="path", how="anti", maintain_order="left"))
 
             def lost() -> Iterator[Entry]:
-                gone = self._lost(seen, source, early.result() if early else self._kept(seen))
+                gone = unkept()
                 self._sightings.forget("path", gone["path"])  # or the old pin could be remembered beside the new one
                 yield from entries_of(listing.files.join(gone, on="path", how="semi"))
 
@@ -169,7 +171,6 @@ class Snapshot:
             shown = track(taken, len(fresh) + len(absent), label="files", log=self._log)
             for _ in self._probes.probe(self._images(shown, rows, source, began_ns), self._engine_for(fresh)):
                 pass  # it is known from here on
-        self.listing_digest = digest.result()
         self._forget_the_past(listing.files, remembered.result())
         self.files_read = len(rows)
         read = to_frame("raw_images", rows)
@@ -234,16 +235,12 @@ class Snapshot:
         if sightings.height > 2 * max(files.height, SEGMENT_ROWS):
             self._sightings.keep(files.select("path", "role", "size_bytes", "stamp"))
 
-    def _kept(self, sightings: pl.DataFrame) -> set[str]:
-        """Hashes among these whose blobs are there."""
-        if self._config.source.mode == "reference":
-            return set()
-        return self._content.present(dict(sightings.select("sha256", "size_bytes").iter_rows()))
-
-    def _lost(self, seen: pl.DataFrame, source: Source, kept: set[str]) -> pl.DataFrame:
+    def _lost(self, seen: pl.DataFrame, source: Source) -> pl.DataFrame:
         """Those of the rows whose bytes were kept, here or as a version of an object, and are there no more."""
         if self._config.source.mode == "copy":
-            return seen.filter(pl.col("sha256").is_in(list({*seen["sha256"].to_list()} - kept)))
+            sizes = dict(zip(seen["sha256"].to_list(), seen["size_bytes"].to_list(), strict=True))
+            gone = sizes.keys() - self._content.present(sizes)
+            return seen.filter(pl.col("sha256").is_in(list(gone)))
         # any other pin is the stamp that was just listed; a version ends, and the same bytes are uploaded as another one
         versioned = seen.filter(pl.col("pin").str.starts_with("version:"))
 
