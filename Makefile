@@ -15,7 +15,7 @@ demo: .venv/run.ready            ## draw a small data set and make a version of 
 test: .venv/dev.ready            ## every test that needs no server beyond what it starts itself
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=60
 
-faults: .venv/dev.ready          ## every fault at every point of a publish, with a table; an hour
+faults: .venv/dev.ready          ## every fault at every point of a publish, with a table; two hours or more
 	$(BIN)/python -m cv_assets_tests.faults
 
 dev: .venv/run.ready             ## the same, with the Dagster UI on http://127.0.0.1:3000

@@ -1,4 +1,4 @@
-"""`make faults`: every fault at every point, and the table of what was tried and what survived. Takes about an hour.
+"""`make faults`: every fault at every point, and the table of what was tried and what survived. Takes two hours or more.
 
 `python -m cv_assets_tests.faults NAME…` runs only the scenarios whose name holds one of the words given.
 """
