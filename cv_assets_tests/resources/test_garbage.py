@@ -1,11 +1,11 @@
 """What is collected and what is not: two phases, names respected, nothing touched while one record cannot be read."""
 
 import os
-import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 
 from cv_assets_tests.resources.made import make_open, make_version, sha256
@@ -14,9 +14,9 @@ from resources.garbage import collect_garbage, find_garbage
 from resources.leases import publishing
 from resources.object_store import open_store
 from resources.records import tombstone_key
-from resources.refs import Refs
+from resources.tables import table_bytes
 from resources.versions import VersionStore
-from schemas.errors import ConfigurationError, StoreError, StoreUnavailable
+from schemas.errors import StoreError, StoreUnavailable
 
 NOW, DAY = timedelta(0), timedelta(hours=24)
 ONE, TWO, THREE = ({f"circle/{n}.png": f"image {n}".encode() * n} for n in (1, 2, 3))
@@ -144,6 +144,15 @@ def test_the_grace_time_of_a_blob_begins_anew_when_it_was_needed_meanwhile_and_t
     assert [entry.key for entry in due.waiting] == [loose]
 
 
+def test_a_mark_that_does_not_say_when_it_was_made_is_as_old_as_its_object(store):
+    loose = loose_blob(store)
+    store.put("gc/marks/older.parquet", table_bytes(pl.DataFrame({"key": [loose]}), "marks"))
+    age(store, ["gc/marks/older.parquet"], 23)
+    assert names(collect_garbage(store, grace=DAY)) == []
+    age(store, ["gc/marks/older.parquet"], 25)
+    assert names(collect_garbage(store, grace=DAY)) == [loose]
+
+
 def test_no_collection_begins_while_a_snapshot_is_taken(store):
     make_version(store, "v1", ONE)
     loose = loose_blob(store)
@@ -198,134 +207,6 @@ def test_tables_without_the_snapshot_that_they_were_made_from_stop_everything(st
     store.delete("datasets/shapes/versions/v1/tables/raw_images.json")
     with pytest.raises(StoreError, match=r"has tables \(splits\), but no table raw_images"):
         collect_garbage(store, grace=NOW)
-
-
-def five_versions(store):
-    for number in range(1, 6):
-        make_version(store, f"v{number}", {f"circle/{number}.png": b"image" * number, "circle/all.png": b"shared"})
-    return Refs(store, "shapes")
-
-
-def test_versions_that_are_old_and_unnamed_are_removed_and_their_blobs_follow(store):
-    five_versions(store).tag("production", "v2")
-    before = {key: store.get(key) for key in store.keys("datasets/shapes/versions/v5")}
-
-    planned = find_garbage(store, grace=NOW, keep_last=2)
-    assert [one.version for one in planned.versions] == ["v3", "v1"]
-    assert len(planned.blobs) == 2
-    assert collect_garbage(store, grace=NOW, keep_last=2).to_json()["versions"] == ["shapes@v3", "shapes@v1"]
-    assert list(store.keys("datasets/shapes/versions/v1")) == [tombstone_key("shapes", "v1")]
-    assert VersionStore(store, "shapes", "v1").commit() is None
-    assert len(collect_garbage(store, grace=NOW, keep_last=2).deleted) == 2
-    kept = {blob_key(sha256(data)) for data in (b"shared", *(b"image" * number for number in (2, 4, 5)))}
-    assert set(store.keys("blobs")) == kept
-    assert {key: store.get(key) for key in store.keys("datasets/shapes/versions/v5")} == before
-    with pytest.raises(ConfigurationError, match="v1 was removed"):
-        Refs(store, "shapes").resolve("v1")
-
-
-def test_latest_tagged_pinned_and_open_versions_are_never_removed(store):
-    refs = five_versions(store)
-    refs.tag("production", "v2")
-    refs.pin("v3", "the paper's numbers")
-    refs.move_latest("v1", "the others are blurred")
-    make_open(store, "v0", {"circle/0.png": b"0"})
-    assert [one.version for one in find_garbage(store, grace=NOW, keep_last=1).versions] == ["v4"]
-    refs.unpin("v3")
-    assert [one.version for one in find_garbage(store, grace=NOW, keep_last=1).versions] == ["v4", "v3"]
-
-
-def test_age_is_the_order_of_commits_and_not_of_names(store):
-    for name in ("v9", "b", "v1", "a"):
-        make_version(store, name, {f"circle/{name}.png": name.encode()})
-    assert [one.version for one in find_garbage(store, grace=NOW, keep_last=2).versions] == ["b", "v9"]
-
-
-def test_a_version_whose_commit_was_not_recorded_in_the_log_is_kept(store):
-    five_versions(store)
-    for key in list(store.keys("datasets/shapes/refs")):
-        store.delete(key)
-    assert find_garbage(store, grace=NOW, keep_last=1).versions == []
-
-
-def test_keep_last_needs_a_version_to_keep(store):
-    with pytest.raises(ConfigurationError, match="--keep-last: expected at least 1, found 0"):
-        find_garbage(store, grace=NOW, keep_last=0)
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-def test_a_collection_that_is_killed_at_any_deletion_loses_nothing_and_is_finished_by_the_next(tmp_path, monkeypatch):
-    made = open_store(str(tmp_path / "made"))
-    five_versions(made)
-    loose_blob(made)
-    collect_garbage(made, grace=NOW)
-    deleted = 0
-    for stop in range(1, 200):
-        shutil.copytree(tmp_path / "made", tmp_path / str(stop))  # with their times
-        store = open_store(str(tmp_path / str(stop)))
-        with monkeypatch.context() as patch:
-            killed = kill_at_deletion(store, stop, patch)
-        again = collect_garbage(open_store(str(tmp_path / str(stop))), grace=NOW, keep_last=3)
-        collect_garbage(store, grace=NOW, keep_last=3)
-        left = {key.split("/")[3] for key in store.keys("datasets/shapes/versions") if "TOMBSTONE" not in key}
-        assert left == {"v3", "v4", "v5"}
-        assert all(VersionStore(store, "shapes", version).commit() for version in left)
-        kept = {blob_key(sha256(data)) for data in (b"shared", *(b"image" * number for number in (3, 4, 5)))}
-        assert set(store.keys("blobs")) == kept
-        deleted += len(again.deleted)
-        if not killed:
-            break
-    assert stop > 20
-    assert deleted > 20
-
-
-def kill_at_deletion(store, stop, patch):
-    """Collect, with an end at so many deletions; was it reached?"""
-    delete, done = store.delete, []
-
-    def delete_or_end(key):
-        if not key.startswith("gc/deleting"):  # what a kill leaves there is tried in test_leases.py
-            done.append(key)
-            if len(done) == stop:
-                raise Killed
-        delete(key)
-
-    patch.setattr(store, "delete", delete_or_end)
-    try:
-        collect_garbage(store, grace=NOW, keep_last=3)
-    except Killed:
-        return True
-    return False
-
-
-def test_a_version_that_is_named_while_it_is_being_removed_stays(store, monkeypatch):
-    refs = five_versions(store)
-    put_new = store.put_new
-
-    def pin_first(key, data):
-        if key == tombstone_key("shapes", "v1"):
-            refs.pin("v1", "somebody needs it")
-        put_new(key, data)
-
-    monkeypatch.setattr(store, "put_new", pin_first)
-    assert [one.version for one in collect_garbage(store, grace=NOW, keep_last=3).versions] == ["v2"]
-    assert VersionStore(store, "shapes", "v1").commit() is not None
-    assert refs.resolve("v1") == "v1"
-
-
-def test_a_version_that_is_named_when_it_is_half_removed_is_removed_whole(store, monkeypatch):
-    refs = five_versions(store)
-    with monkeypatch.context() as patch:
-        assert kill_at_deletion(store, 3, patch)
-    half = next(version for version in ("v1", "v2") if not VersionStore(store, "shapes", version).commit())
-    monkeypatch.setattr(refs, "_is_removed", lambda version: False)  # it looked before the tombstone was written
-    monkeypatch.setattr(refs, "_require_committed", lambda version: None)
-    refs.pin(half, "somebody needs it")
-    collect_garbage(store, grace=NOW, keep_last=3)
-    assert [key.rsplit("/", 1)[-1] for key in store.keys(f"datasets/shapes/versions/{half}")] == ["TOMBSTONE.json"]
 
 
 def test_temporary_files_of_killed_writers_go_once_they_are_old_and_no_others(store):
