@@ -53,9 +53,9 @@ class TableIOManager(dg.ConfigurableIOManager):
         write_once = bool(context.definition_metadata.get(WRITE_ONCE))
         version.save_table(table, obj, write_once=write_once)
         if MADE_UNDER in context.definition_metadata and not (write_once and version.find_making(table)):
-            inputs = {name: version.load_stored(name).digest for name in READS[table]}
+            inputs = {name: version.load_digest(name) for name in READS[table]}
             # of runs at the same moment, the one that made a table which is written once said under what
-            place = version.find_place(table)
+            place = version.find_place(table) if write_once else None
             made_under = (place and place.made_under) or str(context.definition_metadata[MADE_UNDER])
             version.save_making(
                 Making(asset=table, table_digest=table_digest(obj), inputs=inputs, configuration=made_under)

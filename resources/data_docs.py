@@ -11,10 +11,11 @@ from schemas.errors import CorruptObject
 from schemas.releases import Verdict
 
 
-def save_data_docs(version: VersionStore) -> None:
-    """Write the page of every asset whose expectations were looked at, and one that leads to them."""
-    for name, page in make_data_docs(version, find_expected(version)).items():
-        version.store.put(_key(version, name), page)
+def save_data_docs(version: VersionStore, asset: str) -> None:
+    """Write the page of an asset whose expectations were looked at, and the one that leads to those of every such asset."""
+    of, expected = _name(version), find_expected(version)
+    version.store.put(data_docs_key(version, asset), asset_page(of, asset, expected[asset]).encode())
+    version.store.put(_key(version, INDEX), index_page(of, expected).encode())
 
 
 def find_expected(version: VersionStore) -> dict[str, list[Verdict]]:
@@ -37,7 +38,7 @@ def find_expected(version: VersionStore) -> dict[str, list[Verdict]]:
 
 def make_data_docs(version: VersionStore, expected: Mapping[str, Sequence[Verdict]]) -> dict[str, bytes]:
     """File name → page, for every asset and for the one that leads to them."""
-    of = f"{version.dataset}@{version.version}"
+    of = _name(version)
     pages = {f"{asset}.html": asset_page(of, asset, verdicts) for asset, verdicts in expected.items()}
     return {name: page.encode() for name, page in {**pages, INDEX: index_page(of, expected)}.items()}
 
@@ -45,6 +46,10 @@ def make_data_docs(version: VersionStore, expected: Mapping[str, Sequence[Verdic
 def data_docs_key(version: VersionStore, asset: str) -> str:
     """Key of the page of an asset."""
     return _key(version, f"{asset}.html")
+
+
+def _name(version: VersionStore) -> str:
+    return f"{version.dataset}@{version.version}"
 
 
 def _key(version: VersionStore, name: str) -> str:

@@ -128,7 +128,7 @@ class Inspection:
         name = _table_name(entry.key)
         try:
             with self._back.told(entry.key):
-                found = read_stored(data, name)
+                found = read_stored(data, name, entry.key)
         except CorruptObject as error:
             self.seen.say(entry, "misplaced", f"the table {name}", str(error))
             return None

@@ -11,10 +11,12 @@ from cv_assets.domain.lineage import READS
 from cv_assets.domain.quality.plots import THUMBNAIL_PX
 from resources.content_store import ContentStore
 from resources.engine import Engine
+from resources.records import find_record, versions_prefix
 from resources.verdicts import list_failed
 from resources.versions import VersionStore
 from schemas.errors import ConfigurationError, CorruptObject, CvAssetsError, GateNotPassed, StoreError
 from schemas.images import Limits
+from schemas.releases import ReportPlace
 
 PAGE: Final = "report.html"
 DATA: Final = "report.json"
@@ -38,7 +40,50 @@ def save_report(version: VersionStore, page: bytes, report: dict[str, Any]) -> d
     """
     text = json.dumps(report, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     files = {PAGE: page, DATA: (text + "\n").encode()}
-    return {name: version.save_report(name, data) for name, data in files.items()}
+    return {name: _save(version, name, data) for name, data in files.items()}
+
+
+def find_report_key(version: VersionStore, name: str) -> str | None:
+    """Key of a file of the report, `PAGE` or `DATA`: as the commit record names it, else as last written; None if there is none."""
+    if (committed := _committed_key(version, name)) is not None:
+        return committed
+    place = find_record(version.store, ReportPlace, _place_key(version, name))
+    return None if place is None else f"{_folder(version)}/{place.file}"
+
+
+def _save(version: VersionStore, name: str, data: bytes) -> str:
+    """Keep a file of the report, and return the key of the one that is kept.
+
+    One that the commit record names stays, whatever `data` is: a later release may draw the same findings otherwise.
+    Raises VersionConflict if `data` is that file, and its object is damaged.
+    """
+    stem, _, extension = name.rpartition(".")
+    file = f"{stem}-{bytes_digest(data)[:16]}.{extension}"
+    key, committed = f"{_folder(version)}/{file}", _committed_key(version, name)
+    if committed is None:
+        version.store.put(key, data)
+        version.store.put(_place_key(version, name), ReportPlace(name=name, file=file).to_bytes())
+    elif committed == key:
+        version.store.put_new(key, data)
+    return committed or key
+
+
+def _committed_key(version: VersionStore, name: str) -> str | None:
+    stem, _, extension = name.rpartition(".")
+    record = version.commit()
+    for entry in record.objects if record else ():
+        before, _, after = entry.key.rsplit("/", 1)[-1].rpartition("-")
+        if entry.role == "report" and before == stem and after.endswith(f".{extension}"):
+            return entry.key
+    return None
+
+
+def _folder(version: VersionStore) -> str:
+    return f"{versions_prefix(version.dataset)}/{version.version}/report"
+
+
+def _place_key(version: VersionStore, name: str) -> str:
+    return f"{_folder(version)}/places/{name}.json"
 
 
 def load_report(version: VersionStore, name: str) -> bytes:
@@ -46,7 +91,7 @@ def load_report(version: VersionStore, name: str) -> bytes:
 
     Raises ConfigurationError if there is none, GateNotPassed if a check that failed is why; CorruptObject, StoreError.
     """
-    key = version.find_report_key(name)
+    key = find_report_key(version, name)
     if key is None:
         raise _missing(version)
 

@@ -14,7 +14,7 @@ from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.domain.versions import check_version
 from resources.object_store import ObjectStore
 from resources.records import AnyRecord, commit_key, find_record, tombstone_key, versions_prefix
-from resources.tables import StoredTable, read_stored, table_bytes
+from resources.tables import StoredTable, file_name, known_digest, read_stored, table_bytes
 from schemas.errors import CorruptObject, StoreError, VersionConflict
 from schemas.releases import (
     Arrivals,
@@ -24,7 +24,6 @@ from schemas.releases import (
     Making,
     ObjectEntry,
     ObjectRole,
-    ReportPlace,
     ShardEntry,
     TablePlace,
     Tombstone,
@@ -80,7 +79,7 @@ class VersionStore:
         if fixed and self._has_table(name, frame):
             return
         data = table_bytes(frame, name)
-        file = f"{name}-{bytes_digest(data)[:16]}.parquet"
+        file = file_name(name, bytes_digest(data))
         self._store.put(f"{self._prefix}/tables/{file}", data)
         place = TablePlace(table=name, file=file, made_under=made_under, arrivals=arrivals).to_bytes()
         if not fixed:
@@ -117,6 +116,11 @@ class VersionStore:
             )
         return found
 
+    def load_digest(self, name: str) -> str:
+        """`table_digest` of a table, which is read only if this process has not read it yet; raises what `load_table` does."""
+        key = self.find_table_key(name)
+        return (key and known_digest(key)) or self.load_stored(name).digest
+
     def find_table(self, name: str) -> pl.DataFrame | None:
         """A table, or None if it was never written. Raises CorruptObject, StoreError if its object is gone."""
         found = self.find_stored(name)
@@ -128,44 +132,12 @@ class VersionStore:
         if key is None:
             return None
         try:
-            found = self._store.read(key, lambda data: read_stored(data, name))
+            found = self._store.read(key, lambda data: read_stored(data, name, key))
         except CorruptObject as error:
             raise CorruptObject(f"{key} is damaged: {error}; materialize it again, or repair the version") from error
         if found is None:
             raise StoreError(f"expected an object at {key}, found none; materialize it again, or repair the version")
         return found
-
-    def find_report_key(self, name: str) -> str | None:
-        """Key of a file of the quality report, such as report.html: as the commit record names it, else as last written."""
-        if (committed := self._committed_report_key(name)) is not None:
-            return committed
-        place = self._read(ReportPlace, self._report_place_key(name))
-        return None if place is None else f"{self._prefix}/report/{place.file}"
-
-    def save_report(self, name: str, data: bytes) -> str:
-        """Keep a file of the quality report, and return the key of the one that is kept.
-
-        One that the commit record names stays, whatever `data` is: a later release may draw the same findings otherwise.
-        Raises VersionConflict if `data` is that file, and its object is damaged.
-        """
-        stem, _, extension = name.rpartition(".")
-        file = f"{stem}-{bytes_digest(data)[:16]}.{extension}"
-        key, committed = f"{self._prefix}/report/{file}", self._committed_report_key(name)
-        if committed is None:
-            self._store.put(key, data)
-            self._store.put(self._report_place_key(name), ReportPlace(name=name, file=file).to_bytes())
-        elif committed == key:
-            self._store.put_new(key, data)
-        return committed or key
-
-    def _committed_report_key(self, name: str) -> str | None:
-        stem, _, extension = name.rpartition(".")
-        record = self.commit()
-        for entry in record.objects if record else ():
-            before, _, after = entry.key.rsplit("/", 1)[-1].rpartition("-")
-            if entry.role == "report" and before == stem and after.endswith(f".{extension}"):
-                return entry.key
-        return None
 
     def save_verdicts(self, verdicts: AssetVerdicts) -> None:
         """Keep what the checks of one asset found; what a commit record was written upon stays as it was said then.
@@ -286,9 +258,6 @@ class VersionStore:
 
     def _place_key(self, name: str) -> str:
         return f"{self._prefix}/tables/{name}.json"
-
-    def _report_place_key(self, name: str) -> str:
-        return f"{self._prefix}/report/places/{name}.json"
 
     def _making_key(self, asset: str) -> str:
         return f"{self._prefix}/made/{asset}.json"

@@ -1,6 +1,7 @@
 """Refuses a version whose gates have not passed, however the asset that comes next was launched."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from cv_assets.domain.expecting import (
     expectation_objections,
@@ -9,6 +10,7 @@ from cv_assets.domain.expecting import (
 )
 from cv_assets.domain.lineage import MADE_WITH, READS, why_stale
 from cv_assets.domain.written_gates import objections
+from resources.tables import StoredTable
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import GateNotPassed
@@ -18,9 +20,15 @@ BEFORE_RELEASE = tuple(READS)
 BEFORE_SHARDS = tuple(asset for asset in READS if asset != "shards")
 
 
-def require_gates(
-    version: VersionStore, assets: Sequence[str], config: DatasetConfig, *, before: str
-) -> list[AssetVerdicts]:
+class Passed(NamedTuple):
+    """What was let go on: verdicts, and the tables that they are about as they were read for it, with their digests."""
+
+    verdicts: list[AssetVerdicts]
+    tables: dict[str, StoredTable]
+    digests: dict[str, str]
+
+
+def require_gates(version: VersionStore, assets: Sequence[str], config: DatasetConfig, *, before: str) -> Passed:
     """The verdicts on `assets`: of the gates, and of the expectations as far as they do not depend on the clock.
 
     Raises GateNotPassed if one that blocks is missing, failed, or is about other content, or if a table is not what its
@@ -28,12 +36,12 @@ def require_gates(
     """
     verdicts = {asset: version.find_verdicts(asset) for asset in assets}
     expected = {asset: version.find_verdicts(expectations_key(asset)) for asset in assets}
-    tables = {name: found for name in {*MADE_WITH, *assets} if (found := version.find_stored(name)) is not None}
+    wanted = [*(table for table, asset in MADE_WITH.items() if asset in assets), *assets]
+    tables = {name: found for name in wanted if (found := version.find_stored(name)) is not None}
     digests = {name: found.digest for name, found in tables.items()}
-    against: list[str] = []
+    against = [f"{name} is not made; materialize {MADE_WITH.get(name, name)}" for name in wanted if name not in tables]
     for asset, found in verdicts.items():
         if asset not in digests:
-            against.append(f"{asset} is not made")
             continue
         against += why_stale(asset, version.find_making(asset), digests, config)
         against += objections(asset, found, digests, is_committed=version.commit() is not None)
@@ -48,4 +56,4 @@ def require_gates(
         for asset, found in expected.items()
         if found
     ]
-    return [*(found for found in verdicts.values() if found), *lasting]
+    return Passed([*(found for found in verdicts.values() if found), *lasting], tables, digests)

@@ -1,28 +1,25 @@
 """release: the commit record, written last and once. From then on the version is there for readers."""
 
 from collections.abc import Iterable
-from typing import Final
 
 import dagster as dg
 import polars as pl
 
 from cv_assets.assets.gating import BEFORE_RELEASE, require_gates
 from cv_assets.assets.line import Line, as_asset, result
-from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.domain.releasing import build_commit
 from resources.configured import ObjectStoreResource
 from resources.content_store import ContentStore, blob_key
 from resources.object_store import ObjectStore
 from resources.packing import INDEX
 from resources.refs import Refs
-from resources.reports import FILES
+from resources.reports import FILES, find_report_key
+from resources.tables import StoredTable
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import StoreError, VersionConflict
 from schemas.releases import CommitRecord, ObjectEntry
 from schemas.tables import to_frame
-
-TABLES: Final = (*MADE_WITH, *BEFORE_RELEASE)
 
 
 def build_release(line: Line) -> dg.AssetsDefinition:
@@ -60,14 +57,13 @@ def _begun_after(instance: dg.DagsterInstance, line: Line, version: str) -> list
 
 
 def _publish(version: VersionStore, config: DatasetConfig) -> CommitRecord:
-    keys = [version.find_table_key(name) for name in TABLES]
-    verdicts = require_gates(version, BEFORE_RELEASE, config, before="release")
-    checks = [verdict for found in verdicts for verdict in found.verdicts]
-    tables = {name: version.load_table(name) for name in TABLES}
+    passed = require_gates(version, BEFORE_RELEASE, config, before="release")
+    checks = [verdict for found in passed.verdicts for verdict in found.verdicts]
+    tables = {name: found.frame for name, found in passed.tables.items()}
     blobs = require_blobs(version.store, tables["raw_images"])
-    objects = list_objects(version, keys, tables["shards"])
-    record = build_commit(config, version.version, tables, checks=checks, objects=objects)
-    if keys != [version.find_table_key(name) for name in TABLES]:
+    objects = list_objects(version, passed.tables.values(), tables["shards"])
+    record = build_commit(config, version.version, tables, passed.digests, checks=checks, objects=objects)
+    if any(found.entry.key != version.find_table_key(name) for name, found in passed.tables.items()):
         raise VersionConflict(
             f"expected the tables of {version.dataset}@{version.version} to stay as the gates saw them, found that another "
             "run made some of them anew meanwhile; let it end, then materialize release again"
@@ -89,10 +85,9 @@ def require_blobs(store: ObjectStore, snapshot: pl.DataFrame) -> list[str]:
     return [blob_key(sha256) for sha256 in sizes]
 
 
-def list_objects(version: VersionStore, keys: Iterable[str | None], shards: pl.DataFrame) -> list[ObjectEntry]:
-    """Every object of the version, of which `keys` are its tables; but no blobs, which the table raw_images names."""
-    tables = [version.describe_object(key, "table") for key in keys if key is not None]
-    files = [version.find_report_key(name) for name in FILES]
+def list_objects(version: VersionStore, tables: Iterable[StoredTable], shards: pl.DataFrame) -> list[ObjectEntry]:
+    """Every object of the version, with its tables as they were read; but no blobs, which the table raw_images names."""
+    files = [find_report_key(version, name) for name in FILES]
     reports = [version.describe_object(key, "report") for key in files if key is not None]
     folders = shards["key"].str.replace("[^/]+$", "").unique().sort()
     indexes = [version.describe_object(f"{folder}{INDEX}", "index") for folder in folders]
@@ -100,4 +95,4 @@ def list_objects(version: VersionStore, keys: Iterable[str | None], shards: pl.D
         version.require_shard(ObjectEntry(key=key, size_bytes=size_bytes, sha256=sha256, role="shard"))
         for key, size_bytes, sha256 in shards.select("key", "bytes", "sha256").iter_rows()
     ]
-    return sorted([*tables, *reports, *indexes, *packed], key=lambda entry: entry.key)
+    return sorted([*(table.entry for table in tables), *reports, *indexes, *packed], key=lambda entry: entry.key)

@@ -82,7 +82,7 @@ def judge_expectations(version: VersionStore, config: DatasetConfig, asset: str,
     if not (is_committed and kept):
         digests = {name: found.digest for name, found in stored.items()} | settings_read(suite, config)
         version.save_verdicts(AssetVerdicts(asset=key, table_digests=digests, verdicts=verdicts))
-    save_data_docs(version)  # of what is kept: so pages that were lost come again
+    save_data_docs(version, asset)  # of what is kept: so pages that were lost come again
     return verdicts
 
 

@@ -40,7 +40,7 @@ def report(name: str, opens: bool, output: Path | None, docs: str | None, as_jso
     of checks that came after it, such as those of splits and shards.
     """
     from cv_assets.domain.lineage import READS
-    from resources.reports import DATA, PAGE, load_report
+    from resources.reports import DATA, PAGE, find_report_key, load_report
     from resources.verdicts import list_failed
 
     chosen = choose(name)
@@ -61,7 +61,7 @@ def report(name: str, opens: bool, output: Path | None, docs: str | None, as_jso
         click.echo(json.dumps(said))
     else:
         _print(said)
-        key = chosen.version.find_report_key(PAGE)
+        key = find_report_key(chosen.version, PAGE)
         click.echo(f"  page              {place or f'{chosen.version.store.url}/{key}'}")
     sys.exit(0 if said["passed"] else FAILED)
 
@@ -118,9 +118,9 @@ def _write(output: Path, page: bytes) -> None:
 
 def _place_in_store(version: "VersionStore") -> Path | None:
     """Where the page lies on this machine's disk, if the store does."""
-    from resources.reports import PAGE
+    from resources.reports import PAGE, find_report_key
 
-    key = version.find_report_key(PAGE)
+    key = find_report_key(version, PAGE)
     return None if key is None else version.store.local_path(key)
 
 

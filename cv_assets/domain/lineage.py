@@ -55,7 +55,7 @@ def why_stale(asset: str, made: Making | None, digests: Mapping[str, str], confi
         return [f"{asset} has no record of what it was made from; materialize it"]
     if made.table_digest != digests[asset]:
         return [f"{asset} is not the table that was recorded when it was made; materialize it again"]
-    changed = [name for name, digest in made.inputs.items() if digests[name] != digest]
+    changed = [name for name, digest in made.inputs.items() if digests.get(name) != digest]
     if changed:
         return [f"{asset} was made from other content of {', '.join(changed)}; materialize it again"]
     if made.configuration != configuration_digest(asset, config):

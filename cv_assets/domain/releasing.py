@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from cv_assets.domain.digests import record_digest, table_digest
+from cv_assets.domain.digests import record_digest
 from schemas.datasets import DatasetConfig
 from schemas.releases import CommitRecord, Counts, ObjectEntry, ShardEntry, Verdict
 from schemas.tables import TABLE_VERSIONS
@@ -42,15 +42,16 @@ def build_commit(
     config: DatasetConfig,
     version: str,
     tables: Mapping[str, pl.DataFrame],
+    digests: Mapping[str, str],
     *,
     checks: list[Verdict],
     objects: list[ObjectEntry],
 ) -> CommitRecord:
-    """The commit record of a version whose tables and objects are all written."""
+    """The commit record of a version whose tables and objects are all written; `digests` holds each `table_digest`."""
     shards = [ShardEntry.model_validate(row) for row in tables["shards"].iter_rows(named=True)]
-    digests = {name: table_digest(tables[name]) for name in CONTENT_TABLES}
+    of_content = {name: digests[name] for name in CONTENT_TABLES}
     content = {
-        "tables": digests,
+        "tables": of_content,
         "shards": sorted([shard.format, shard.split, shard.samples, shard.sha256] for shard in shards),
     }
     return CommitRecord(
@@ -61,7 +62,7 @@ def build_commit(
         counts=count(tables),
         splits=split_sizes(tables["splits"], config),
         schema_versions={name: TABLE_VERSIONS[name] for name in sorted(tables)},
-        table_digests=digests,
+        table_digests=of_content,
         checks=checks,
         shards=shards,
         objects=objects,

@@ -110,7 +110,7 @@ def objections(
     """
     if verdicts is None:
         return [f"the checks of {asset} have not run"]
-    stale = [name for name, digest in verdicts.table_digests.items() if digests[name] != digest]
+    stale = [name for name, digest in verdicts.table_digests.items() if digests.get(name) != digest]
     if stale:
         return [f"the checks of {asset} ran on other content of {', '.join(stale)}"]
     missing = gate_names(asset) | {gate.name for gate in SHARD_GATES if gate.asset == asset}

@@ -4,6 +4,7 @@ import hashlib
 
 import polars as pl
 
+from cv_assets.domain.digests import table_digest
 from cv_assets.domain.quality.judging import judge
 from cv_assets.domain.splitting import build_splits
 from schemas.datasets import DatasetConfig
@@ -26,6 +27,11 @@ MEASURES = {
 def config(**settings):
     """A dataset with class folders."""
     return DatasetConfig.model_validate({"name": "shapes", "source": {"url": "/landing"}, **settings})
+
+
+def digests_of(tables):
+    """Table name → digest of its rows."""
+    return {name: table_digest(frame) for name, frame in tables.items()}
 
 
 def image_id(name):

@@ -3,7 +3,7 @@
 import polars as pl
 
 from cv_assets.domain.releasing import build_commit, count, split_sizes
-from cv_assets_tests.domain.tables import config, sound_tables
+from cv_assets_tests.domain.tables import config, digests_of, sound_tables
 from schemas.releases import CommitRecord
 from schemas.tables import to_frame
 
@@ -13,7 +13,8 @@ CONFIG = config(split={"train": 0.5, "val": 0.25, "test": 0.25})
 
 
 def commit(dataset=CONFIG, version="v1", **tables):
-    return build_commit(dataset, version, {**TABLES, **tables}, checks=[], objects=[])
+    every = {**TABLES, **tables}
+    return build_commit(dataset, version, every, digests_of(every), checks=[], objects=[])
 
 
 def test_the_figures_count_images_once_and_files_as_often_as_they_were_uploaded():

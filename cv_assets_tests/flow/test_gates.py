@@ -1,6 +1,7 @@
 """A version whose gates have not passed goes no further, however the next step is launched."""
 
 import json
+from collections import Counter
 
 import dagster as dg
 import polars as pl
@@ -10,11 +11,13 @@ from cv_assets.assets import release
 from cv_assets.assets.release import require_blobs
 from cv_assets.definitions import build_defs
 from cv_assets.domain.drawing import draw_uploads
+from cv_assets.domain.lineage import MADE_WITH, READS
 from cv_assets_tests.conftest import Place, write_files
 from cv_assets_tests.domain.images import encode, noise
 from cv_assets_tests.domain.tables import file_row
 from cv_assets_tests.resources.places import command, shared_place, write_dataset
 from resources.content_store import ContentStore
+from resources.object_store import ObjectStore
 from schemas.tables import to_frame
 
 GROUPED = {"group_by": {"path_pattern": r"(?P<group>camera\d+)_"}}
@@ -242,6 +245,27 @@ def test_a_version_has_one_snapshot_even_if_its_first_run_died_before_it_said_wh
     assert "begin a new version" in line
     assert run(before_shards, "raw_images").success
     assert run(before_shards, "shards").success
+
+
+def test_what_the_gates_read_is_what_is_released_and_no_table_is_read_twice(before_release, monkeypatch):
+    read, find = Counter(), ObjectStore.find
+
+    def count(store, key):
+        read[key] += key.endswith(".parquet")
+        return find(store, key)
+
+    monkeypatch.setattr(ObjectStore, "find", count)
+    assert run(before_release, "release").success
+    record = version(before_release).commit()
+    named = {entry.key for entry in record.objects if entry.role == "table"}
+    assert len(named) == len({*READS, *MADE_WITH})
+    assert {key: times for key, times in read.items() if key in named} == dict.fromkeys(named, 1)
+
+
+@pytest.mark.parametrize("table", MADE_WITH)
+def test_a_table_made_beside_an_asset_that_is_gone_is_named_with_what_makes_it(before_release, table):
+    before_release.store.delete(f"datasets/shapes/versions/v1/tables/{table}.json")
+    assert refused(run(before_release, "release"), f"{table} is not made; materialize {MADE_WITH[table]}")
 
 
 def test_a_table_that_another_run_makes_anew_while_a_version_is_released_stops_the_release(before_release, monkeypatch):

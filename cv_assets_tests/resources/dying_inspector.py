@@ -10,10 +10,10 @@ TABLES, BLOBS = (said.split(",") for said in (sys.argv[1:] if __name__ == "__mai
 read_stored = inspecting.read_stored
 
 
-def die_at_a_table(data, name):
+def die_at_a_table(data, name, key):
     if name in TABLES:
         signal.raise_signal(signal.SIGSEGV)
-    return read_stored(data, name)
+    return read_stored(data, name, key)
 
 
 class DyingHash:

@@ -6,7 +6,7 @@ import polars as pl
 
 from cv_assets.domain.quality.summary import build_report
 from cv_assets.domain.releasing import build_commit
-from cv_assets_tests.domain.tables import config, file_row, label_row, manifest
+from cv_assets_tests.domain.tables import config, digests_of, file_row, label_row, manifest
 from resources.content_store import ContentStore
 from resources.object_store import ObjectStore
 from resources.refs import Refs
@@ -102,6 +102,7 @@ def make_version(store: ObjectStore, name: str, files, *, source="/landing", **m
             config(source={"url": source}, uploads={"settle": "5s"}, freshness="36h"),
             name,
             tables,
+            digests_of(tables),
             checks=[],
             objects=objects,
         )

@@ -15,7 +15,7 @@ from cv_assets.domain.expecting import expectations_key
 from cv_assets.domain.releasing import build_commit
 from cv_assets_tests.domain.images import decoded, encode, oriented, picture
 from cv_assets_tests.domain.quality.reported import finding, page_of, report, tables
-from cv_assets_tests.domain.tables import config
+from cv_assets_tests.domain.tables import config, digests_of
 from cv_assets_tests.resources.made import TABLES, make_open, make_version, sha256, tables_of
 from cv_assets_tests.resources.places import said_in_lines
 from resources.content_store import ContentStore
@@ -26,7 +26,7 @@ from resources.object_store import open_store
 from resources.reading_back import CURES
 from resources.refs import Refs
 from resources.repairing import repair_version
-from resources.reports import DATA, FILES, PAGE, load_report, make_thumbnails, save_report
+from resources.reports import DATA, FILES, PAGE, find_report_key, load_report, make_thumbnails, save_report
 from resources.verdicts import list_failed
 from resources.verifying import verify_version
 from resources.versions import VersionStore
@@ -60,9 +60,9 @@ def commit(version, *, with_report=True):
         version.save_table(name, made[name])
     keys = [(version.find_table_key(name), "table") for name in TABLES]
     if with_report:
-        keys += [(version.find_report_key(name), "report") for name in FILES]
+        keys += [(find_report_key(version, name), "report") for name in FILES]
     objects = [version.describe_object(key, role) for key, role in keys]
-    version.publish(build_commit(config(), version.version, made, checks=[], objects=objects))
+    version.publish(build_commit(config(), version.version, made, digests_of(made), checks=[], objects=objects))
     Refs(version.store, "shapes").advance(version.version)
     return VersionStore(version.store, "shapes", version.version)
 
@@ -100,7 +100,7 @@ def test_a_committed_version_keeps_the_report_that_it_was_committed_with(store):
     version = reported(store)
     before = {key: store.get(key) for key in store.keys("datasets")}
     keys = save_report(version, OTHER, {**REPORT, "passed": False})
-    assert keys == {name: version.find_report_key(name) for name in FILES}
+    assert keys == {name: find_report_key(version, name) for name in FILES}
     assert load_report(version, PAGE) == HTML
     assert {key: store.get(key) for key in store.keys("datasets")} == before
 
@@ -117,7 +117,7 @@ def test_a_late_run_cannot_change_the_report_that_another_one_has_committed_mean
 
 def test_a_committed_report_that_is_gone_is_written_again_and_a_damaged_one_is_an_error(store):
     version = reported(store)
-    key = version.find_report_key(PAGE)
+    key = find_report_key(version, PAGE)
     store.delete(key)
     save_report(version, HTML, REPORT)
     assert store.get(key) == HTML
@@ -147,7 +147,7 @@ def test_without_a_report_it_is_said_how_to_make_one(store):
 def test_a_damaged_report_is_an_error_and_is_not_shown(store, version, damage):
     save_report(version, HTML, REPORT)
     for name in FILES:
-        key = version.find_report_key(name)
+        key = find_report_key(version, name)
         store.put(key, damage(store.get(key)))
         with pytest.raises(CorruptObject, match="repair the version"):
             load_report(version, name)
@@ -167,7 +167,7 @@ def test_verify_covers_the_report_and_repair_brings_it_back_from_a_copy(store, n
     for prefix in ("blobs", "datasets"):
         for key in store.keys(prefix):
             copy.put(key, store.get(key))
-    key = version.find_report_key(name)
+    key = find_report_key(version, name)
     before = store.get(key)
     store.delete(key)
     if damage is not None:
@@ -189,7 +189,7 @@ def test_the_collector_keeps_reports_and_takes_them_with_their_version(store):
     old, new = reported(store), reported(store, "v2")
     collect_garbage(store, grace=timedelta(0))
     assert verify_version(old, read_data=True).passed
-    keys = [old.find_report_key(name) for name in FILES]
+    keys = [find_report_key(old, name) for name in FILES]
     collect_garbage(store, grace=timedelta(0), keep_last=1)
     assert [store.look(key) for key in keys] == [None, None]
     assert load_report(new, PAGE) == HTML
@@ -248,7 +248,7 @@ def test_the_command_says_what_was_found_and_where_the_page_lies(local):
     said = command("shapes@v1").stdout
     assert said.splitlines()[0] == "shapes@v1  passed"
     assert any(line.split()[:3] == ["WARN", "dark", "1"] for line in said.splitlines())
-    assert str(local.store.local_path(local.find_report_key(PAGE))) in said
+    assert str(local.store.local_path(find_report_key(local, PAGE))) in said
 
 
 def test_the_command_gives_the_report_as_json(local):
@@ -264,7 +264,7 @@ def test_the_command_writes_the_page_to_a_file(local, tmp_path):
 
 def test_the_command_opens_the_page_of_a_local_store_where_it_lies(local, opened):
     command("shapes@v1", "--open")
-    assert opened == [local.store.local_path(local.find_report_key(PAGE)).as_uri()]
+    assert opened == [local.store.local_path(find_report_key(local, PAGE)).as_uri()]
 
 
 def test_the_command_opens_a_copy_of_a_page_that_lies_elsewhere(bucket, opened, monkeypatch, tmp_path):
@@ -355,7 +355,7 @@ def test_the_command_ends_with_two_where_there_is_no_report(tmp_path, monkeypatc
 
 
 def test_the_command_refuses_a_damaged_page(local, opened):
-    path = local.store.local_path(local.find_report_key(PAGE))
+    path = local.store.local_path(find_report_key(local, PAGE))
     path.write_bytes(OTHER)
     assert "is damaged" in command("shapes@v1", "--open", exit_code=1).stderr
     assert opened == []

@@ -15,7 +15,7 @@ from resources.content_store import blob_key
 from resources.inspecting import Inspection, Scope
 from resources.listing import stamp_of
 from resources.object_store import open_store
-from resources.tables import table_bytes
+from resources.tables import file_name, table_bytes
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.errors import ConfigurationError, StoreError, StoreUnavailable
@@ -148,15 +148,28 @@ def test_a_table_that_holds_another_one_is_misplaced_though_its_hash_is_right(ve
 
 
 def test_a_table_with_other_rows_than_the_record_says_is_altered_though_its_hash_is_right(version):
+    key = put_other_splits(version, lambda sha256: file_name("splits", sha256))
+    assert look(version, read_data=False) == {key: ("table", "altered")}
+
+
+def test_a_table_that_lies_under_the_name_of_other_content_is_misplaced(version):
+    key = put_other_splits(version, lambda _: file_name("splits", "0" * 64))
+    assert look(version, read_data=False) == {key: ("table", "misplaced")}
+
+
+def put_other_splits(version, name):
+    """Let the record name a table of other rows, whose file is named by what `name` makes of its hash; returns its key."""
+    data = table_bytes(version.load_table("splits").head(3), "splits")
+    sha256, folder = bytes_digest(data), version.find_table_key("splits").rpartition("/")[0]
+    key = f"{folder}/{name(sha256)}"
+
     def change(body):
         (splits,) = (entry for entry in body["objects"] if "/splits-" in entry["key"])
-        data = table_bytes(version.load_table("splits").head(3), "splits")
-        version.store.put(splits["key"], data)
-        splits |= {"size_bytes": len(data), "sha256": bytes_digest(data)}
+        splits |= {"key": key, "size_bytes": len(data), "sha256": sha256}
 
-    key = version.find_table_key("splits")
+    version.store.put(key, data)
     forge(version, change)
-    assert look(version, read_data=False) == {key: ("table", "altered")}
+    return key
 
 
 class Forged(Record, extra="allow"):

@@ -9,7 +9,7 @@ import pytest
 
 from cv_assets.domain.digests import bytes_digest, table_digest
 from cv_assets.domain.releasing import build_commit
-from cv_assets_tests.domain.tables import config, file_row, sound_tables
+from cv_assets_tests.domain.tables import config, digests_of, file_row, sound_tables
 from resources.object_store import open_store
 from resources.records import list_versions
 from resources.tables import read_table, table_bytes
@@ -34,7 +34,7 @@ def version(store):
 
 
 def publish(version):
-    version.publish(build_commit(config(), version.version, FRAMES, checks=[], objects=[]))
+    version.publish(build_commit(config(), version.version, FRAMES, digests_of(FRAMES), checks=[], objects=[]))
 
 
 @pytest.mark.parametrize("name", FRAMES)
@@ -63,6 +63,24 @@ def test_a_stored_table_knows_the_digest_of_its_own_rows(version):
     for frame in (SPLITS, OTHER, SPLITS):
         version.save_table("splits", frame)
         assert version.load_stored("splits").digest == table_digest(frame)
+
+
+def test_the_digest_of_a_table_that_was_read_before_is_known_by_its_name(store, version):
+    version.save_table("splits", OTHER)
+    assert version.load_digest("splits") == table_digest(OTHER)
+    store.delete(version.find_table_key("splits"))
+    assert version.load_digest("splits") == table_digest(OTHER)
+    with pytest.raises(StoreError, match="materialize shapes/raw_images first"):
+        version.load_digest("probes")
+
+
+def test_a_whole_table_that_lies_under_the_name_of_another_is_not_taken_for_it(store, version):
+    version.save_table("splits", OTHER)
+    other = store.get(version.find_table_key("splits"))
+    version.save_table("splits", SPLITS)
+    store.put(version.find_table_key("splits"), other)
+    with pytest.raises(CorruptObject, match="holds another table than its name tells"):
+        version.load_table("splits")
 
 
 def flips_of(data, number):
@@ -171,7 +189,7 @@ def committed(version):
     objects = [version.describe_object(key, "table") for key in keys]
     shard = version.put_shard("webdataset-1", "train-000000.tar", [b"one"])
     objects.append(version.describe_object(shard, "shard"))
-    version.publish(build_commit(config(), version.version, FRAMES, checks=[], objects=objects))
+    version.publish(build_commit(config(), version.version, FRAMES, digests_of(FRAMES), checks=[], objects=objects))
 
 
 def test_nothing_that_a_commit_record_names_may_change(store, version):
@@ -239,7 +257,8 @@ def test_a_commit_record_is_written_once_and_again_with_the_same_content(version
     first = version.commit()
     publish(version)
     assert version.commit() == first
-    other = build_commit(config(), "v1", {**FRAMES, "splits": OTHER}, checks=[], objects=[])
+    others = {**FRAMES, "splits": OTHER}
+    other = build_commit(config(), "v1", others, digests_of(others), checks=[], objects=[])
     with pytest.raises(VersionConflict):
         version.publish(other)
 
