@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from cv_assets_tests.homes import dagster_home
+from cv_assets_tests.servers.ports import free_port
 from resources.settings import PROJECT_ROOT
 
 START_SECONDS, RUN_SECONDS = 90, 120
@@ -96,9 +96,3 @@ def wait_until(is_true: Any, seconds: float, log: Path) -> None:
         if time.monotonic() > deadline:
             pytest.fail(f"nothing after {seconds} s; the log ends with:\n{log.read_text()[-3000:]}")
         time.sleep(0.5)
-
-
-def free_port() -> int:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return opened.getsockname()[1]

@@ -4,7 +4,6 @@ Nothing is mocked here, and nothing outlives the process: the three daemons get 
 """
 
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,6 +12,8 @@ import urllib.request
 import uuid
 from pathlib import Path
 from typing import Final
+
+from cv_assets_tests.servers.ports import free_port
 
 PROGRAMS: Final = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "monmaptool", "setpriv")
 START_SECONDS: Final = 60.0
@@ -54,13 +55,6 @@ class CephNotStarted(Exception):
 def is_installed() -> bool:
     """Are the gateway, the monitor and the object daemon on this machine?"""
     return all(shutil.which(program) for program in PROGRAMS)
-
-
-def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Ceph:

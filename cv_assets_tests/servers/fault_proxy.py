@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from cv_assets_tests.servers.plans import Entry, Fault, Plan, Request
+from cv_assets_tests.servers.ports import free_port
 from cv_assets_tests.servers.wire import flipped, head_of, parse, read_body, refusal
 
 
@@ -34,7 +35,7 @@ class FaultProxy:
         self._thread.start()
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
-        self.port = 0
+        self.port = free_port()
         self.up()
 
     @property
@@ -54,7 +55,6 @@ class FaultProxy:
         """Accept connections."""
         start = asyncio.start_server(self._converse, "127.0.0.1", self.port, limit=1 << 20)
         self._server = asyncio.run_coroutine_threadsafe(start, self._loop).result(10)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     def down(self) -> None:
         """Refuse connections, and end those there are."""

@@ -6,7 +6,6 @@ What a container would give them, image, network and volumes, is replaced by fol
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,13 +22,6 @@ START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 HEALTH_SECONDS = 30.0
 LOG_TAIL_LINES = 30
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @dataclass

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from cv_assets.domain.drawing import draw_uploads
+from cv_assets_tests.servers.ports import free_port
 from cv_assets_tests.stack.compose_file import read_compose
-from cv_assets_tests.stack.native import NativeStack, free_port, interruptible
+from cv_assets_tests.stack.native import NativeStack, interruptible
 from cv_assets_tests.stack.postgres import find_binaries, running_postgres
 from resources.settings import PROJECT_ROOT
 
