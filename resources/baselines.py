@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.versions import LATEST
 from resources.records import find_record, tombstone_key, versions_prefix
 from resources.refs import Refs
@@ -107,7 +108,7 @@ def _keep(version: VersionStore, name: str, chosen: BaselineRecord, *, first: bo
         else:
             return chosen
     version.store.put(key, data)
-    version.store.flush([key])
+    version.store.flush({key: bytes_digest(data)})
     return chosen
 
 

@@ -1,12 +1,14 @@
 """Durable writing on this machine's disk: a name that is created once, and files that survive a power cut."""
 
 import ctypes
+import errno
+import hashlib
 import os
 import platform
 import re
 import secrets
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -66,25 +68,26 @@ def is_leftover(name: str) -> bool:
     return bool(re.search(r"\A\..*\.[0-9a-f]{16}\.tmp\Z|#\d+\Z", name))
 
 
-def flush(names: Iterable[str], *, root: Path) -> None:
-    """Make the content and the names of files below the root durable. Raises OSError if the disk does not take them.
+def flush(hashes: Mapping[str, str], *, root: Path) -> list[str]:
+    """Make the content and the names of files below the root durable; `hashes` holds the SHA-256 of each. Raises OSError.
 
     A whole file system is flushed in one call where that is possible, as PostgreSQL does at recovery: for a thousand new
     files of 98 kB it takes a fifth of the time of a thousand calls. After a failure the kernel may call a page clean
-    that never reached the disk: the files are written anew, and flushed one by one.
+    that never reached the disk: the files are written anew, and flushed one by one. Returned are those that do not hold
+    any more what was written, which then is lost; that flush tells so once, and the next one would not.
     """
-    files = list(names)
-    folders = {root / folder for folder in {name.rpartition("/")[0] for name in files}}
+    folders = {root / folder for folder in {name.rpartition("/")[0] for name in hashes}}
     try:
         if _can_flush_all():
             _flush_file_systems(folders)
         else:
-            _flush_each(root / name for name in files)
+            _flush_each(root / name for name in hashes)
             flush_folders(folders, root=root)
     except OSError:
-        for name in files:
-            _write_anew(root / name)
+        lost = [name for name, sha256 in hashes.items() if not _write_anew(root / name, sha256)]
         flush_folders(folders, root=root)
+        return lost
+    return []
 
 
 def flush_folders(folders: Iterable[Path], *, root: Path) -> None:
@@ -119,13 +122,23 @@ def _flush_each(paths: Iterable[Path]) -> None:
             os.close(descriptor)
 
 
-def _write_anew(path: Path) -> None:
+def _write_anew(path: Path, sha256: str) -> bool:
+    """Write a file once more, flushed, if it still holds the bytes with this hash."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return False  # a page that was dropped is read from where the write failed
+    if hashlib.sha256(data).hexdigest() != sha256:
+        return False
     temporary = path.with_name(_temporary_name(path.name))
     try:
-        _write(temporary, [path.read_bytes()], flushed=True)
+        _write(temporary, [data], flushed=True)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+    return True
 
 
 def _write(path: Path, parts: Iterable[bytes], *, flushed: bool = False) -> None:

@@ -3,7 +3,7 @@
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from schemas.errors import (
     CommitStateUnknown,
     ConfigurationError,
     CorruptObject,
+    ObjectsLost,
     StoreError,
     StoreRefused,
     StoreUnavailable,
@@ -84,7 +85,7 @@ class ObjectStore:
             self._create(key, data)
         except (AlreadyExistsError, FileExistsError):
             self._compare(key, data, self.get(key))
-            self.flush([key])  # the writer that came first may not have got so far
+            self.flush({key: bytes_digest(data)})  # the writer that came first may not have got so far
         except StoreUnavailable as error:
             self._resolve(key, data, error)
 
@@ -170,10 +171,19 @@ class ObjectStore:
         _require_key(key)
         return None if self._root is None else self._root / key
 
-    def flush(self, keys: Iterable[str]) -> None:
-        """Make objects durable that were put before: on local disk they and their names survive a power cut from here on."""
-        if (root := self._root) is not None:  # a remote store acknowledges what it has made durable
-            self._ask("flush", lambda: flush(keys, root=root))
+    def flush(self, hashes: Mapping[str, str]) -> None:
+        """Make objects durable that were put before, each key with the SHA-256 of its bytes.
+
+        On local disk they and their names survive a power cut from here on. Raises ObjectsLost if the disk has not kept them.
+        """
+        if (root := self._root) is None:  # a remote store acknowledges what it has made durable
+            return
+        if lost := self._ask("flush", lambda: flush(hashes, root=root)):
+            raise ObjectsLost(
+                f"expected the disk of {self.url} to keep what it took; a write failed, and {len(lost)} objects, such as "
+                f"{lost[0]}, do not hold the bytes that were written. Look after the disk, then make them again",
+                keys=lost,
+            )
 
     def now(self) -> datetime:
         """The time by the store's own clock, which dates its objects; this machine's clock may be off by hours."""

@@ -136,7 +136,7 @@ def _replace(store: ObjectStore, key: str, found: Origin) -> Repaired:
     if kept_as is not None and damaged is not None:
         store.put_new(kept_as, damaged)
     store.put(key, data)
-    store.flush([key])
+    store.flush({key: bytes_digest(data)})
     return Repaired(key=key, origin=origin, kept_as=kept_as)
 
 

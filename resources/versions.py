@@ -4,8 +4,9 @@ Tables, reports and shards lie under keys that tell their content, so that of se
 what another one has committed; which is the version's is said by a small record, and from the commit on by that.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 
 import polars as pl
 
@@ -15,7 +16,7 @@ from cv_assets.domain.versions import check_version
 from resources.object_store import ObjectStore
 from resources.records import AnyRecord, commit_key, find_record, tombstone_key, versions_prefix
 from resources.tables import StoredTable, file_name, known_digest, read_stored, table_bytes
-from schemas.errors import CorruptObject, StoreError, VersionConflict
+from schemas.errors import CorruptObject, ObjectsLost, StoreError, VersionConflict
 from schemas.releases import (
     Arrivals,
     AssetVerdicts,
@@ -103,7 +104,7 @@ class VersionStore:
         return found is not None
 
     def load_table(self, name: str) -> pl.DataFrame:
-        """A table. Raises StoreError if it was never written, CorruptObject if its bytes are damaged."""
+        """A table. Raises StoreError if it was never written, CorruptObject if its bytes are damaged or gone."""
         return self.load_stored(name).frame
 
     def load_stored(self, name: str) -> StoredTable:
@@ -122,7 +123,7 @@ class VersionStore:
         return (key and known_digest(key)) or self.load_stored(name).digest
 
     def find_table(self, name: str) -> pl.DataFrame | None:
-        """A table, or None if it was never written. Raises CorruptObject, StoreError if its object is gone."""
+        """A table, or None if it was never written. Raises CorruptObject if its bytes are damaged or gone."""
         found = self.find_stored(name)
         return None if found is None else found.frame
 
@@ -136,7 +137,9 @@ class VersionStore:
         except CorruptObject as error:
             raise CorruptObject(f"{key} is damaged: {error}; materialize it again, or repair the version") from error
         if found is None:
-            raise StoreError(f"expected an object at {key}, found none; materialize it again, or repair the version")
+            # the snapshot alone is made by no rerun (cv_assets/assets/raw_images.py)
+            again = "begin a new version" if name == "raw_images" else "materialize it again"
+            raise CorruptObject(f"expected an object at {key}, found none; {again}, or repair the version")
         return found
 
     def save_verdicts(self, verdicts: AssetVerdicts) -> None:
@@ -208,20 +211,28 @@ class VersionStore:
             )
         return entry
 
-    def publish(self, record: CommitRecord, blob_keys: Iterable[str] = ()) -> None:
+    def publish(self, record: CommitRecord, blobs: Mapping[str, str] = MappingProxyType({})) -> None:
         """Make everything durable that the version consists of, then write the commit record, last and once.
 
-        A record of the same content is left as it is. Raises VersionConflict if the version is committed with other
-        content.
+        `blobs` holds the key of each with its SHA-256. A record of the same content is left as it is. Raises VersionConflict
+        if the version is committed with other content, ObjectsLost if the disk has not kept what it consists of.
         """
         if not self._is_committed_as(record):
             self._require_not_removed()
             self._store.require_create_only()
-            self._store.flush([*(entry.key for entry in record.objects), *blob_keys])
+            self._flush({entry.key: entry.sha256 for entry in record.objects} | {**blobs})
             # a run at the same moment may be first; equal content may be described otherwise
             with suppress(VersionConflict):
                 self._store.put_new(self.commit_key, record.to_bytes())
             self._is_committed_as(record)
+
+    def _flush(self, hashes: Mapping[str, str]) -> None:
+        try:
+            self._store.flush(hashes)
+        except ObjectsLost as error:
+            for key in error.keys:  # the next flush would pass over them
+                self._store.delete(key)
+            raise
 
     def _require_not_removed(self) -> None:
         """An object that was deleted can be created anew: only the tombstone keeps the name from a second life."""

@@ -11,6 +11,7 @@
     │   ├── StoreRefused        credentials, permission, bucket or clock are not accepted
     │   ├── CommitStateUnknown  a create-only write got no answer, and cannot be read back
     │   ├── CorruptObject       an object's bytes are not the bytes that were written
+    │   │   └── ObjectsLost     the disk took them, and has not kept them
     │   └── VersionConflict     a version's record exists with other content
     ├── EngineError             a worker process cannot be started, or ends before it answers
     └── GateNotPassed           a version may not go on: a gate is missing, stale or failed
@@ -65,6 +66,14 @@ class CommitStateUnknown(StoreError):
 
 class CorruptObject(StoreError):
     """An object's bytes are not the bytes that were written."""
+
+
+class ObjectsLost(CorruptObject):
+    """The disk took objects, and has not kept them; `keys` says which."""
+
+    def __init__(self, message: str, *, keys: list[str]) -> None:
+        super().__init__(message)
+        self.keys = keys
 
 
 class VersionConflict(StoreError):

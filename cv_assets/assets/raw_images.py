@@ -14,7 +14,7 @@ from resources.leases import publishing
 from resources.rejections import remember_rejections
 from resources.requeue import Requeues
 from resources.versions import VersionStore
-from schemas.errors import VersionConflict
+from schemas.errors import CorruptObject, VersionConflict
 
 
 def build_raw_images(line: Line) -> dg.AssetsDefinition:
@@ -80,10 +80,13 @@ def _take(version: VersionStore, taken: Snapshot, made_under: str) -> tuple[pl.D
 
 def _probe_again(version: VersionStore, taken: Snapshot, snapshot: pl.DataFrame) -> pl.DataFrame:
     """The probes of a snapshot that was taken before; those that a version was committed with stand as they are."""
-    kept = version.find_table("probes")
-    if kept is not None and version.commit() is not None:
-        return kept
-    return taken.probe_again(snapshot, kept)
+    try:
+        kept = version.find_table("probes")
+    except CorruptObject:
+        if version.commit() is not None:
+            raise
+        kept = None  # the images are there: they are looked at once more
+    return kept if kept is not None and version.commit() is not None else taken.probe_again(snapshot, kept)
 
 
 def _require_made_under(version: VersionStore, configuration: str) -> None:

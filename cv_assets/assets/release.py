@@ -72,8 +72,8 @@ def _publish(version: VersionStore, config: DatasetConfig) -> CommitRecord:
     return record
 
 
-def require_blobs(store: ObjectStore, snapshot: pl.DataFrame) -> list[str]:
-    """Keys of the blobs of a RawImages table. Raises StoreError unless every one is there with its size."""
+def require_blobs(store: ObjectStore, snapshot: pl.DataFrame) -> dict[str, str]:
+    """Key → SHA-256 of the blobs of a RawImages table. Raises StoreError unless every one is there with its size."""
     copied = snapshot.filter(pl.col("sha256").is_not_null() & pl.col("pin").is_null())
     sizes: dict[str, int] = dict(copied.select("sha256", "size_bytes").iter_rows())
     missing = sorted(sizes.keys() - ContentStore(store).present(sizes))
@@ -82,7 +82,7 @@ def require_blobs(store: ObjectStore, snapshot: pl.DataFrame) -> list[str]:
             f"expected every blob of the snapshot in {store.url}; {len(missing)} are missing or short, such as "
             f"{blob_key(missing[0])}. Restore them from a copy, or begin a new version, which takes them from the source"
         )
-    return [blob_key(sha256) for sha256 in sizes]
+    return {blob_key(sha256): sha256 for sha256 in sizes}
 
 
 def list_objects(version: VersionStore, tables: Iterable[StoredTable], shards: pl.DataFrame) -> list[ObjectEntry]:

@@ -92,7 +92,7 @@ def _beside(
         for entry in objects:
             if version.describe_object(entry.key, entry.role) != entry:
                 raise CorruptObject(f"{entry.key} is not what was written; materialize shards again")
-        version.store.flush(entry.key for entry in objects)
+        version.store.flush({entry.key: entry.sha256 for entry in objects})
         _record(
             version,
             BuildRecord(

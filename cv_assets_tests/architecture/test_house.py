@@ -106,11 +106,11 @@ def test_several_datasets_load_in_one_code_location():
 
 
 def test_help_imports_neither_dagster_nor_polars_and_is_quick():
-    timed = "import sys, time; begin = time.monotonic(); from cv_assets.cli import main\n"
+    timed = "import sys, time; from cv_assets.cli import main\n"
     timed += "try: main(['--help'])\nexcept SystemExit: pass\n"
     timed += "print([m for m in ('dagster', 'polars', 'pandera', 'pyarrow', 'obstore', 'numpy') if m in sys.modules])\n"
-    timed += "print(time.monotonic() - begin)"
-    runs = [run_fresh("-c", timed).stdout.splitlines()[-2:] for _ in range(3)]  # the machine may be busy
+    timed += "print(time.process_time())"  # what else runs on the machine is no fault of the command
+    runs = [run_fresh("-c", timed).stdout.splitlines()[-2:] for _ in range(3)]
     assert {heavy for heavy, _ in runs} == {"[]"}
     assert min(float(seconds) for _, seconds in runs) < HELP_SECONDS
 

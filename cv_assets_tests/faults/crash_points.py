@@ -54,6 +54,31 @@ def fail_at_steps(bench: Bench, names: tuple[str, ...], points: Iterable[int], v
     return Tally(f"local disk, {how} at {'/'.join(names[:3])}").try_each(points, trial)
 
 
+def lose_at_flush(bench: Bench, keys: Iterable[str]) -> Tally:
+    """Let the flush before the commit fail, and the disk lose a page of one object, which reads as if nothing had happened.
+
+    A file system that has told of a failed write once does not tell it again, so that the rerun's flush succeeds.
+    """
+
+    def trial(key: str) -> Trial:
+        place = bench.local()
+
+        def judge(call: Call) -> Verdict:
+            if call.name == "syncfs":
+                data = bytearray((place.root / key).read_bytes())
+                data[len(data) // 2] ^= 1
+                (place.root / key).write_bytes(data)
+                return errno.EIO
+            return None
+
+        tried = bench.survive(place, watch=("syncfs",), judge=judge)
+        if tried.ending.kind != "ObjectsLost":
+            tried.failures.append(f"a lost page was not noticed: {tried.ending}")
+        return tried
+
+    return Tally("local disk, EIO at the flush and a page lost").try_each(keys, trial)
+
+
 def unflushed_at_commit(bench: Bench, bug: str | None = None) -> Tally:
     """What a power cut could take of a version whose commit record is visible, and of the record once `latest` knows it."""
     place = bench.local()

@@ -6,6 +6,7 @@ Each is a mistake that has been made in such code: see the tests in test_planted
 import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from obstore.exceptions import AlreadyExistsError
@@ -44,15 +45,15 @@ def commit_first() -> None:
     def look(self: ObjectStore, key: str) -> Stored | None:
         return Stored(key, len(held[key]), datetime.now(UTC), None) if key in held else true_look(self, key)
 
-    def flush(self: ObjectStore, keys: Any) -> None:
-        true_flush(self, [key for key in keys if key not in held])
+    def flush(self: ObjectStore, hashes: Any) -> None:
+        true_flush(self, {key: sha256 for key, sha256 in hashes.items() if key not in held})
 
     _change(ObjectStore, put_parts=put_parts, put_new=put_new, find=find, look=look, flush=flush)
 
 
 def no_flush() -> None:
     """Nothing is flushed before the commit record."""
-    _change(resources.object_store, flush=lambda paths, *, root: None)
+    _change(resources.object_store, flush=lambda hashes, *, root: [])
 
 
 def no_fsync() -> None:
@@ -80,8 +81,8 @@ def exists_is_failure() -> None:
         except (AlreadyExistsError, FileExistsError) as error:
             raise VersionConflict(f"{key} exists") from error
 
-    def publish(self: Change, record: Any, blob_keys: Any = ()) -> None:
-        self.store.flush([*(entry.key for entry in record.objects), *blob_keys])
+    def publish(self: Change, record: Any, blobs: Any = MappingProxyType({})) -> None:
+        self.store.flush({entry.key: entry.sha256 for entry in record.objects} | blobs)
         put_new(self.store, self.commit_key, record.to_bytes())
 
     _change(ObjectStore, put_new=put_new)
@@ -97,7 +98,7 @@ def exists_is_success() -> None:
         except (AlreadyExistsError, FileExistsError):
             return
 
-    def publish(self: Change, record: Any, blob_keys: Any = ()) -> None:
+    def publish(self: Change, record: Any, blobs: Any = MappingProxyType({})) -> None:
         put_new(self.store, self.commit_key, record.to_bytes())
 
     _change(ObjectStore, put_new=put_new, require_create_only=lambda self: None)

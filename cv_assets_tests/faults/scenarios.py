@@ -13,7 +13,8 @@ from itertools import pairwise
 from typing import Final, Literal, TypeVar
 
 from cv_assets_tests.faults import collectors, crash_points, hard_days, rivals
-from cv_assets_tests.faults.bench import SEED, Bench, Tally, write_uploads
+from cv_assets_tests.faults.bench import COMMIT, DATASET, SEED, VERSION, Bench, Tally, write_uploads
+from cv_assets_tests.faults.reader import named_keys
 from cv_assets_tests.faults.syscalls import FLUSHES, NAMINGS, WRITES, why_not
 from cv_assets_tests.servers.plans import MOMENTS
 from cv_assets_tests.servers.s3 import Bucket
@@ -71,6 +72,13 @@ def _fail(names: tuple[str, ...], verdict: int | Literal["short"], number: int) 
     return run
 
 
+def _lose_at_flush(bench: Bench, _: Bucket, whole: bool) -> Tally:
+    keys = named_keys(bench.undisturbed.read, DATASET, VERSION)
+    # the snapshot and its blobs are made by no rerun: their version says that they are gone (test_flushing.py)
+    made = [key for key in keys if key != COMMIT and not key.startswith("blobs/") and "/raw_images-" not in key]
+    return crash_points.lose_at_flush(bench, _drawn(made, whole, 1))
+
+
 def _kill_at_requests(bench: Bench, bucket: Bucket, whole: bool) -> Tally:
     log = crash_points.remote_requests(bench, bucket)
     commit = next(entry.number for entry in log if entry.method == "PUT" and entry.key.endswith("COMMIT.json"))
@@ -115,6 +123,7 @@ LIMITS: Final = (("RLIMIT_FSIZE", 3_000), ("RLIMIT_FSIZE", 20_000), ("RLIMIT_NOF
 SCENARIOS: Final = (
     Scenario("kill-at-file-system-calls", ("watch",), _kill_at_steps),
     Scenario("flush-fails", ("watch",), _fail(FLUSHES, errno.EIO, 2)),
+    Scenario("flush-fails-and-loses", ("watch",), _lose_at_flush),
     Scenario("link-or-rename-fails", ("watch",), _fail(LINKS, errno.EIO, 2)),
     Scenario("write-finds-no-room", ("watch",), _fail(WRITES, errno.ENOSPC, 2)),
     Scenario("write-fails", ("watch",), _fail(WRITES, errno.EIO, 1)),

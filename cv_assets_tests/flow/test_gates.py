@@ -18,6 +18,7 @@ from cv_assets_tests.domain.tables import file_row
 from cv_assets_tests.resources.places import command, shared_place, write_dataset
 from resources.content_store import ContentStore
 from resources.object_store import ObjectStore
+from schemas.errors import CorruptObject
 from schemas.tables import to_frame
 
 GROUPED = {"group_by": {"path_pattern": r"(?P<group>camera\d+)_"}}
@@ -245,6 +246,18 @@ def test_a_version_has_one_snapshot_even_if_its_first_run_died_before_it_said_wh
     assert "begin a new version" in line
     assert run(before_shards, "raw_images").success
     assert run(before_shards, "shards").success
+
+
+@pytest.mark.parametrize(
+    "damage", [ObjectStore.delete, lambda store, key: store.put(key, b"PAR1")], ids=["gone", "damaged"]
+)
+def test_probes_of_an_open_version_that_are_lost_are_made_again(before_shards, damage):
+    store, probes = before_shards.store, version(before_shards).load_table("probes")
+    damage(store, version(before_shards).find_table_key("probes"))
+    with pytest.raises(CorruptObject):
+        version(before_shards).load_table("probes")
+    assert run(before_shards, "raw_images").success
+    assert version(before_shards).load_table("probes").equals(probes)
 
 
 def test_what_the_gates_read_is_what_is_released_and_no_table_is_read_twice(before_release, monkeypatch):

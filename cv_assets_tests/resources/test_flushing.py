@@ -1,0 +1,104 @@
+"""A disk that fails a write, and what it kept of what it had taken: the kernel tells so once, at the next flush."""
+
+import errno
+import os
+
+import pytest
+
+from cv_assets.domain.releasing import build_commit
+from cv_assets_tests.domain.tables import config, digests_of
+from cv_assets_tests.resources.made import make_open, sha256, tables_of
+from resources import local_disk
+from resources.content_store import blob_key
+from resources.object_store import open_store
+from resources.versions import VersionStore
+from schemas.errors import ObjectsLost, StoreError
+
+FILES = {"a/x.png": b"one", "b/y.png": b"two"}
+HASHES = {"one": sha256(b"one"), "two": sha256(b"two")}
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = open_store(str(tmp_path / "store"))
+    for key in HASHES:
+        made.put(key, key.encode())
+    return made
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Flushing whole file systems fails."""
+
+    def fail(folders):
+        raise OSError(errno.EIO, "syncfs failed")
+
+    monkeypatch.setattr(local_disk, "_can_flush_all", lambda: True)
+    monkeypatch.setattr(local_disk, "_flush_file_systems", fail)
+
+
+def test_files_that_still_hold_what_was_written_are_written_anew_and_flushed(store, failing, monkeypatch):
+    flushed, fsync = [], os.fsync
+    before = {key: store.local_path(key).stat().st_ino for key in HASHES}
+
+    def note(descriptor):
+        flushed.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    store.flush(HASHES)
+    after = {key: store.local_path(key).stat().st_ino for key in HASHES}
+    assert [store.get(key) for key in HASHES] == [b"one", b"two"]
+    assert all(before[key] != after[key] for key in HASHES)
+    assert set(after.values()) <= set(flushed)
+
+
+def test_a_file_that_holds_other_bytes_is_named_and_not_made_to_last(store, failing):
+    store.local_path("two").write_bytes(b"twO")
+    inode = store.local_path("two").stat().st_ino
+    with pytest.raises(ObjectsLost, match="1 objects, such as two, do not hold the bytes that were written") as caught:
+        store.flush(HASHES)
+    assert caught.value.keys == ["two"]
+    assert store.local_path("two").stat().st_ino == inode
+
+
+def test_a_file_that_cannot_be_read_any_more_is_lost_too_but_no_other_error_is_taken_for_that(
+    store, failing, monkeypatch
+):
+    read = type(store.local_path("two")).read_bytes
+
+    def broken(code):
+        def read_bytes(path):
+            if path.name == "two":
+                raise OSError(code, os.strerror(code))
+            return read(path)
+
+        monkeypatch.setattr("pathlib.Path.read_bytes", read_bytes)
+
+    broken(errno.EIO)
+    with pytest.raises(ObjectsLost):
+        store.flush(HASHES)
+    broken(errno.EMFILE)
+    with pytest.raises(StoreError, match="Too many open files") as caught:
+        store.flush(HASHES)
+    assert not isinstance(caught.value, ObjectsLost)
+
+
+def test_a_version_whose_image_was_lost_is_not_committed_and_the_image_is_gone_for_whoever_looks(store, failing):
+    version, tables = make_open(store, "v1", FILES), tables_of(FILES)
+    record = build_commit(config(), "v1", tables, digests_of(tables), checks=[], objects=[])
+    key = blob_key(sha256(b"two"))
+    store.local_path(key).write_bytes(b"twO")
+    with pytest.raises(ObjectsLost, match=key):
+        version.publish(record, {blob_key(name): name for name in map(sha256, FILES.values())})
+    assert VersionStore(store, "shapes", "v1").commit() is None
+    # the next flush says that all is well: only its absence keeps the next run from committing what is left of it
+    assert store.look(key) is None
+    assert store.get(blob_key(sha256(b"one"))) == b"one"
+
+
+def test_a_version_whose_snapshot_was_lost_says_that_another_one_is_to_be_begun(store):
+    version = make_open(store, "v1", FILES)
+    store.delete(version.find_table_key("raw_images"))
+    with pytest.raises(StoreError, match="found none; begin a new version, or repair the version"):
+        version.find_table("raw_images")
