@@ -217,14 +217,17 @@ class VersionStore:
         `blobs` holds the key of each with its SHA-256. A record of the same content is left as it is. Raises VersionConflict
         if the version is committed with other content, ObjectsLost if the disk has not kept what it consists of.
         """
-        if not self._is_committed_as(record):
-            self._require_not_removed()
-            self._store.require_create_only()
-            self._flush({entry.key: entry.sha256 for entry in record.objects} | {**blobs})
-            # a run at the same moment may be first; equal content may be described otherwise
-            with suppress(VersionConflict):
-                self._store.put_new(self.commit_key, record.to_bytes())
-            self._is_committed_as(record)
+        hashes = {entry.key: entry.sha256 for entry in record.objects} | {**blobs}
+        if self._is_committed_as(record):
+            self._store.flush(hashes)  # the run that was first flushed them before this one wrote equal bytes over them
+            return
+        self._require_not_removed()
+        self._store.require_create_only()
+        self._flush(hashes)
+        # a run at the same moment may be first; equal content may be described otherwise
+        with suppress(VersionConflict):
+            self._store.put_new(self.commit_key, record.to_bytes())
+        self._is_committed_as(record)
 
     def _flush(self, hashes: Mapping[str, str]) -> None:
         try:

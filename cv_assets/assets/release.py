@@ -38,7 +38,11 @@ def build_release(line: Line) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[pl.DataFrame]:
         store = object_store.open()
         version = line.version(context, store)
-        record = version.commit() or _publish(version, line.config)
+        record = version.commit()
+        if record is None:
+            record = _publish(version, line.config)
+        else:
+            version.publish(record)
         # also for a version that was committed before: the run that did so may have ended between the two
         Refs(store, version.dataset).advance(
             version.version, later=_begun_after(context.instance, line, version.version)

@@ -7,8 +7,8 @@ import pytest
 
 from cv_assets.domain.releasing import build_commit
 from cv_assets_tests.domain.tables import config, digests_of
-from cv_assets_tests.resources.made import make_open, sha256, tables_of
-from resources import local_disk
+from cv_assets_tests.resources.made import make_open, make_version, sha256, tables_of
+from resources import local_disk, object_store
 from resources.content_store import blob_key
 from resources.object_store import open_store
 from resources.versions import VersionStore
@@ -95,6 +95,17 @@ def test_a_version_whose_image_was_lost_is_not_committed_and_the_image_is_gone_f
     # the next flush says that all is well: only its absence keeps the next run from committing what is left of it
     assert store.look(key) is None
     assert store.get(blob_key(sha256(b"one"))) == b"one"
+
+
+def test_a_run_that_comes_second_flushes_what_it_may_have_written_over_and_deletes_nothing(store, monkeypatch):
+    version = make_version(store, "v1", FILES)
+    named = {entry.key: entry.sha256 for entry in version.commit().objects}
+    flushed = []
+    monkeypatch.setattr(object_store, "flush", lambda hashes, *, root: flushed.append(dict(hashes)) or ["a"])
+    with pytest.raises(ObjectsLost):
+        VersionStore(store, "shapes", "v1").publish(version.commit())
+    assert flushed == [named]
+    assert all(store.look(key) is not None for key in named)
 
 
 def test_a_version_whose_snapshot_was_lost_says_that_another_one_is_to_be_begun(store):
