@@ -61,6 +61,7 @@ def run_line(
     with _open_instance() as instance:
         known = _known_versions(instance, store, config.name)
         version = next_version(known) if version is None else check_version(version)
+        Refs(store, config.name).require_distinct(version)
         if VersionStore(store, config.name, version).find_table_key("raw_images") is None:
             if keys is not None and dg.AssetKey([config.name, "raw_images"]) not in keys:
                 raise ConfigurationError(

@@ -123,6 +123,16 @@ class Refs:
                 f"Take another, or take the tag back with `cv-assets tag {self.dataset}@{tag.version} {version} --delete`"
             )
 
+    def require_distinct(self, version: str) -> None:
+        """Raise ConfigurationError for a new name that differs from another version's by case alone: on some disks they are one."""
+        versions = list_versions(self._store, self.dataset)
+        like = [name for name in versions if name != version and name.casefold() == version.casefold()]
+        if like and version not in versions:
+            raise ConfigurationError(
+                f"expected a name for a version of {self.dataset} that differs from {like[0]} by more than case, found "
+                f"{version}; take another, or name {like[0]}"
+            )
+
     def resolve(self, name: str | None) -> str:
         """The version behind `latest` (or nothing), a version's name or a tag.
 

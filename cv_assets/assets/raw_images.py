@@ -11,6 +11,7 @@ from resources.configured import WRITE_ONCE, EngineResource, ObjectStoreResource
 from resources.examining import begin_examiner
 from resources.ingest import Snapshot
 from resources.leases import publishing
+from resources.refs import Refs
 from resources.rejections import remember_rejections
 from resources.requeue import Requeues
 from resources.versions import VersionStore
@@ -37,6 +38,7 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
         begin_examiner()  # it imports for seconds until the checks ask
         store = object_store.open()
         version = line.version(context, store)
+        Refs(store, version.dataset).require_distinct(version.version)
         workers = engine.open()
         taken = Snapshot(store, line.config, workers, context.log.info)
         snapshot = version.find_table("raw_images")

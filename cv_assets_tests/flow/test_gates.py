@@ -281,6 +281,15 @@ def test_a_table_made_beside_an_asset_that_is_gone_is_named_with_what_makes_it(b
     assert refused(run(before_release, "release"), f"{table} is not made; materialize {MADE_WITH[table]}")
 
 
+def test_a_version_whose_name_differs_by_case_alone_is_not_begun_from_the_ui(before_shards):
+    job = build_defs(datasets=[before_shards.config(**GROUPED)]).resolve_job_def("shapes")
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("shapes_versions", ["V1"])
+        done = job.execute_in_process(instance=instance, partition_key="V1", run_config=QUIET, raise_on_error=False)
+    assert not done.success
+    assert before_shards.objects("datasets/shapes/versions/V1/") == {}
+
+
 def test_a_table_that_another_run_makes_anew_while_a_version_is_released_stops_the_release(before_release, monkeypatch):
     made = version(before_release)
     whole = made.load_table("splits")

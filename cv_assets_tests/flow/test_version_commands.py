@@ -183,6 +183,11 @@ def test_the_name_of_a_tag_is_not_run_as_a_version(place):
     assert parsed("show", "shapes@production")["version"] == "v1"
 
 
+def test_a_name_that_differs_by_case_alone_is_not_run_as_a_version(place):
+    done = command("run", "shapes", "--version", "V1")
+    assert (done.exit_code, "differs from v1 by more than case, found V1" in done.stderr) == (2, True)
+
+
 def test_the_name_of_a_removed_version_is_not_run_again_and_the_next_one_is_new(place):
     command("gc", "--keep-last", "1", "--delete")
     done = command("run", "shapes", "--version", "v1")

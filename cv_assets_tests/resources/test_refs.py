@@ -42,6 +42,15 @@ def test_no_version_takes_the_name_of_a_tag(any_store, refs):
         pass  # from the UI, where no command line has looked at the name
 
 
+def test_a_new_version_differs_from_the_others_by_more_than_case(refs):
+    refs.require_distinct("v3")
+    refs.require_distinct("v4")
+    with pytest.raises(
+        ConfigurationError, match="differs from v3 by more than case, found V3; take another, or name v3"
+    ):
+        refs.require_distinct("V3")
+
+
 def test_a_rerun_of_an_old_version_moves_nothing_and_neither_does_one_after_a_rollback(refs):
     refs.advance("v1")
     refs.move_latest("v2", "v3 has blurred images")
