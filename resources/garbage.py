@@ -128,7 +128,7 @@ def _named_by(store: ObjectStore, dataset: str, version: str) -> pl.Series:
     except CvAssetsError as error:
         raise StoreError(
             f"cannot tell which blobs {dataset}@{version} needs, so nothing was deleted: {error}. "
-            "Repair that version first (`cv-assets repair`), or move what is no version out of the store"
+            "Repair that version first (`cv-assets repair`), or move the folder of one that can be made no more out of the store"
         ) from error
     return pl.Series("sha256", [], pl.String)
 

@@ -76,7 +76,7 @@ class Inspection:
         one = Named(self._version.commit_key, "record")
         self.seen.objects += 1
         try:
-            record = _twice(self._version.commit)
+            record = _twice(lambda: find_record(self._version.store, CommitRecord, one.key))
         except CorruptObject as error:
             self.seen.say(one, "altered", "a commit record as it was written", str(error))
             return None

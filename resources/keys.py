@@ -1,4 +1,7 @@
-"""What the keys of a bucket name: a file, the mark of a folder, or nothing that obstore could ask for. No store is asked here."""
+"""What keys name, in a bucket a file, the mark of a folder or nothing that obstore could ask for; and which a store may have.
+
+No store is asked here.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,6 +9,8 @@ from typing import Any
 import polars as pl
 
 from resources.listing import LISTED, SourceFile, to_listed
+from resources.local_disk import is_leftover
+from schemas.errors import StoreError
 
 
 def why_no_path(key: str) -> str | None:
@@ -48,3 +53,10 @@ def _folders_of(paths: Iterable[str]) -> set[str]:
             found.add(folder)
             folder = folder.rpartition("/")[0]
     return found
+
+
+def require_key(key: str) -> None:
+    """Raise StoreError unless this is a key that the store may use: folders and a name below its root."""
+    parts = key.split("/")
+    if not {"", ".", ".."}.isdisjoint(parts) or "\0" in key or is_leftover(parts[-1]):
+        raise StoreError(f"expected a key of folders and a name below the store's root, found {key!r}")

@@ -17,6 +17,7 @@ from pyarrow.fs import LocalFileSystem
 # since Linux 5.8, syncfs reports writes that failed earlier
 _SYNCFS_REPORTS: Final = (5, 8)
 _WRITE_BYTES: Final = 1 << 18
+LOST: Final = "lost"  # folder of what was found damaged
 
 
 def create_durably(path: Path, data: bytes, *, root: Path) -> None:
@@ -68,26 +69,41 @@ def is_leftover(name: str) -> bool:
     return bool(re.search(r"\A\..*\.[0-9a-f]{16}\.tmp\Z|#\d+\Z", name))
 
 
-def flush(hashes: Mapping[str, str], *, root: Path) -> list[str]:
+def flush(hashes: Mapping[str, str], *, root: Path, at_once: bool = False) -> list[str]:
     """Make the content and the names of files below the root durable; `hashes` holds the SHA-256 of each. Raises OSError.
 
-    A whole file system is flushed in one call where that is possible, as PostgreSQL does at recovery: for a thousand new
-    files of 98 kB it takes a fifth of the time of a thousand calls. After a failure the kernel may call a page clean
-    that never reached the disk: the files are written anew, and flushed one by one. Returned are those that do not hold
-    any more what was written, which then is lost; that flush tells so once, and the next one would not.
+    With `at_once` a whole file system is flushed in one call where that is possible, as PostgreSQL does at recovery: for a
+    thousand new files of 98 kB it takes a fifth of the time of a thousand calls. After a failure the kernel may call a page
+    clean that never reached the disk: the files are written anew, and flushed one by one. Returned are those that hold other
+    bytes by now, or cannot be read: they are lost, and no flush would tell of them again.
     """
     folders = {root / folder for folder in {name.rpartition("/")[0] for name in hashes}}
     try:
-        if _can_flush_all():
+        if at_once and _can_flush_all():
             _flush_file_systems(folders)
         else:
             _flush_each(root / name for name in hashes)
             flush_folders(folders, root=root)
+    except FileNotFoundError:  # it is gone, which is no failure of the disk
+        raise
     except OSError:
-        lost = [name for name, sha256 in hashes.items() if not _write_anew(root / name, sha256)]
-        flush_folders(folders, root=root)
+        lost = [name for name, sha256 in hashes.items() if not _holds(root / name, sha256)]
+        try:
+            for name in hashes.keys() - lost:
+                _write_anew(root / name)
+            flush_folders(folders, root=root)
+        except OSError:
+            if not lost:
+                raise
         return lost
     return []
+
+
+def set_aside(name: str, *, root: Path) -> None:
+    """Move a damaged file below the root's folder of such, unread. Raises OSError."""
+    aside = root / LOST / f"{name}.{secrets.token_hex(8)}"
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    (root / name).replace(aside)
 
 
 def flush_folders(folders: Iterable[Path], *, root: Path) -> None:
@@ -122,23 +138,23 @@ def _flush_each(paths: Iterable[Path]) -> None:
             os.close(descriptor)
 
 
-def _write_anew(path: Path, sha256: str) -> bool:
-    """Write a file once more, flushed, if it still holds the bytes with this hash."""
+def _holds(path: Path, sha256: str) -> bool:
+    """Does a file hold the bytes with this hash? A page that was dropped is read again from where the write failed."""
     try:
-        data = path.read_bytes()
+        return hashlib.sha256(path.read_bytes()).hexdigest() == sha256
     except OSError as error:
         if error.errno != errno.EIO:
             raise
-        return False  # a page that was dropped is read from where the write failed
-    if hashlib.sha256(data).hexdigest() != sha256:
         return False
+
+
+def _write_anew(path: Path) -> None:
     temporary = path.with_name(_temporary_name(path.name))
     try:
-        _write(temporary, [data], flushed=True)
+        _write(temporary, [path.read_bytes()], flushed=True)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    return True
 
 
 def _write(path: Path, parts: Iterable[bytes], *, flushed: bool = False) -> None:

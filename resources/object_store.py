@@ -15,6 +15,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 
 from cv_assets.domain.digests import bytes_digest
 from resources.backends import Backends, is_remote, local_backends, local_root, remote_backends
+from resources.keys import require_key
 from resources.local_disk import create_durably, flush, is_leftover, read_file, replace
 from resources.pages import list_objects
 from resources.retrying import in_words, is_passing, is_refusal, persist, receive
@@ -97,7 +98,7 @@ class ObjectStore:
 
     def find(self, key: str) -> bytes | None:
         """Bytes of an object, or None if there is none."""
-        _require_key(key)
+        require_key(key)
         # an object appears whole, so a file can be read directly; through obstore it costs four times as much
         local = None if self._root is None else f"{self._root}/{key}"
         try:
@@ -142,7 +143,7 @@ class ObjectStore:
 
     def delete(self, key: str) -> None:
         """Remove an object that no commit record names; one that is not there is no error."""
-        _require_key(key)
+        require_key(key)
         with suppress(*_ABSENT):
             self._ask(f"delete {key} in", lambda: obstore.delete(self._backend, key), may_be_absent=True)
 
@@ -168,20 +169,20 @@ class ObjectStore:
 
     def local_path(self, key: str) -> Path | None:
         """Where an object lies on this machine's disk, or None if the store is elsewhere. Raises StoreError for an odd key."""
-        _require_key(key)
+        require_key(key)
         return None if self._root is None else self._root / key
 
-    def flush(self, hashes: Mapping[str, str]) -> None:
+    def flush(self, hashes: Mapping[str, str], *, at_once: bool = False) -> None:
         """Make objects durable that were put before, each key with the SHA-256 of its bytes.
 
-        On local disk they and their names survive a power cut from here on. Raises ObjectsLost if the disk has not kept them.
+        On local disk they and their names survive a power cut from here on. `at_once` is fast for many, and uses up what the
+        file system has to tell of others, too. Raises ObjectsLost if the disk has not kept them.
         """
-        if (root := self._root) is None:  # a remote store acknowledges what it has made durable
-            return
-        if lost := self._ask("flush", lambda: flush(hashes, root=root)):
+        # a remote store acknowledges what it has made durable
+        if (root := self._root) and (lost := self._ask("flush", lambda: flush(hashes, root=root, at_once=at_once))):
             raise ObjectsLost(
                 f"expected the disk of {self.url} to keep what it took; a write failed, and {len(lost)} objects, such as "
-                f"{lost[0]}, do not hold the bytes that were written. Look after the disk, then make them again",
+                f"{lost[0]}, hold other bytes. Look after the disk; repair a version that is committed, else begin another",
                 keys=lost,
             )
 
@@ -297,9 +298,3 @@ def open_store(url: str) -> ObjectStore:
             f"cannot make the store's folder {root}: {error.strerror}; set CV_ASSETS_STORE"
         ) from error
     return ObjectStore(str(root), local_backends(root), root)
-
-
-def _require_key(key: str) -> None:
-    parts = key.split("/")
-    if not {"", ".", ".."}.isdisjoint(parts) or "\0" in key or is_leftover(parts[-1]):
-        raise StoreError(f"expected a key of folders and a name below the store's root, found {key!r}")

@@ -10,6 +10,7 @@ from cv_assets.domain.packing.plan import PlannedShard, Sample
 from resources.content_store import ContentStore
 from resources.engine import Engine
 from resources.parallel import bounded_map
+from resources.records import find_record, versions_prefix
 from resources.versions import VersionStore
 from schemas.errors import StoreError
 from schemas.images import Limits
@@ -63,7 +64,7 @@ class Packer:
     def _pack_one(self, build: str, shard_format: str, plan: PlannedShard) -> ShardEntry:
         form = FORMATS[shard_format]
         name = f"{plan.split}-{plan.number:06d}.{form.extension}"
-        if (done := self._version.find_packed(build, name)) is not None:
+        if (done := find_packed(self._version, build, name)) is not None:
             return done
         turned = self._turn_upright([sample for sample in plan.samples if sample.needs_turning])
         parts = form.pack(
@@ -79,7 +80,7 @@ class Packer:
             bytes=digest.size_bytes,
             sha256=digest.sha256(),
         )
-        self._version.save_packed(build, name, entry)
+        save_packed(self._version, build, name, entry)
         return entry
 
     def _turn_upright(self, samples: Sequence[Sample]) -> dict[str, bytes]:
@@ -95,3 +96,19 @@ class Packer:
                 )
             turned[image_id] = base64.b64decode(answer["bytes"])
         return turned
+
+
+def save_packed(version: VersionStore, build: str, file_name: str, entry: ShardEntry) -> None:
+    """Keep that a shard of an open version is written, so that a run which goes on need not write it again."""
+    version.store.put(_packed_key(version, build, file_name), entry.to_bytes())
+
+
+def find_packed(version: VersionStore, build: str, file_name: str) -> ShardEntry | None:
+    """The shard that an earlier run wrote, if its object is still what was written."""
+    entry = find_record(version.store, ShardEntry, _packed_key(version, build, file_name))
+    data = None if entry is None else version.store.find(entry.key)
+    return entry if entry is not None and data is not None and bytes_digest(data) == entry.sha256 else None
+
+
+def _packed_key(version: VersionStore, build: str, file_name: str) -> str:
+    return f"{versions_prefix(version.dataset)}/{version.version}/packed/{build}/{file_name}.json"

@@ -12,6 +12,7 @@ import polars as pl
 from cv_assets.domain.digests import bytes_digest
 from resources.backends import is_remote, local_root
 from resources.listing import SourceFile, files_of
+from resources.local_disk import LOST
 from resources.object_store import ObjectStore, open_store
 from resources.progress import track
 from resources.records import find_record, parse_record
@@ -23,7 +24,6 @@ from schemas.errors import ConfigurationError, CorruptObject, StoreError
 from schemas.releases import CommitRecord, TablePlace
 from schemas.upkeep import Problem, Repaired, RepairReport
 
-LOST: Final = "lost"
 # the record names the tables, and the table raw_images names the blobs: each may bring to light what is wrong below it
 ROUNDS: Final = 3
 Origin = tuple[str, bytes]

@@ -42,7 +42,7 @@ class StoredTable:
         return found
 
 
-def file_name(table: str, sha256: str) -> str:
+def table_file(table: str, sha256: str) -> str:
     """Name of the file of a table with this SHA-256: it tells its content."""
     return f"{table}-{_told(sha256)}.parquet"
 
@@ -78,12 +78,13 @@ def read_table(data: bytes, name: str = "") -> pl.DataFrame:
 def read_stored(data: bytes, name: str, key: str) -> StoredTable:
     """A table with the object that it was read from. Raises what `read_table` does, and if the key tells other content."""
     frame, sha256 = read_table(data, name), bytes_digest(data)
-    if not key.endswith(f"/{file_name(name, sha256)}"):
+    if not key.endswith(f"/{table_file(name, sha256)}"):
         raise CorruptObject("it holds another table than its name tells")
     return StoredTable(frame, ObjectEntry(key=key, size_bytes=len(data), sha256=sha256, role="table"))
 
 
 def _told(sha256: str) -> str:
+    """The part of a file's hash that its name tells."""
     return sha256[:16]
 
 

@@ -1,4 +1,4 @@
-"""What a version keeps in the store, and under which keys: tables, the report, verdicts, shards, the commit record.
+"""What a version keeps in the store, and under which keys: tables, verdicts, shards, the commit record.
 
 Tables, reports and shards lie under keys that tell their content, so that of several runs of one version none can change
 what another one has committed; which is the version's is said by a small record, and from the commit on by that.
@@ -6,6 +6,7 @@ what another one has committed; which is the version's is said by a small record
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from types import MappingProxyType
 
 import polars as pl
@@ -13,9 +14,10 @@ import polars as pl
 from cv_assets.domain.digests import bytes_digest, table_digest
 from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.domain.versions import check_version
+from resources.local_disk import set_aside
 from resources.object_store import ObjectStore
 from resources.records import AnyRecord, commit_key, find_record, tombstone_key, versions_prefix
-from resources.tables import StoredTable, file_name, known_digest, read_stored, table_bytes
+from resources.tables import StoredTable, known_digest, read_stored, table_bytes, table_file
 from schemas.errors import CorruptObject, ObjectsLost, StoreError, VersionConflict
 from schemas.releases import (
     Arrivals,
@@ -25,7 +27,6 @@ from schemas.releases import (
     Making,
     ObjectEntry,
     ObjectRole,
-    ShardEntry,
     TablePlace,
     Tombstone,
 )
@@ -80,7 +81,7 @@ class VersionStore:
         if fixed and self._has_table(name, frame):
             return
         data = table_bytes(frame, name)
-        file = file_name(name, bytes_digest(data))
+        file = table_file(name, bytes_digest(data))
         self._store.put(f"{self._prefix}/tables/{file}", data)
         place = TablePlace(table=name, file=file, made_under=made_under, arrivals=arrivals).to_bytes()
         if not fixed:
@@ -118,7 +119,7 @@ class VersionStore:
         return found
 
     def load_digest(self, name: str) -> str:
-        """`table_digest` of a table, which is read only if this process has not read it yet; raises what `load_table` does."""
+        """`table_digest` of a table, which is read only if this process does not know it yet; raises what `load_table` does."""
         key = self.find_table_key(name)
         return (key and known_digest(key)) or self.load_stored(name).digest
 
@@ -135,12 +136,17 @@ class VersionStore:
         try:
             found = self._store.read(key, lambda data: read_stored(data, name, key))
         except CorruptObject as error:
-            raise CorruptObject(f"{key} is damaged: {error}; materialize it again, or repair the version") from error
+            raise CorruptObject(f"{key} is damaged: {error}; {self._cure(name)}") from error
         if found is None:
-            # the snapshot alone is made by no rerun (cv_assets/assets/raw_images.py)
-            again = "begin a new version" if name == "raw_images" else "materialize it again"
-            raise CorruptObject(f"expected an object at {key}, found none; {again}, or repair the version")
+            raise CorruptObject(f"expected an object at {key}, found none; {self._cure(name)}")
         return found
+
+    def _cure(self, table: str) -> str:
+        if self.commit() is not None:
+            return "mend the version with `cv-assets repair`"
+        if table == "raw_images":  # made by no rerun
+            return f"begin a new version of {self.dataset}: this one can be made no more"
+        return f"materialize {self.dataset}/{MADE_WITH.get(table, table)} again"
 
     def save_verdicts(self, verdicts: AssetVerdicts) -> None:
         """Keep what the checks of one asset found; what a commit record was written upon stays as it was said then.
@@ -186,16 +192,6 @@ class VersionStore:
             self._store.put_parts(key, parts)
         return key
 
-    def save_packed(self, build: str, file_name: str, entry: ShardEntry) -> None:
-        """Keep that a shard of an open version is written, so that a run which goes on need not write it again."""
-        self._store.put(f"{self._prefix}/packed/{build}/{file_name}.json", entry.to_bytes())
-
-    def find_packed(self, build: str, file_name: str) -> ShardEntry | None:
-        """The shard that an earlier run wrote, if its object is still what was written."""
-        entry = self._read(ShardEntry, f"{self._prefix}/packed/{build}/{file_name}.json")
-        data = None if entry is None else self._store.find(entry.key)
-        return entry if entry is not None and data is not None and bytes_digest(data) == entry.sha256 else None
-
     def describe_object(self, key: str, role: ObjectRole) -> ObjectEntry:
         """Size and hash of an object as it is stored. Raises StoreError if it is missing."""
         data = self._store.get(key)
@@ -219,7 +215,7 @@ class VersionStore:
         """
         hashes = {entry.key: entry.sha256 for entry in record.objects} | {**blobs}
         if self._is_committed_as(record):
-            self._store.flush(hashes)  # the run that was first flushed them before this one wrote equal bytes over them
+            self.flush_committed()
             return
         self._require_not_removed()
         self._store.require_create_only()
@@ -229,12 +225,20 @@ class VersionStore:
             self._store.put_new(self.commit_key, record.to_bytes())
         self._is_committed_as(record)
 
+    def flush_committed(self) -> None:
+        """Make durable what is there of a committed version: a run that came second may have written equal bytes over it."""
+        record = self.commit()
+        named = {entry.key: entry.sha256 for entry in record.objects} if record else {}
+        self._store.flush({key: sha256 for key, sha256 in named.items() if self._store.look(key) is not None})
+
     def _flush(self, hashes: Mapping[str, str]) -> None:
         try:
-            self._store.flush(hashes)
+            self._store.flush(hashes, at_once=True)
         except ObjectsLost as error:
-            for key in error.keys:  # the next flush would pass over them
-                self._store.delete(key)
+            self._has_looked = False
+            if self.commit() is None:  # no later flush would tell of them, and the next run would commit what is left
+                for key in error.keys:
+                    set_aside(key, root=Path(self._store.url))
             raise
 
     def _require_not_removed(self) -> None:
@@ -257,9 +261,18 @@ class VersionStore:
     def commit(self) -> CommitRecord | None:
         """The commit record, or None while the version is open. Raises CorruptObject."""
         if not self._has_looked:
-            self._committed = self._read(CommitRecord, self.commit_key)
+            self._committed = self._read_commit()
             self._has_looked = True
         return self._committed
+
+    def _read_commit(self) -> CommitRecord | None:
+        found = self._read(CommitRecord, self.commit_key)
+        if found is not None and (found.dataset, found.version) != (self.dataset, self.version):
+            raise CorruptObject(
+                f"{self.commit_key} is the record of {found.dataset}@{found.version}, which another one may not have; "
+                "on a disk that folds case, their names are one"
+            )
+        return found
 
     def save_build(self, build: BuildRecord) -> None:
         """Record another packing of a committed version, once."""

@@ -29,7 +29,7 @@ class Passed(NamedTuple):
 
 
 def require_gates(version: VersionStore, assets: Sequence[str], config: DatasetConfig, *, before: str) -> Passed:
-    """The verdicts on `assets`: of the gates, and of the expectations as far as they do not depend on the clock.
+    """The tables of `assets` and the verdicts on them: of the gates, and of the expectations that do not depend on the clock.
 
     Raises GateNotPassed if one that blocks is missing, failed, or is about other content, or if a table is not what its
     inputs and the configuration make of it.

@@ -25,8 +25,8 @@ def check_version(name: str) -> str:
 
 
 def next_version(names: Iterable[str]) -> str:
-    """v1, v2, …: one more than the largest number among names of that form."""
-    numbers = [int(found[1]) for name in names if (found := re.fullmatch(r"v(\d+)", name))]
+    """v1, v2, …: one more than the largest number among names of that form, or of V1, V2, …, which differ by case alone."""
+    numbers = [int(found[1]) for name in names if (found := re.fullmatch(r"[vV](\d+)", name))]
     return f"v{max(numbers, default=0) + 1}"
 
 

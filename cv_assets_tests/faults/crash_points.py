@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from cv_assets_tests.faults.bench import COMMIT, DATASET, VERSION, Bench, Tally, Trial
+from cv_assets_tests.faults.bench import COMMIT, DATASET, VERSION, Bench, Place, Tally, Trial
 from cv_assets_tests.faults.durability import Disk
 from cv_assets_tests.faults.reader import named_keys
 from cv_assets_tests.faults.syscalls import FLUSHES, NAMINGS, Call, Judge, Verdict
@@ -57,7 +57,8 @@ def fail_at_steps(bench: Bench, names: tuple[str, ...], points: Iterable[int], v
 def lose_at_flush(bench: Bench, keys: Iterable[str]) -> Tally:
     """Let the flush before the commit fail, and the disk lose a page of one object, which reads as if nothing had happened.
 
-    A file system that has told of a failed write once does not tell it again, so that the rerun's flush succeeds.
+    A file system that has told of a failed write once does not tell it again: the rerun's flush succeeds. It makes again what
+    was lost; but for images and the snapshot, without which it must fail, and another version be made.
     """
 
     def trial(key: str) -> Trial:
@@ -71,12 +72,29 @@ def lose_at_flush(bench: Bench, keys: Iterable[str]) -> Tally:
                 return errno.EIO
             return None
 
-        tried = bench.survive(place, watch=("syncfs",), judge=judge)
+        if is_made_again(key):
+            tried = bench.survive(place, watch=("syncfs",), judge=judge)
+        else:
+            publish = bench.publishers.start(place.order(), watch=("syncfs",)).begin(place.root, judge)
+            tried = Trial(publish.wait(), 0, _without_the_lost(bench, place))
         if tried.ending.kind != "ObjectsLost":
             tried.failures.append(f"a lost page was not noticed: {tried.ending}")
         return tried
 
     return Tally("local disk, EIO at the flush and a page lost").try_each(keys, trial)
+
+
+def is_made_again(key: str) -> bool:
+    """Does a rerun of its version make this object again?"""
+    return not key.startswith("blobs/") and "/raw_images-" not in key
+
+
+def _without_the_lost(bench: Bench, place: Place) -> list[str]:
+    again = bench.publishers.run(place.order())
+    failures = [] if again.kind in TYPED else [f"the rerun ended as {again}"]
+    failures += [] if place.digest() is None else ["the version can be seen"]
+    other = bench.publishers.run(place.order(version="v2"))
+    return failures if other.digest == bench.digest else [*failures, f"another version ended as {other}"]
 
 
 def unflushed_at_commit(bench: Bench, bug: str | None = None) -> Tally:

@@ -73,10 +73,10 @@ def _fail(names: tuple[str, ...], verdict: int | Literal["short"], number: int) 
 
 
 def _lose_at_flush(bench: Bench, _: Bucket, whole: bool) -> Tally:
-    keys = named_keys(bench.undisturbed.read, DATASET, VERSION)
-    # the snapshot and its blobs are made by no rerun: their version says that they are gone (test_flushing.py)
-    made = [key for key in keys if key != COMMIT and not key.startswith("blobs/") and "/raw_images-" not in key]
-    return crash_points.lose_at_flush(bench, _drawn(made, whole, 1))
+    keys = [key for key in named_keys(bench.undisturbed.read, DATASET, VERSION) if key != COMMIT]
+    made = [key for key in keys if crash_points.is_made_again(key)]
+    others = [key for key in keys if key not in made]
+    return crash_points.lose_at_flush(bench, [*_drawn(made, whole, 1), *_drawn(others, whole, 1)])
 
 
 def _kill_at_requests(bench: Bench, bucket: Bucket, whole: bool) -> Tally:

@@ -46,7 +46,7 @@ def test_files_that_still_hold_what_was_written_are_written_anew_and_flushed(sto
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", note)
-    store.flush(HASHES)
+    store.flush(HASHES, at_once=True)
     after = {key: store.local_path(key).stat().st_ino for key in HASHES}
     assert [store.get(key) for key in HASHES] == [b"one", b"two"]
     assert all(before[key] != after[key] for key in HASHES)
@@ -56,8 +56,8 @@ def test_files_that_still_hold_what_was_written_are_written_anew_and_flushed(sto
 def test_a_file_that_holds_other_bytes_is_named_and_not_made_to_last(store, failing):
     store.local_path("two").write_bytes(b"twO")
     inode = store.local_path("two").stat().st_ino
-    with pytest.raises(ObjectsLost, match="1 objects, such as two, do not hold the bytes that were written") as caught:
-        store.flush(HASHES)
+    with pytest.raises(ObjectsLost, match="1 objects, such as two, hold other bytes") as caught:
+        store.flush(HASHES, at_once=True)
     assert caught.value.keys == ["two"]
     assert store.local_path("two").stat().st_ino == inode
 
@@ -77,10 +77,10 @@ def test_a_file_that_cannot_be_read_any_more_is_lost_too_but_no_other_error_is_t
 
     broken(errno.EIO)
     with pytest.raises(ObjectsLost):
-        store.flush(HASHES)
+        store.flush(HASHES, at_once=True)
     broken(errno.EMFILE)
     with pytest.raises(StoreError, match="Too many open files") as caught:
-        store.flush(HASHES)
+        store.flush(HASHES, at_once=True)
     assert not isinstance(caught.value, ObjectsLost)
 
 
@@ -94,6 +94,7 @@ def test_a_version_whose_image_was_lost_is_not_committed_and_the_image_is_gone_f
     assert VersionStore(store, "shapes", "v1").commit() is None
     # the next flush says that all is well: only its absence keeps the next run from committing what is left of it
     assert store.look(key) is None
+    assert [store.get(kept) for kept in store.keys(f"lost/{key.rpartition('/')[0]}")] == [b"twO"]
     assert store.get(blob_key(sha256(b"one"))) == b"one"
 
 
@@ -101,15 +102,50 @@ def test_a_run_that_comes_second_flushes_what_it_may_have_written_over_and_delet
     version = make_version(store, "v1", FILES)
     named = {entry.key: entry.sha256 for entry in version.commit().objects}
     flushed = []
-    monkeypatch.setattr(object_store, "flush", lambda hashes, *, root: flushed.append(dict(hashes)) or ["a"])
+
+    def flush(hashes, *, root, at_once):
+        flushed.append((dict(hashes), at_once))
+        return list(named)
+
+    monkeypatch.setattr(object_store, "flush", flush)
     with pytest.raises(ObjectsLost):
         VersionStore(store, "shapes", "v1").publish(version.commit())
-    assert flushed == [named]
+    assert flushed == [(named, False)]  # of the whole file system's errors, other versions are to be told
     assert all(store.look(key) is not None for key in named)
 
 
-def test_a_version_whose_snapshot_was_lost_says_that_another_one_is_to_be_begun(store):
-    version = make_open(store, "v1", FILES)
-    store.delete(version.find_table_key("raw_images"))
-    with pytest.raises(StoreError, match="found none; begin a new version, or repair the version"):
-        version.find_table("raw_images")
+def test_what_a_committed_version_has_no_more_is_no_failure_of_the_disk(store):
+    version = make_version(store, "v1", FILES)
+    store.delete(version.find_table_key("splits"))
+    VersionStore(store, "shapes", "v1").flush_committed()
+
+
+def test_another_run_that_committed_meanwhile_keeps_what_its_record_names(store, failing, monkeypatch):
+    version = make_version(store, "v1", FILES)
+    record, key = version.commit(), version.find_table_key("splits")
+    late = VersionStore(store, "shapes", "v1")
+    monkeypatch.setattr(late, "_is_committed_as", lambda record: False)  # it looked before
+    store.local_path(key).write_bytes(b"otherwise")
+    with pytest.raises(ObjectsLost, match=key):
+        late.publish(record)
+    assert store.look(key) is not None
+
+
+def test_a_file_that_is_gone_is_said_and_nothing_is_written_anew(store, failing):
+    inode = store.local_path("one").stat().st_ino
+    with pytest.raises(StoreError, match="No such file"):
+        store.flush({**HASHES, "three": "0"}, at_once=False)
+    assert store.local_path("one").stat().st_ino == inode
+
+
+def test_what_is_lost_is_told_though_the_others_cannot_be_written_anew(store, failing, monkeypatch):
+    def full(path, parts, *, flushed=False):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(local_disk, "_write", full)
+    with pytest.raises(StoreError, match="No space left") as caught:
+        store.flush(HASHES, at_once=True)
+    assert not isinstance(caught.value, ObjectsLost)
+    store.local_path("two").write_bytes(b"twO")
+    with pytest.raises(ObjectsLost):
+        store.flush(HASHES, at_once=True)

@@ -6,16 +6,17 @@ import tarfile
 
 import pytest
 
+from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.packing.plan import PlannedShard, Sample
 from cv_assets_tests.domain.images import decoded, encode, noise, oriented
 from resources.content_store import ContentStore, blob_key
 from resources.engine import Engine
 from resources.object_store import open_store
-from resources.packing import Packer
+from resources.packing import Packer, find_packed, save_packed
 from resources.versions import VersionStore
 from schemas.errors import CorruptObject
 from schemas.images import Limits
-from schemas.releases import ShardIndex
+from schemas.releases import ShardEntry, ShardIndex
 
 STRAIGHT = encode(noise((60, 40)), "JPEG")
 TURNED = oriented(noise((60, 40), 1), 6, quality=95)
@@ -99,3 +100,16 @@ def test_an_image_whose_stored_bytes_changed_is_not_packed(store, planned, is_tu
     store.put(blob_key(image_id), bytes(data))
     with pytest.raises(CorruptObject, match=image_id):
         pack(store, planned)
+
+
+def test_a_shard_is_known_to_be_finished_only_while_its_bytes_are_what_was_written(store):
+    version, shard = VersionStore(store, "shapes", "v1"), ("webdataset-1", "train-000000.tar")
+    key = version.put_shard(*shard, [b"one"])
+    entry = ShardEntry(format="webdataset", split="train", key=key, samples=1, bytes=3, sha256=bytes_digest(b"one"))
+    assert find_packed(version, *shard) is None
+    save_packed(version, *shard, entry)
+    assert find_packed(version, *shard) == entry
+    store.put(key, b"0ne")
+    assert find_packed(version, *shard) is None
+    store.delete(key)
+    assert find_packed(version, *shard) is None

@@ -15,7 +15,7 @@ from resources.content_store import blob_key
 from resources.inspecting import Inspection, Scope
 from resources.listing import stamp_of
 from resources.object_store import open_store
-from resources.tables import file_name, table_bytes
+from resources.tables import table_bytes, table_file
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.errors import ConfigurationError, StoreError, StoreUnavailable
@@ -148,12 +148,12 @@ def test_a_table_that_holds_another_one_is_misplaced_though_its_hash_is_right(ve
 
 
 def test_a_table_with_other_rows_than_the_record_says_is_altered_though_its_hash_is_right(version):
-    key = put_other_splits(version, lambda sha256: file_name("splits", sha256))
+    key = put_other_splits(version, lambda sha256: table_file("splits", sha256))
     assert look(version, read_data=False) == {key: ("table", "altered")}
 
 
 def test_a_table_that_lies_under_the_name_of_other_content_is_misplaced(version):
-    key = put_other_splits(version, lambda _: file_name("splits", "0" * 64))
+    key = put_other_splits(version, lambda _: table_file("splits", "0" * 64))
     assert look(version, read_data=False) == {key: ("table", "misplaced")}
 
 

@@ -10,12 +10,12 @@ import pytest
 from cv_assets.domain.digests import bytes_digest, table_digest
 from cv_assets.domain.releasing import build_commit
 from cv_assets_tests.domain.tables import config, digests_of, file_row, sound_tables
-from resources.object_store import open_store
+from resources.object_store import ObjectStore, open_store
 from resources.records import list_versions
 from resources.tables import read_table, table_bytes
 from resources.versions import VersionStore
 from schemas.errors import CorruptObject, StoreError, VersionConflict
-from schemas.releases import AssetVerdicts, ShardEntry, Verdict
+from schemas.releases import AssetVerdicts, Verdict
 from schemas.tables import TABLES, to_frame
 
 FRAMES = {**sound_tables(), "shards": to_frame("shards", []), "release": to_frame("release", [])}
@@ -134,7 +134,7 @@ def test_a_flipped_bit_in_the_number_of_rows_is_an_error(store, version):
 def test_a_table_that_was_cut_off_is_an_error(store, version, kept):
     version.save_table("splits", SPLITS)
     store.put(version.find_table_key("splits"), table_bytes(SPLITS, "splits")[:kept])
-    with pytest.raises(CorruptObject, match="materialize it again"):
+    with pytest.raises(CorruptObject, match="materialize shapes/splits again"):
         version.load_table("splits")
 
 
@@ -177,8 +177,42 @@ def test_a_table_that_is_written_once_tells_the_configuration_that_made_it_first
 def test_a_table_whose_object_is_gone_is_an_error_and_not_a_table_never_written(store, version):
     version.save_table("splits", SPLITS)
     store.delete(version.find_table_key("splits"))
-    with pytest.raises(StoreError, match="found none; materialize it again"):
+    with pytest.raises(CorruptObject, match="found none; materialize shapes/splits again"):
         version.find_table("splits")
+
+
+@pytest.mark.parametrize(
+    ("table", "cure"),
+    [
+        ("raw_images", "begin a new version of shapes: this one can be made no more"),
+        ("probes", "materialize shapes/raw_images again"),
+        ("findings", "materialize shapes/quality_report again"),
+        ("splits", "materialize shapes/splits again"),
+    ],
+)
+@pytest.mark.parametrize(
+    "damage", [ObjectStore.delete, lambda store, key: store.put(key, b"PAR1")], ids=["gone", "damaged"]
+)
+def test_a_table_that_is_lost_is_told_with_what_brings_it_back(store, version, damage, table, cure):
+    version.save_table(table, to_frame(table, []))
+    damage(store, version.find_table_key(table))
+    with pytest.raises(CorruptObject, match=cure):
+        version.find_table(table)
+
+
+def test_a_table_that_a_committed_version_lost_is_brought_back_by_repair(store, version):
+    committed(version)
+    late = VersionStore(store, "shapes", "v1")
+    store.delete(late.find_table_key("splits"))
+    with pytest.raises(CorruptObject, match="mend the version with `cv-assets repair`"):
+        late.load_table("splits")
+
+
+def test_the_record_of_another_version_is_not_taken_for_its_own(store, version):
+    committed(version)
+    store.put("datasets/shapes/versions/V1/COMMIT.json", store.get(version.commit_key))
+    with pytest.raises(CorruptObject, match="is the record of shapes@v1, which another one may not have"):
+        VersionStore(store, "shapes", "V1").commit()
 
 
 def committed(version):
@@ -237,18 +271,6 @@ def test_a_late_run_of_an_open_version_cannot_change_what_another_one_has_commit
     assert reader.load_table("splits").equals(SPLITS)
     for entry in reader.commit().objects:
         assert reader.describe_object(entry.key, entry.role) == entry
-
-
-def test_a_shard_is_known_to_be_finished_only_while_its_bytes_are_what_was_written(store, version):
-    key = version.put_shard("webdataset-1", "train-000000.tar", [b"one"])
-    entry = ShardEntry(format="webdataset", split="train", key=key, samples=1, bytes=3, sha256=bytes_digest(b"one"))
-    assert version.find_packed("webdataset-1", "train-000000.tar") is None
-    version.save_packed("webdataset-1", "train-000000.tar", entry)
-    assert version.find_packed("webdataset-1", "train-000000.tar") == entry
-    store.put(key, b"0ne")
-    assert version.find_packed("webdataset-1", "train-000000.tar") is None
-    store.delete(key)
-    assert version.find_packed("webdataset-1", "train-000000.tar") is None
 
 
 def test_a_commit_record_is_written_once_and_again_with_the_same_content(version):

@@ -1,5 +1,6 @@
 """Ports of loopback for the servers that tests start."""
 
+import errno
 import random
 import socket
 from typing import Final
@@ -10,12 +11,14 @@ _CHANCE: Final = random.SystemRandom()  # the generator of a test run is seeded 
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, and that the kernel gives to nobody who does not ask for just that one."""
+    """A port that nobody listens on now; as Linux is set by default, it gives it to nobody who does not ask for just that one."""
     while True:
         port = _CHANCE.choice(_CHOICE)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                raise
             return port
