@@ -13,7 +13,7 @@ from resources.garbage import find_garbage
 from resources.records import list_versions
 from resources.verifying import verify_version
 from resources.versions import VersionStore
-from schemas.errors import CorruptObject
+from schemas.errors import TRANSIENT, CvAssetsError
 
 # what was written less than so long ago may belong to a version that is being made
 GRACE: Final = timedelta(days=1)
@@ -82,7 +82,9 @@ def _read_back(
         if version.commit() is None:
             return [], None
         report = verify_version(version, read_data=True, sample=config.sample, seed=config.seed)
-    except CorruptObject as error:  # the commit record itself; the other versions are looked at all the same
+    except TRANSIENT:
+        raise
+    except CvAssetsError as error:  # its commit record, or its source; the other versions are looked at all the same
         said: dict[str, Any] = {"passed": False, "problems": [str(error)]}
     else:
         problems = [f"{one.key}: {one.problem}, expected {one.expected}, found {one.found}" for one in report.problems]

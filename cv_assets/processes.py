@@ -75,7 +75,15 @@ def _is_running(pid: int, started: str | None) -> bool:
         return False
     except PermissionError:  # there, and of somebody else
         pass
-    return _started(pid) != "ended" and (started is None or _started(pid) == started)
+    return _started(pid) != "ended" and not _is_thread(pid) and (started is None or _started(pid) == started)
+
+
+def _is_thread(pid: int) -> bool:
+    """Is this the number of a thread of some process? In a container that started again they are soon given to those."""
+    try:
+        return f"\nTgid:\t{pid}\n" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
 def _started(pid: int) -> str:

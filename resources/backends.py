@@ -205,8 +205,10 @@ def _reached(_environment: frozenset[tuple[str, str]]) -> dict[str, Any]:
         raise ConfigurationError(
             f"expected AWS_ENDPOINT_URL to be a URL such as https://HOST:PORT, found {_without_secrets(endpoint)!r}; correct it"
         )
-    is_aws = (urlsplit(endpoint).hostname or "").endswith(("amazonaws.com", "amazonaws.com.cn"))
-    where: dict[str, Any] = {"region": region} if is_aws else {"region": region, "endpoint": endpoint}
+    usual = {f"s3{of}.amazonaws.com{country}" for of in ("", f".{region}") for country in ("", ".cn")}
+    # of AWS itself obstore finds the host, with the bucket in it; but not one of a private network, or of FIPS
+    is_usual = urlsplit(endpoint).hostname in usual
+    where: dict[str, Any] = {"region": region} if is_usual else {"region": region, "endpoint": endpoint}
     who: dict[str, Any] = (
         {"skip_signature": True} if anonymous else {"credential_provider": Boto3CredentialProvider(session)}
     )

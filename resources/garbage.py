@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ BATCH: Final = 1_000
 _MARKS_SCHEMA: Final = {"key": pl.String, "marked": pl.Datetime("us", "UTC")}
 # objects that a killed process may have left, of writers that need them for a moment only
 PASSING_FOLDERS: Final = ("clock", "probes")
+OWN_FOLDERS: Final = ("blobs", "datasets", "gc", "leases", "lost", *PASSING_FOLDERS)
 
 
 @dataclass(slots=True)
@@ -157,7 +159,11 @@ def _marks(store: ObjectStore) -> dict[str, datetime]:
 def _read_marks(store: ObjectStore) -> Iterator[tuple[str, dict[str, datetime]]]:
     """Each object that holds marks, with when each of them was made: when the object was, if the mark does not say."""
     for entry in list(store.entries(MARKS)):
-        marks = store.read(entry.key, lambda data: read_table(data, "marks"))
+        try:
+            marks = store.read(entry.key, lambda data: read_table(data, "marks"))
+        except CorruptObject:
+            yield entry.key, {}  # as if they had never been made: what they marked waits once more
+            continue
         if marks is not None:
             dated = pl.concat([pl.DataFrame(schema=_MARKS_SCHEMA), marks], how="diagonal")  # older ones have no date
             yield entry.key, {key: when or entry.modified for key, when in dated.iter_rows()}
@@ -167,7 +173,7 @@ def _mark(store: ObjectStore, waiting: list[Stored], marked: dict[str, datetime]
     """Mark what is not marked yet, and forget marks of what is needed again, rewritten, or gone."""
     fresh = [blob.key for blob in waiting if blob.key not in marked or blob.modified >= marked[blob.key]]
     standing = {blob.key for blob in waiting} - set(fresh)
-    passing = {key: marks for key, marks in _read_marks(store) if not standing.issuperset(marks)}
+    passing = {key: marks for key, marks in _read_marks(store) if not (marks and standing.issuperset(marks))}
     moved = {name: marked[name] for marks in passing.values() for name in marks if name in standing}
     _put_marks(store, {**dict.fromkeys(fresh), **moved})
     for key in passing:
@@ -193,12 +199,13 @@ def _leftovers(store: ObjectStore, grace: timedelta) -> Iterator[Stored]:
     oldest = store.now() - max(grace, timedelta(hours=LEASE_HOURS))
     passing = (entry for folder in PASSING_FOLDERS for entry in store.entries(folder))
     root = _root(store)
-    unfinished = () if root is None else _unfinished(root)
+    # in the store's own folders alone: what lies beside them, even below its root, may be somebody's uploads
+    unfinished = () if root is None else chain.from_iterable(_unfinished(root, name) for name in OWN_FOLDERS)
     yield from (entry for entry in (*passing, *unfinished) if entry.modified < oldest)
 
 
-def _unfinished(root: Path) -> Iterator[Stored]:
-    for folder, _, names in os.walk(root):
+def _unfinished(root: Path, below: str) -> Iterator[Stored]:
+    for folder, _, names in os.walk(root / below):
         for name in filter(is_leftover, names):
             path = Path(folder, name)
             try:

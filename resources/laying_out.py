@@ -85,6 +85,7 @@ class Layout:
             )
         self._blobs = str(store.local_path("blobs/sha256") or "")
         self._now: dict[str, File] = {}
+        self._doubted: set[str] = set()  # hashes of blobs whose link was written to: so may the blob have been
 
     def bring(self, before: Before | None, wanted: dict[str, File], classes: bytes) -> dict[str, File]:
         """Remove, keep, link or copy every file, and write the names of classes, if there are any.
@@ -124,13 +125,18 @@ class Layout:
         untouched = next((one for one in old if _is_untouched(there, one)), None)
         if untouched is not None:
             is_right = untouched.sha256 == new.sha256
+            is_right = is_right and (not self._wish.verify or self._has_bytes(path, there, new))
         else:
             # of a run that was killed: its links are known by their inode
-            own = all(one.mtime_ns < 0 for one in old) and self._is_blob(there, new)
+            own = self._links and all(one.mtime_ns < 0 for one in old) and self._is_blob(there, new)
             is_right = own or self._has_bytes(path, there, new)
             if not (is_right or self._wish.force or self._is_ours(path, there, old)):
                 self._keep(path, old)
                 return True
+        if not is_right and any(one.sha256 == new.sha256 for one in old):
+            self._doubted.add(new.sha256)
+        if is_right and self._wish.how != "best" and self._is_blob(there, new) != (self._wish.how == "link"):
+            return False
         if is_right:
             self._done.unchanged += 1
             self._now[path] = _described(new.sha256, there)
@@ -179,7 +185,7 @@ class Layout:
             raise CorruptObject(
                 f"expected {new.size_bytes} bytes at {blob}, found {status.st_size}; `cv-assets repair` mends it"
             )
-        if self._wish.verify:
+        if self._wish.verify or new.sha256 in self._doubted:
             self._content.read(new.sha256)
         if status.st_mode & 0o222:
             with suppress(PermissionError):  # it belongs to somebody else, who alone may change its mode
@@ -191,7 +197,7 @@ class Layout:
             blob = os.stat(self._blob(new.sha256))  # noqa: PTH116
         except FileNotFoundError:
             return False
-        return self._links and (blob.st_ino, blob.st_dev, blob.st_size) == (there.st_ino, there.st_dev, new.size_bytes)
+        return (blob.st_ino, blob.st_dev, blob.st_size) == (there.st_ino, there.st_dev, new.size_bytes)
 
     def _copy(self, files: list[tuple[str, File]]) -> None:
         """Copy or download; what is read is hashed, and several are read at once."""

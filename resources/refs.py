@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
+from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.versions import LATEST, check_version, sort_versions
 from resources.object_store import ObjectStore
 from resources.parallel import bounded_map
@@ -67,7 +68,7 @@ class Refs:
         self._require_committed(version)
         key, data = self._tag_key(name), Tag(name=name, version=version).to_bytes()
         if move:
-            self._store.put(key, data)
+            self._put(key, data)
         else:
             try:
                 self._store.put_new(key, data)
@@ -93,8 +94,13 @@ class Refs:
         """Keep a version whatever its age; it may be open still. Raises ConfigurationError if there is none."""
         self._require_known(version)
         key = self._pin_key(version)
-        self._store.put(key, Pin(version=version, reason=reason).to_bytes())
+        self._put(key, Pin(version=version, reason=reason).to_bytes())
         self._keep_unless_removed(key, version)
+
+    def _put(self, key: str, data: bytes) -> None:
+        """Write a record that may be there, and make it durable: a collector of garbage goes by it."""
+        self._store.put(key, data)
+        self._store.flush({key: bytes_digest(data)})
 
     def unpin(self, version: str) -> None:
         """Release a pin. Raises ConfigurationError if there is none."""

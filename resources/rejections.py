@@ -66,17 +66,17 @@ def list_rejections(version: VersionStore) -> pl.DataFrame:
 
 
 def find_looked_at(refs: Refs, named: str | None) -> VersionStore:
-    """The version that is named, else the last one whose files were looked at. Raises ConfigurationError.
+    """The version that is named, else that of the youngest snapshot whose files were looked at. Raises ConfigurationError.
 
     Not latest: a version that is held back for what it rejected is the one that is asked about.
     """
     store, dataset = refs.store, refs.dataset
     if named is not None:
         return VersionStore(store, dataset, refs.resolve(named))
-    for name in reversed(sort_versions(list_versions(store, dataset))):
-        version = VersionStore(store, dataset, name)
-        if any(version.find_table_key(table) is not None for table in ("quarantine", "probes")):
-            return version
+    every = (VersionStore(store, dataset, name) for name in sort_versions(list_versions(store, dataset)))
+    looked = [v for v in every if any(v.find_table_key(table) is not None for table in ("quarantine", "probes"))]
+    if looked:
+        return max(enumerate(looked), key=lambda one: (_taken_at(one[1]), one[0]))[1]
     raise ConfigurationError(
         f"expected a version of {dataset} whose files were looked at, found none; make one with `cv-assets run {dataset}`"
     )

@@ -21,7 +21,7 @@ from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError, CorruptObject, StoreError
-from schemas.releases import CommitRecord, TablePlace
+from schemas.releases import BuildRecord, CommitRecord, TablePlace
 from schemas.upkeep import Problem, Repaired, RepairReport
 
 # the record names the tables, and the table raw_images names the blobs: each may bring to light what is wrong below it
@@ -66,6 +66,9 @@ def repair_version(
 def _bring_back(
     store: ObjectStore, problem: Problem, copies: Sequence[ObjectStore], uploads: "_Uploads | None"
 ) -> Repaired | None:
+    if problem.role == "record" and "/builds/" in problem.key:
+        found = _find_copy(copies, problem.key, lambda data: _is_build(data, problem.key))
+        return None if found is None else _replace(store, problem.key, found)
     if problem.sha256 is None or problem.role in {"record", "source"}:
         return None
     sha256 = problem.sha256
@@ -117,11 +120,27 @@ def _is_held(store: ObjectStore, key: str) -> bool:
     return place is not None and place.file == file
 
 
+def _is_build(data: bytes, key: str) -> bool:
+    try:
+        parse_record(BuildRecord, data, key)
+    except CorruptObject:
+        return False
+    return True
+
+
 def _find_copy(copies: Sequence[ObjectStore], key: str, is_right: Callable[[bytes], bool]) -> Origin | None:
+    """The first copy that has the right bytes. Raises StoreError if none has, and one could not be asked."""
+    refused: StoreError | None = None
     for copy in copies:
-        data = copy.find(key)
+        try:
+            data = copy.find(key)
+        except StoreError as error:
+            refused = error
+            continue
         if data is not None and is_right(data):
             return copy.url, data
+    if refused is not None:
+        raise refused
     return None
 
 

@@ -243,6 +243,10 @@ class RemoteSource:
                 "restore that object, or begin a new version"
             ) from error
         except (BaseError, OSError) as error:
+            if is_about_the_object(error):
+                raise SourceChanged(
+                    f"expected {path} of {self._url} as it was pinned ({pin}): {in_words(error)}; restore that object"
+                ) from error
             raise self._explain(f"read {path} of", error) from error
 
     def is_settled(self, stamp: str | None, now_ns: int) -> bool:
@@ -271,7 +275,7 @@ def pin_of(version: str | None, e_tag: str | None) -> str:
 def require_apart(url: str, store_url: str) -> None:
     """Raise ConfigurationError if a store lies among the uploads of a source: what it writes would be taken for uploads."""
     if is_remote(url) and is_remote(store_url):
-        inside = f"{store_url.rstrip('/')}/".startswith(f"{url.rstrip('/')}/")
+        inside = _spelled(store_url).startswith(_spelled(url))
     elif is_remote(url) or is_remote(store_url):
         inside = False
     else:
@@ -283,6 +287,12 @@ def require_apart(url: str, store_url: str) -> None:
         raise ConfigurationError(
             f"expected a store outside of source.url {url}, found {store_url} in it; move either, and set CV_ASSETS_STORE"
         )
+
+
+def _spelled(url: str) -> str:
+    """A URL as it compares to others: `S3://` and `s3a://` lead where `s3://` does."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme.lower().replace('s3a', 's3')}://{rest.rstrip('/')}/"
 
 
 def open_source(url: str) -> Source:

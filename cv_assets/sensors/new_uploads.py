@@ -53,7 +53,8 @@ def build_new_uploads(
                     tell(cursor, said), f"Found {listing}: {said}; settled in {in_words(left)} if it stays so."
                 )
         elif has_snapshot(store, name, cursor.taken.version) and not has_requeued(store, name):
-            return dg.SkipReason(f"Nothing new: {listing}, which {cursor.taken.version} holds.")
+            # what was waited for is gone again: looks at it would otherwise add up over days
+            return _skip(Cursor(taken=cursor.taken), f"Nothing new: {listing}, which {cursor.taken.version} holds.")
         return _act(context.instance, store, line, listing, cursor)
 
     return new_uploads

@@ -84,7 +84,8 @@ NEXT = [
     (["v1", "v9", "v10"], "v11"),  # by number, not by letter
     (["v3"], "v4"),  # gaps are not filled
     (["v007"], "v8"),
-    (["2024-05-01", "draft", "v2-fixed", "V9"], "v1"),  # other forms do not count
+    (["2024-05-01", "draft", "v2-fixed"], "v1"),  # other forms do not count
+    (["v3", "V9"], "v10"),  # v9 would differ from V9 by case alone
     (["v99999999999999999999"], "v100000000000000000000"),
 ]
 

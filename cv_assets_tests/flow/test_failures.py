@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -296,6 +297,21 @@ def test_only_a_run_whose_own_process_is_gone_is_marked(tags: dict[str, str], is
         found = instance.get_run_by_id(run.run_id)
         assert found is not None
         assert (found.status == dg.DagsterRunStatus.FAILURE) is is_dead
+
+
+def test_the_number_of_a_process_that_is_gone_may_be_that_of_a_thread_by_now():
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        fields = Path(f"/proc/{thread.native_id}/stat").read_text().rpartition(")")[2].split()
+        host = process_tags()[PROCESS_TAG].split()[0]
+        test_only_a_run_whose_own_process_is_gone_is_marked(
+            {PROCESS_TAG: f"{host} {thread.native_id} {fields[19]}"}, is_dead=True
+        )
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_a_run_that_was_launched_with_the_tags_of_another_one_is_judged_by_its_own_process(drawn: Place):

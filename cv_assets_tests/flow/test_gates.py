@@ -275,6 +275,17 @@ def test_what_the_gates_read_is_what_is_released_and_no_table_is_read_twice(befo
     assert {key: times for key, times in read.items() if key in named} == dict.fromkeys(named, 1)
 
 
+def test_a_release_that_finds_its_version_committed_flushes_what_its_run_may_have_written_over(
+    before_release, monkeypatch
+):
+    assert run(before_release, "release").success
+    named = {entry.key: entry.sha256 for entry in version(before_release).commit().objects}
+    flushed = []
+    monkeypatch.setattr(ObjectStore, "flush", lambda store, hashes, *, at_once=False: flushed.append((hashes, at_once)))
+    assert run(before_release, "release").success
+    assert (named, False) in flushed
+
+
 @pytest.mark.parametrize("table", MADE_WITH)
 def test_a_table_made_beside_an_asset_that_is_gone_is_named_with_what_makes_it(before_release, table):
     before_release.store.delete(f"datasets/shapes/versions/v1/tables/{table}.json")

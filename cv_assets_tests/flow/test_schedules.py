@@ -7,13 +7,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from cv_assets import jobs
 from cv_assets.definitions import build_defs
 from cv_assets.domain.sampling import in_sample
 from cv_assets_tests.conftest import Place, write_drawn
 from cv_assets_tests.resources.places import shared_place
 from cv_assets_tests.sensors.daemon import Daemon, take_snapshot
 from resources.configured import ObjectStoreResource
+from resources.verifying import verify_version
+from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
+from schemas.errors import SourceError
 
 SCHEDULE = {"refresh": "0 3 * * *", "verify": "0 4 * * *", "timezone": "Europe/Berlin", "verify_share": 0.5}
 AT_NIGHT = datetime(2026, 5, 1, 1, tzinfo=UTC)
@@ -177,9 +181,25 @@ def test_what_was_read_back_shows_on_the_release_and_damage_fails_the_run(two: P
     assert shard in str(latest.metadata["problems"].value)
 
 
-def test_a_damaged_commit_record_does_not_hide_the_other_versions(two: Place):
-    config = two.config(schedule=SCHEDULE)
+def lose_the_source(two: Place, config: DatasetConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(version: VersionStore, **how: Any) -> Any:
+        if version.version == "v1":
+            raise SourceError("cannot list s3://gone: there is no such bucket; check source.url and AWS_*")
+        return verify_version(version, **how)
+
+    monkeypatch.setattr(jobs, "verify_version", look)
+
+
+def damage_the_record(two: Place, config: DatasetConfig, _: pytest.MonkeyPatch) -> None:
     two.store.put(two.version(config, "v1").commit_key, b"{}")
+
+
+@pytest.mark.parametrize("hurt", [damage_the_record, lose_the_source])
+def test_what_ends_the_look_at_one_version_does_not_hide_the_others(
+    two: Place, monkeypatch: pytest.MonkeyPatch, hurt: Any
+):
+    config = two.config(schedule=SCHEDULE)
+    hurt(two, config, monkeypatch)
     result = run_job(two, config, "shapes__verify")
     assert not result.success
     with dg.DagsterInstance.get() as instance:

@@ -138,6 +138,33 @@ def test_a_link_that_was_written_through_is_told(store, folder):
     path.chmod(0o644)
     path.write_bytes(b"A ROUND ONE")
     assert check_out(made, folder, Wish()).kept == ["circle/a.png"]
+    # the blob was written to, too: it is not linked again as if it were the image
+    with pytest.raises(CorruptObject):
+        check_out(made, folder, Wish(force=True))
+
+
+def test_a_write_through_a_link_that_no_time_tells_of_is_found_when_it_is_asked_for(store, folder):
+    made = version(store)
+    check_out(made, folder, Wish())
+    path = folder / "circle/a.png"
+    before = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(b"A ROUND ONE")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(CorruptObject):
+        check_out(made, folder, Wish(verify=True))
+
+
+def test_copies_take_the_place_of_links_and_links_that_of_copies_when_they_are_asked_for(store, folder):
+    made = version(store)
+    check_out(made, folder, Wish())
+    done = check_out(made, folder, Wish(how="copy"))
+    assert (done.copied, done.unchanged) == (4, 0)
+    assert {(folder / path).stat().st_nlink for path in ONE} == {1}
+    assert check_out(made, folder, Wish()).unchanged == 4
+    done = check_out(made, folder, Wish(how="link"))
+    assert (done.linked, done.unchanged) == (4, 0)
+    assert check_out(made, folder, Wish(how="link")).unchanged == 4
 
 
 def test_a_file_that_somebody_removed_comes_back(store, folder):

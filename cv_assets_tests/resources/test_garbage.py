@@ -153,6 +153,16 @@ def test_a_mark_that_does_not_say_when_it_was_made_is_as_old_as_its_object(store
     assert names(collect_garbage(store, grace=DAY)) == [loose]
 
 
+def test_marks_that_are_damaged_count_as_never_made_and_are_made_again(store):
+    loose = loose_blob(store)
+    store.put("gc/marks/damaged.parquet", b"")
+    assert names(collect_garbage(store, grace=DAY)) == []
+    (marks,) = store.keys("gc/marks")
+    assert marks != "gc/marks/damaged.parquet"
+    age(store, [loose], 168)
+    assert names(collect_garbage(store, grace=NOW)) == [loose]
+
+
 def test_no_collection_begins_while_a_snapshot_is_taken(store):
     make_version(store, "v1", ONE)
     loose = loose_blob(store)
@@ -216,15 +226,18 @@ def test_temporary_files_of_killed_writers_go_once_they_are_old_and_no_others(st
     for path in old:
         path.write_bytes(b"half")
         os.utime(path, (0, 0))
-    young, other = root / "blobs" / "young#2", root / "notes.tmp"
-    for path in (young, other):
+    # uploads may lie below the store's folder
+    young, others = root / "blobs" / "young#2", [root / "notes.tmp", root / "parts" / "scan#12", root / "scan#13"]
+    (root / "parts").mkdir()
+    for path in (young, *others):
         path.write_bytes(b"half")
-    os.utime(other, (0, 0))
+    for path in others:
+        os.utime(path, (0, 0))
     assert sorted(entry.key for entry in find_garbage(store, grace=NOW).leftovers) == sorted(
         path.relative_to(root).as_posix() for path in old
     )
     collect_garbage(store, grace=NOW)
-    assert [path.exists() for path in (*old, young, other)] == [False, False, True, True]
+    assert [path.exists() for path in (*old, young, *others)] == [False, False, True, True, True, True]
 
 
 def test_a_temporary_file_that_is_renamed_during_the_look_is_passed_over(store, monkeypatch):

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import pytest
 
+from resources.backends import remote_backends
 from resources.content_store import ContentStore, blob_key
 from resources.engine import Engine
 from resources.object_store import open_store
@@ -187,6 +188,29 @@ def test_a_slip_in_the_endpoint_is_said_and_no_panic(s3, monkeypatch, endpoint):
     ) as caught:
         open_store("s3://bucket/p")
     assert "hunter2" not in str(caught.value)
+
+
+ENDPOINTS = {
+    "of a private network": "https://bucket.vpce-1.s3.eu-west-1.vpce.amazonaws.com",
+    "that conforms to FIPS": "https://s3-fips.eu-west-1.amazonaws.com",
+    "that is not of AWS": "http://127.0.0.1:9000",
+}
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=ENDPOINTS)
+def test_an_endpoint_of_the_profile_is_the_one_that_is_asked(s3, monkeypatch, tmp_path, endpoint):
+    (tmp_path / "config").write_text(f"[profile ours]\nregion = eu-west-1\nendpoint_url = {endpoint}\n")
+    for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "ours")
+    reached = remote_backends("s3://bucket/p", setting="CV_ASSETS_STORE").asking()
+    assert reached.config["endpoint"] == endpoint
+
+
+def test_the_usual_endpoint_of_aws_is_left_to_the_client(s3, monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    assert "endpoint" not in remote_backends("s3://bucket/p", setting="CV_ASSETS_STORE").asking().config
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])

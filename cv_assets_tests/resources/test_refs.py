@@ -7,7 +7,7 @@ import pytest
 
 from cv_assets_tests.resources.made import make_open, make_version
 from resources.leases import publishing
-from resources.object_store import open_store
+from resources.object_store import ObjectStore, open_store
 from resources.records import commit_key, tombstone_key
 from resources.refs import Refs
 from schemas.errors import ConfigurationError, CorruptObject
@@ -151,6 +151,15 @@ def test_a_pin_says_why_until_it_is_released(refs):
     assert refs.pins()["v1"] == "and the model card's"
     refs.unpin("v1")
     assert list(refs.pins()) == ["v4"]
+
+
+def test_names_that_are_written_over_are_durable_before_they_are_said_to_be_given(refs, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(ObjectStore, "flush", lambda store, hashes: flushed.extend(hashes))
+    refs.pin("v1", "the paper's numbers")
+    refs.tag("production", "v1")
+    refs.tag("production", "v3", move=True)
+    assert [key.split("/refs/")[1] for key in flushed] == ["pins/v1.json", "tags/production.json"]
 
 
 def test_a_name_that_means_nothing_is_answered_with_those_that_do(refs):

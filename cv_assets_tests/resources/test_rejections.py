@@ -164,12 +164,13 @@ def test_the_version_that_is_asked_is_the_named_one_else_the_last_that_was_looke
     refs = Refs(store, "shapes")
     with pytest.raises(ConfigurationError, match=r"whose files were looked at, found none; make one with"):
         find_looked_at(refs, None)
-    for name in ("v9", "v10"):
-        look_at(store, name, {"a.png": (BROKEN, "undecodable")})
-    VersionStore(store, "shapes", "v11").save_table("raw_images", to_frame("raw_images", []))
-    assert find_looked_at(refs, None).version == "v10"
     make_version(store, "v8", {"circle/a.png": b"image"})
+    for name, day in (("v9", 40_000), ("v10", 40_001)):
+        look_at(store, name, {"a.png": (BROKEN, "undecodable")}, on_day=day)
+    VersionStore(store, "shapes", "v11").save_table("raw_images", to_frame("raw_images", []))
     assert (refs.latest(), find_looked_at(refs, None).version) == ("v8", "v10")
+    look_at(store, "2024-06", {"a.png": (BROKEN, "undecodable")}, on_day=40_002)  # by name it comes first
+    assert find_looked_at(refs, None).version == "2024-06"
     assert find_looked_at(refs, "v9").version == "v9"
     with pytest.raises(
         StoreError, match="expected table probes of shapes@v11, found none; materialize shapes/raw_images"

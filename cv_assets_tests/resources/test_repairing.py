@@ -12,8 +12,8 @@ from resources.object_store import open_store
 from resources.repairing import repair_version
 from resources.verifying import verify_version
 from resources.versions import VersionStore
-from schemas.errors import ConfigurationError
-from schemas.releases import CommitRecord
+from schemas.errors import ConfigurationError, StoreError
+from schemas.releases import BuildRecord, CommitRecord
 
 FILES = {f"circle/{n}.png": f"image {n}".encode() * (n + 1) for n in range(6)}
 BLOB = blob_key(sha256(FILES["circle/3.png"]))
@@ -134,6 +134,30 @@ def test_a_copy_with_the_same_damage_is_passed_over_for_a_sound_one(tmp_path, st
     assert repair_version(version(store), copies=[copy]).repaired == []
     report = repair_version(version(store), copies=[copy, sound])
     assert [(one.key, one.origin) for one in report.repaired] == [(BLOB, sound.url)]
+
+
+def test_a_copy_that_cannot_be_read_is_passed_over_and_told_only_if_no_other_helps(store, copy, monkeypatch):
+    broken = open_store(f"memory:///{os.urandom(8).hex()}")
+
+    def find(key):
+        raise StoreError(f"cannot read {key}")
+
+    monkeypatch.setattr(broken, "find", find)
+    store.put(BLOB, b"rotten")
+    with pytest.raises(StoreError, match="cannot read"):
+        repair_version(version(store), copies=[broken])
+    assert repair_version(version(store), copies=[broken, copy]).remaining == []
+    assert everything(store) == everything(copy)
+
+
+def test_the_record_of_a_later_packing_comes_back_from_a_copy(store, copy):
+    version(store).save_build(BuildRecord(build="webdataset-1", digest="0", configuration={}, shards=[], objects=[]))
+    key = "datasets/shapes/versions/v1/builds/webdataset-1.json"
+    copy.put(key, store.get(key))
+    store.put(key, b"{}")
+    assert [one.key for one in repair_version(version(store), copies=[]).remaining] == [key]
+    report = repair_version(version(store), copies=[copy])
+    assert ([one.key for one in report.repaired], report.remaining) == ([key], [])
 
 
 def test_without_a_sound_copy_the_loss_is_told_and_nothing_is_changed(store, copy):

@@ -1,6 +1,7 @@
 """An outage of the source while its files are read ends the run, which can be run again; a rejection would be for good."""
 
 import shutil
+from contextlib import nullcontext
 
 import pytest
 
@@ -9,8 +10,8 @@ from cv_assets_tests.servers.plans import Fault, on
 from resources import source as sources
 from resources.listing import SourceFile, files_of, list_folder
 from resources.retrying import is_about_the_object
-from resources.source import LocalSource, NotRead, open_source
-from schemas.errors import SourceError, SourceUnavailable
+from resources.source import LocalSource, NotRead, open_source, require_apart
+from schemas.errors import ConfigurationError, SourceChanged, SourceError, SourceUnavailable
 
 NAMES = ("a.png", "b.png")
 
@@ -187,3 +188,27 @@ def test_what_azure_says_of_one_object_is_about_one_object():
 def test_an_object_that_is_gone_from_memory_is_a_row():
     with pytest.raises(NotRead, match="cannot be read"):
         open_source("memory:///outages").read(SourceFile("a.png", 1))
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (403, "InvalidObjectState")])
+def test_a_pinned_object_that_is_forbidden_or_archived_is_changed_and_no_outage(remote, proxy, status, code):
+    source, file = remote
+    pin = source.read(file).pin
+    proxy.start_over(on("GET", Fault(status=status, code=code), key=file.path))
+    with pytest.raises(SourceChanged, match=rf"expected a\.png of s3://.* as it was pinned .*{code}"):
+        source.read_pinned(file.path, pin)
+
+
+APART = [
+    ("s3://data", "s3://data/store", False),
+    ("s3a://data", "s3://data/store", False),
+    ("S3://data/", "s3a://data/store", False),
+    ("s3://data/up", "s3://data/store", True),
+    ("s3a://data/up", "s3://data/upper", True),
+]
+
+
+@pytest.mark.parametrize(("url", "store", "apart"), APART)
+def test_a_store_among_the_uploads_is_refused_however_its_address_is_spelled(url, store, apart):
+    with nullcontext() if apart else pytest.raises(ConfigurationError, match="expected a store outside of"):
+        require_apart(url, store)

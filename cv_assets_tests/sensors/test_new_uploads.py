@@ -235,6 +235,18 @@ def test_a_source_whose_every_image_vanished_begins_no_version(daemon: Daemon, d
     assert begun(daemon) == ["v1"]
 
 
+def test_looks_that_did_not_follow_each_other_do_not_add_up(daemon: Daemon, drawn: Place):
+    settle(daemon)
+    daemon.run_requested()
+    path = first(drawn)
+    for _ in range(MOST_TICKS):
+        aside = path.rename(drawn.folder / "aside.png")
+        assert "1 removed since v1; settled in 2 min if" in daemon.tick()
+        aside.rename(path)
+        assert daemon.tick().startswith("Nothing new: ")
+    assert begun(daemon) == ["v1"]
+
+
 def test_a_listing_that_fails_is_a_failed_tick_and_nothing_is_lost(daemon: Daemon, drawn: Place):
     daemon.tick()
     away = drawn.uploads.rename(drawn.folder / "away")
