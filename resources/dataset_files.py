@@ -150,7 +150,7 @@ def _read(path: Path, expected: str) -> dict[str, Any]:
             content = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
         else:
             content = yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader, stricter
-    except (yaml.YAMLError, OSError, RecursionError, ValueError, LookupError, AttributeError) as error:
+    except (yaml.YAMLError, OSError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise ConfigurationError(f"{path}: cannot be read as {kind}: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path}: expected {expected}, found {type(content).__name__}")

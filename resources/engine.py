@@ -82,9 +82,9 @@ class Engine:
         self.threads = workers or os.cpu_count() or 1
         self._memory_bytes, self._seconds = memory_bytes, seconds
 
-    def alone(self) -> "Engine":
-        """The same limits with a single worker, for a thread that is itself one of several."""
-        return Engine(workers=1, memory_bytes=self._memory_bytes, seconds=self._seconds)
+    def alone(self, *, patience: float = 1.0) -> "Engine":
+        """The same limits with a single worker, for a thread that is itself one of several; so many times as patient."""
+        return Engine(workers=1, memory_bytes=self._memory_bytes, seconds=self._seconds * patience)
 
     def begin(self) -> None:
         """Start the workers, if none rest, and do not wait for them: to be called before what can be done meanwhile."""

@@ -118,7 +118,9 @@ def _scan(folder: str, *, may_be_gone: bool) -> Iterator[os.DirEntry[str]]:
     A folder that may be gone since it was listed then has none.
     """
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        # one that has become a link is no folder of this source any more; its root may be one. A slash at its end would follow
+        no_link = os.O_NOFOLLOW if may_be_gone else 0
+        descriptor = os.open(folder.rstrip("/") or "/", os.O_RDONLY | os.O_DIRECTORY | no_link)
         try:
             with os.scandir(descriptor) as entries:
                 yield from entries

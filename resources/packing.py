@@ -19,6 +19,8 @@ from schemas.releases import ObjectEntry, ShardEntry, ShardIndex
 INDEX = "index.json"
 # Of files smaller than this, handing the interpreter from thread to thread costs more than a second core gives.
 LEAST_BYTES_SHARED = 32_000
+# To write a turned image without loss takes up to fifty times as long as to decode it, which is what was timed.
+PATIENCE = 20.0
 
 
 class Packer:
@@ -89,10 +91,12 @@ class Packer:
             return {}
         ids = (sample.image_id for sample in samples)
         turned: dict[str, bytes] = {}
-        for image_id, answer in self._content.decode(self._engine.alone(), "upright", {"limits": self._limits}, ids):
+        engine = self._engine.alone(patience=PATIENCE)
+        for image_id, answer in self._content.decode(engine, "upright", {"limits": self._limits}, ids):
             if "bytes" not in answer:
                 raise StoreError(
-                    f"image {image_id} was decoded before, and now is not: {answer['rejected']['detail']}; run again"
+                    f"image {image_id} was decoded before, and now cannot be turned upright: "
+                    f"{answer['rejected']['detail']}; run again, or leave it out of the next version (source.exclude)"
                 )
             turned[image_id] = base64.b64decode(answer["bytes"])
         return turned

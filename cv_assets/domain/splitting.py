@@ -6,6 +6,7 @@ directly or through others. Where that paper draws at random, ties here are sett
 """
 
 import hashlib
+import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,8 +99,12 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
     }
     split_of: dict[str, str] = {}
     remaining = {stratum: len(some) for stratum, some in holders.items()}
+    by_rarity = [(count, stratum) for stratum, count in remaining.items()]
+    heapq.heapify(by_rarity)
     while remaining:
-        rarest = min(remaining, key=lambda stratum: (remaining[stratum], stratum))
+        count, rarest = heapq.heappop(by_rarity)
+        if remaining.get(rarest) != count:
+            continue  # it has become rarer since, and stands in the heap for that as well
         del remaining[rarest]
         desire = wanted_of[rarest]
         for unit in sorted(holders[rarest], key=lambda unit: -unit.strata[rarest]):  # large ones while there is room
@@ -112,6 +117,7 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
                 wanted_of[stratum][split] -= count
                 if stratum in remaining:
                     remaining[stratum] -= 1
+                    heapq.heappush(by_rarity, (remaining[stratum], stratum))
     _fill_train(units, split_of)
     few = {stratum for stratum, some in holders.items() if len(some) < FEW_UNITS}
     movable = [unit for unit in units if unit.images > 1 or not few.isdisjoint(unit.strata)]

@@ -137,6 +137,13 @@ def test_what_is_known_of_an_image_stands_beside_it():
     }
 
 
+def test_half_a_character_in_an_attribute_is_packed_as_the_escape_that_it_is():
+    labels = [label_row("a.png", "ant", attributes='{"note": "\\ud83d ü"}')]
+    _, members = shard_of({"a.png": ["ant"]}, labels)
+    (known,) = json.loads(members[f"{image_id('a.png')}.json"])["objects"]
+    assert known["attributes"] == {"note": "\ud83d ü"}
+
+
 def test_the_same_object_said_by_two_paths_of_one_image_is_one_object():
     labels = [label_row("a.png", "ant"), label_row("b.png", "ant", image_id=image_id("a.png"))]
     _, members = shard_of({"a.png": ["ant"]}, labels)

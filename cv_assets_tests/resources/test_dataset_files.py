@@ -86,6 +86,10 @@ MISTAKES = {
     "a list for the source": ("name: shapes\nsource: [uploads]", ["source", "uploads"]),
     "a truth for a side": (NAMED + "limits: {min_side_px: yes}", ["limits.min_side_px: found True; expected a number"]),
     "a truth for a size": (NAMED + "shards: {max_bytes: on}", ["shards.max_bytes: found True; expected a number"]),
+    "a truth for a threshold": (
+        NAMED + "quality: {drift: {thresholds: {area_px: yes}}}",
+        ["quality.drift.thresholds: found", "expected a number"],
+    ),
     "a truth for a share": (NAMED + "split: {train: yes}", ["split: found", "train: expected a number, found true"]),
     "a pattern without a list": (
         "name: shapes\nsource: {url: a, include: '*.jpg'}", ["source.include: found '*.jpg'; expected a list, such as ['*.jpg']"]
@@ -116,6 +120,8 @@ MISTAKES = {
     "a number of 5,000 digits": (NAMED + f"description: {'9' * 5_000}", ["shapes.yaml"]),
     "a number that is none": (NAMED + "description: !!int many", ["cannot be read as YAML"]),
     "a truth that is none": (NAMED + "description: !!bool maybe", ["cannot be read as YAML"]),
+    "a mapping that is none": (NAMED + "split: !!map [a]", ["cannot be read as YAML"]),
+    "a set that is none": ("!!set [a]", ["cannot be read as YAML"]),
     "a time that is none": (NAMED + "description: !!timestamp soon", ["cannot be read as YAML"]),
     "3,000 brackets": (NAMED + "description: " + "[" * 3_000, ["cannot be read as YAML"]),
     "a variable that is not set": ("name: shapes\nsource: {url: '${NOT_SET_HERE}/a'}", ["source.url", "NOT_SET_HERE", "set it"]),

@@ -51,3 +51,17 @@ def test_a_folder_that_becomes_a_file_ends_the_listing_which_would_miss_that_fil
     scan_and_lose(monkeypatch, swap, at="landing/a")
     with pytest.raises(SourceError, match="Not a directory"):
         list_folder(landing)
+
+
+def test_a_folder_that_becomes_a_link_is_not_followed(landing, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "secret.png").write_bytes(b"x")
+
+    def swap():
+        shutil.rmtree(landing / "a")
+        (landing / "a").symlink_to(elsewhere)
+
+    scan_and_lose(monkeypatch, swap, at="landing/a")
+    with pytest.raises(SourceError, match="Not a directory"):
+        list_folder(landing)

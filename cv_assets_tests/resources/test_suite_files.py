@@ -64,6 +64,10 @@ SUITE_MISTAKES = {
     "an alias": ("manifest: &a []\nsplits: *a", ["aliases"]),
 }  # fmt: skip
 GX_MISTAKES = {
+    "a table that is a key": (
+        {"meta": {"defaults": True}, "expectations": [{**GX, "meta": {"table": "defaults"}}]},
+        ["expectations.0.meta.table", "'defaults'"],
+    ),
     "no table": ({"expectations": [GX]}, ["expectations.0.meta.table", "None", "manifest"]),
     "no such table": ({"expectations": [{**GX, "meta": {"table": "shards"}}]}, ["expectations.0.meta.table", "'shards'"]),
     "no type": ({"meta": {"table": "manifest"}, "expectations": [{"kwargs": {}}]}, ["expectations.0.type", "name the type"]),

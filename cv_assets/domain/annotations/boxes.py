@@ -50,7 +50,17 @@ def upright_px(entry: Entry, size: StoredSize | None, frame: Frame) -> Box | Non
     upright = (size.width_px, size.height_px)
     stored = upright_size(*upright, size.orientation)  # turning the sides twice gives the stored ones back
     box = entry.box if entry.unit == "px" else _scaled(entry.box, stored if is_stored else upright)
-    return upright_box(box, stored, size.orientation) if is_stored else box
+    return _turned(box, stored, size.orientation) if is_stored else box
+
+
+def _turned(box: Box, stored: tuple[int, int], orientation: int) -> Box:
+    """The box of the upright image; one whose corners are out of order stays so, as a finding about the data."""
+    left, top, right, bottom = upright_box(box, stored, orientation)
+    inverted = (box[0] > box[2], box[1] > box[3])
+    inverted = inverted[::-1] if orientation in SWAPS_SIDES else inverted
+    left, right = (right, left) if inverted[0] else (left, right)
+    top, bottom = (bottom, top) if inverted[1] else (top, bottom)
+    return (left, top, right, bottom)
 
 
 def is_finite(box: Box) -> bool:

@@ -35,7 +35,7 @@ def parse(data: bytes, path: str, config: DatasetConfig) -> Iterator[Entry]:
     lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
     rows = (row for row in lines if row)
     try:
-        layout = _layout(next(rows, list[str]()), config.annotations.columns)
+        layout = _layout(next(rows, list[str]()), config.annotations.columns, config.group_by)
         if isinstance(layout, Entry):
             yield layout
             return
@@ -46,10 +46,11 @@ def parse(data: bytes, path: str, config: DatasetConfig) -> Iterator[Entry]:
         yield unparsable(f"line {lines.line_num}, the rest is not read: {one_line(error)}")
 
 
-def _layout(first_row: list[str], columns: ColumnNames) -> _Layout | Entry:
+def _layout(first_row: list[str], columns: ColumnNames, group_by: object) -> _Layout | Entry:
     header = [name.strip() for name in first_row]
     needed = [columns.image, columns.label, *(columns.corners or ())]
     wrong = [name for name in needed if header.count(name) != 1]
+    wrong += [group_by] if isinstance(group_by, str) and header.count(group_by) > 1 else []
     if wrong:
         return unparsable(f"expected one column named {' and one named '.join(wrong)}, found {listed(header)}")
     image, label, *corners = map(header.index, needed)
@@ -67,7 +68,8 @@ def _entry(row: list[str], line: str, layout: _Layout, others: dict[int, str]) -
         return unparsable("expected the name of an image, found an empty cell", line)
     corners = [row[place] for place in layout.corners]
     box = to_box([number_in(cell) for cell in corners])
-    is_bad = box is None and any(corners)
+    # a row that ends early may have lost them, and half of its label
+    is_bad = box is None and (any(corners) or (bool(corners) and missing > 0))
     return Entry(
         place=line,
         named=named,

@@ -12,6 +12,9 @@ from schemas.datasets import PathGroup
 # So many other keys are remembered for the complaint.
 MAX_OTHERS: Final = 100
 
+# what stands for a value that is missing, as JSON and pandas spell it
+_NO_GROUP: Final = frozenset({"", "nan", "infinity", "-infinity", "inf", "-inf"})
+
 PathRule = Callable[[str], str | None]
 
 
@@ -36,10 +39,16 @@ def path_group_rule(group_by: str | PathGroup | None) -> PathRule:
 
 def named_group(entry: Entry, key: str) -> str | None:
     """The value under `key` of the object or else of its image, as text; None if it is absent, empty or no scalar."""
-    value = entry.attributes.get(key, entry.context.get(key))
+    return _as_group(entry.attributes.get(key)) or _as_group(entry.context.get(key))
+
+
+def _as_group(value: object) -> str | None:
     if isinstance(value, bool):
         return str(value).lower()  # as JSON spells it
-    return (str(value).strip() or None) if isinstance(value, str | int | float) else None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # beside a missing value, pandas writes 1 as 1.0
+    text = str(value).strip() if isinstance(value, str | int | float) else ""
+    return None if text.lower() in _NO_GROUP else text
 
 
 class GroupCount:

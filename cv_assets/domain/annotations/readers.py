@@ -9,7 +9,13 @@ import yaml
 from cv_assets.domain.annotations import coco, csv_table, folder, voc, yolo
 from cv_assets.domain.annotations.matching import ImageIndex, Matcher, by_itself, by_name
 from cv_assets.domain.annotations.records import Entries, Entry, Sources, unparsable
-from cv_assets.domain.annotations.yolo_classes import Classes, is_class_file, nearest_classes, read_classes
+from cv_assets.domain.annotations.yolo_classes import (
+    Classes,
+    contradicting,
+    is_class_file,
+    nearest_classes,
+    read_classes,
+)
 from cv_assets.domain.probing import one_line
 from schemas.datasets import DatasetConfig
 
@@ -57,6 +63,9 @@ def read_yolo(sources: Sources, config: DatasetConfig) -> Iterator[tuple[str, En
             classes[file.path] = read_classes(file.path, data)
         except PARSE_ERRORS as error:
             yield file.path, unparsable(one_line(error))
+    for path in contradicting(classes):
+        yield path, unparsable("expected one list of classes in a folder, found another one beside it; leave one there")
+        del classes[path]
     classes_for = nearest_classes(classes)
     for file in filterfalse(is_class_file, sources.annotation_files):
         for entry in carefully(yolo.parse(sources.read(file.sha256), file.path, classes_for(file.path))):

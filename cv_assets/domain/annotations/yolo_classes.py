@@ -1,5 +1,6 @@
 """What the class numbers of YOLO label files mean: data.yaml, classes.txt or obj.names, the nearest one upward."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, cast
 
@@ -13,6 +14,7 @@ from cv_assets.domain.annotations.text import lines_of, shown
 MAX_YAML_BYTES: Final = 1_000_000
 MAX_YAML_NODES: Final = 50_000
 MAX_YAML_DEPTH: Final = 20
+_TAGS: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
 
 
 class Classes(NamedTuple):
@@ -44,6 +46,12 @@ class _TextLoader(yaml.SafeLoader):
             raise ValueError(f"expected at most {MAX_YAML_NODES} nodes and {MAX_YAML_DEPTH} levels of YAML, found more")
         node = super().compose_node(parent, index)
         self._depth -= 1
+        if node is not None and node.tag not in _TAGS:
+            raise ValueError(f"expected text, lists and mappings, found the tag {shown(node.tag)}")
+        if isinstance(node, yaml.MappingNode):
+            keys = [str(key.value) for key, _ in cast("list[tuple[yaml.ScalarNode, yaml.Node]]", node.value)]
+            if len(keys) != len(set(keys)):
+                raise ValueError(f"expected each key once, found {shown(Counter(keys).most_common(1)[0][0])} twice")
         return node
 
 
@@ -64,6 +72,14 @@ def read_classes(path: str, data: bytes) -> Classes:
     if len(data) > MAX_YAML_BYTES:
         raise ValueError(f"expected at most {MAX_YAML_BYTES} bytes of YAML, found {len(data)}")
     return _from_yaml(yaml.load(data, Loader=_TextLoader))  # noqa: S506
+
+
+def contradicting(by_path: Mapping[str, Classes]) -> list[str]:
+    """Paths of class files of one kind that lie in one folder and say different things: none of them can be gone by."""
+    beside: dict[tuple[str, bool], list[str]] = {}
+    for path in sorted(by_path):
+        beside.setdefault((folder_of(path), _is_yaml(path)), []).append(path)
+    return [path for some in beside.values() if any(by_path[one] != by_path[some[0]] for one in some) for path in some]
 
 
 def nearest_classes(by_path: Mapping[str, Classes]) -> Callable[[str], Classes]:
@@ -105,7 +121,11 @@ def _numbered(names: object) -> Iterator[tuple[int, str]]:
         pairs = list(enumerate(cast("list[object]", names)))
     elif isinstance(names, dict):
         pairs = list(cast("dict[object, object]", names).items())
+    numbers = set[int]()
     for number, name in pairs:
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"expected text as the name of class {shown(number)}, found {shown(name)}")
+        if int(str(number)) in numbers:
+            raise ValueError(f"expected one name for class {int(str(number))}, found two")
+        numbers.add(int(str(number)))
         yield int(str(number)), name

@@ -89,15 +89,21 @@ def _objects_by_image(annotations: pl.DataFrame) -> dict[str, list[dict[str, Any
 
 def _to_sample(row: dict[str, Any], objects: list[dict[str, Any]], index_of: dict[str, int]) -> Sample:
     known = {key: row[key] for key in ("image_id", "width_px", "height_px", "labels", "groups", "paths")}
-    metadata = json.dumps({**known, "objects": objects}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return Sample(
         image_id=row["image_id"],
         extension=EXTENSIONS[row["format"]],
         size_bytes=row["size_bytes"],
         needs_turning=row["exif_orientation"] != 1,
-        metadata=metadata.encode(),
+        metadata=_spelled({**known, "objects": objects}),
         class_index=index_of[row["labels"][0]] if len(row["labels"]) == 1 else None,
     )
+
+
+def _spelled(metadata: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(metadata, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half of a character in an attribute, which JSON can hold as an escape alone
+        return json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _cut(samples: Iterator[Sample], max_bytes: int) -> Iterator[Sequence[Sample]]:

@@ -71,3 +71,19 @@ def test_coco_declares_the_size_of_its_images_too(declared, box):
     }
     landing = Landing(["a.jpg"], {"a.json": json.dumps(content)}, {"a.jpg": size(6)})
     assert boxes(landing.annotations(format="coco")) == [box]
+
+
+INVERTED = {(True, False): (30, 5, 10, 15), (False, True): (10, 15, 30, 5), (True, True): (30, 15, 10, 5)}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("inverted", INVERTED)
+def test_a_box_whose_corners_are_out_of_order_stays_so_when_it_is_turned(orientation, inverted):
+    text = voc("a.jpg", voc_object("cat", *INVERTED[inverted]), size=(100, 50))
+    landing = Landing(["a.jpg"], {"a.xml": text}, {"a.jpg": size(orientation)})
+    (box,) = boxes(landing.annotations(format="voc", frame="stored"))
+    left, top, right, bottom = UPRIGHT[orientation]
+    across, down = inverted[::-1] if orientation >= 5 else inverted
+    assert box == (
+        right if across else left, bottom if down else top, left if across else right, top if down else bottom
+    )  # fmt: skip

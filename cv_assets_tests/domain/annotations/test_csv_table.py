@@ -62,6 +62,20 @@ def test_a_row_that_lacks_something_is_kept_with_a_reason(row, label, reason):
     assert "a.jpg" in column(frame, "image_path")
 
 
+def test_a_row_that_ends_before_its_box_is_no_label_without_a_box():
+    table = "image,label,x1,y1,x2,y2\na.jpg,cat,1,1,5,5\na.jpg,do"  # an upload that was cut off
+    frame = read(table, images=["a.jpg"], columns=CORNERS)
+    assert column(frame, "label", "reason") == [("cat", None), ("do", "invalid-box")]
+    whole = read("image,label,x1,y1,x2,y2\na.jpg,cat,,,,\n", images=["a.jpg"], columns=CORNERS)
+    assert column(whole, "label", "reason") == [("cat", None)]  # one that says that there is none
+
+
+def test_two_columns_of_the_name_that_groups_are_refused():
+    frame = read("image,label,patient,patient\na.jpg,cat,p1,\n", images=["a.jpg"], group_by="patient")
+    assert "expected one column named" in "".join(frame["detail"].drop_nulls())
+    assert "unparsable" in column(frame, "reason")
+
+
 HEADERS = [
     ("", "nothing"),
     ("\n\n", "nothing"),

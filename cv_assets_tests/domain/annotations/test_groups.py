@@ -43,7 +43,18 @@ def test_voc_groups_by_a_key_of_the_object_or_of_its_image(key):
 
 
 @pytest.mark.parametrize(
-    ("value", "group"), [("p1", "p1"), (7, "7"), (0, "0"), (True, "true"), ([7], None), ("", None)]
+    ("value", "group"),
+    [
+        ("p1", "p1"),
+        (7, "7"),
+        (7.0, "7"),  # as pandas writes it beside a missing value
+        (7.5, "7.5"),
+        (0, "0"),
+        (True, "true"),
+        ([7], None),
+        ("", None),
+        (float("nan"), None),
+    ],
 )
 def test_coco_groups_by_a_key_of_the_image_entry(value, group):
     content = {
@@ -56,6 +67,17 @@ def test_coco_groups_by_a_key_of_the_image_entry(value, group):
     }
     landing = Landing(["a.jpg", "b.jpg"], {"a.json": json.dumps(content)})
     assert column(landing.annotations(format="coco", group_by="patient"), "group") == [group, "p2"]
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], float("nan")])
+def test_an_object_that_says_nothing_has_the_group_of_its_image(nothing):
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "patient": "p1"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "patient": nothing}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    landing = Landing(["a.jpg"], {"a.json": json.dumps(content)})
+    assert column(landing.annotations(format="coco", group_by="patient"), "group") == ["p1"]
 
 
 def test_a_key_that_is_never_met_is_a_row_that_names_what_there_is():

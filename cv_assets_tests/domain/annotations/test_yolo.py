@@ -131,6 +131,11 @@ BROKEN_CLASS_FILES = [
     ("names: [cat, '']\n", "expected text as the name of class 1"),
     ("names: {first: cat}\n", "invalid literal"),
     ("nc: 3\nnames: [cat, dog]\n", "found 2 names and nc '3'"),
+    ("names: {0: cat, 1: dog, 0: fox}\n", "expected each key once, found '0' twice"),  # the last would be every 0
+    ("names: {0: cat, 00: dog}\n", "expected one name for class 0, found two"),
+    ('names: [!!int ""]\n', "found the tag 'tag:yaml.org,2002:int'"),
+    ("names: [!!bool maybe]\n", "found the tag"),
+    ("names: [!!timestamp soon]\n", "found the tag"),
     ("names: [cat", "ParserError"),
     (b"names: [\xff]", "ReaderError"),
 ]
@@ -145,6 +150,19 @@ def test_a_broken_class_file_is_one_row_and_its_labels_have_no_name(text, detail
     ]
     assert detail in frame["detail"][1]
     assert "include a data.yaml" in frame["detail"][0]
+
+
+@pytest.mark.parametrize("names", [("data.yaml", "data_old.yaml"), ("classes.txt", "obj.names")])
+def test_two_lists_of_classes_in_one_folder_that_differ_name_nothing(names):
+    texts = ["names: [cat, dog]", "names: [dog, cat]"] if names[0].endswith("yaml") else ["cat\ndog", "dog\ncat"]
+    frame = lines("0 0.5 0.5 0.2 0.4", **dict(zip(names, texts, strict=True)))
+    assert column(frame, "annotation_id", "label", "reason") == [
+        ("a.txt#1", None, "unparsable"),
+        *((f"{name}#0", None, "unparsable") for name in sorted(names)),
+    ]
+    assert "found another one beside it" in frame["detail"][1]
+    same = lines("0 0.5 0.5 0.2 0.4", **dict.fromkeys(names, texts[0]))
+    assert column(same, "label", "reason") == [("cat", None)]
 
 
 PAIRS = [
