@@ -13,7 +13,7 @@ demo: .venv/run.ready            ## draw a small data set and make a version of 
 	$(BIN)/cv-assets run shapes
 
 test: .venv/dev.ready            ## every test that needs no server beyond what it starts itself
-	$(BIN)/python -m pytest -n 3 --dist worksteal --durations=60
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=60
 
 faults: .venv/dev.ready          ## every fault at every point of a publish, with a table; two hours or more
 	$(BIN)/python -m cv_assets_tests.faults

@@ -13,7 +13,7 @@ from resources.garbage import find_garbage
 from resources.records import list_versions
 from resources.verifying import verify_version
 from resources.versions import VersionStore
-from schemas.errors import TRANSIENT, CvAssetsError
+from schemas.errors import TRANSIENT, CvAssetsError, StoreRefused
 
 # what was written less than so long ago may belong to a version that is being made
 GRACE: Final = timedelta(days=1)
@@ -82,7 +82,7 @@ def _read_back(
         if version.commit() is None:
             return [], None
         report = verify_version(version, read_data=True, sample=config.sample, seed=config.seed)
-    except TRANSIENT:
+    except (*TRANSIENT, StoreRefused):  # of the store, or who asks: no version is the worse for it
         raise
     except CvAssetsError as error:  # its commit record, or its source; the other versions are looked at all the same
         said: dict[str, Any] = {"passed": False, "problems": [str(error)]}

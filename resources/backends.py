@@ -205,9 +205,8 @@ def _reached(_environment: frozenset[tuple[str, str]]) -> dict[str, Any]:
         raise ConfigurationError(
             f"expected AWS_ENDPOINT_URL to be a URL such as https://HOST:PORT, found {_without_secrets(endpoint)!r}; correct it"
         )
-    usual = {f"s3{of}.amazonaws.com{country}" for of in ("", f".{region}") for country in ("", ".cn")}
-    # of AWS itself obstore finds the host, with the bucket in it; but not one of a private network, or of FIPS
-    is_usual = urlsplit(endpoint).hostname in usual
+    # these obstore finds by itself; but not one of a private network, of FIPS, or of AWS in China
+    is_usual = urlsplit(endpoint).hostname in {"s3.amazonaws.com", f"s3.{region}.amazonaws.com"}
     where: dict[str, Any] = {"region": region} if is_usual else {"region": region, "endpoint": endpoint}
     who: dict[str, Any] = (
         {"skip_signature": True} if anonymous else {"credential_provider": Boto3CredentialProvider(session)}

@@ -128,7 +128,12 @@ class Layout:
             is_right = is_right and (not self._wish.verify or self._has_bytes(path, there, new))
         else:
             # of a run that was killed: its links are known by their inode
-            own = self._links and all(one.mtime_ns < 0 for one in old) and self._is_blob(there, new)
+            own = (
+                not self._wish.verify
+                and self._links
+                and all(one.mtime_ns < 0 for one in old)
+                and self._is_blob(there, new)
+            )
             is_right = own or self._has_bytes(path, there, new)
             if not (is_right or self._wish.force or self._is_ours(path, there, old)):
                 self._keep(path, old)

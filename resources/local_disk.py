@@ -9,6 +9,7 @@ import re
 import secrets
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -100,10 +101,17 @@ def flush(hashes: Mapping[str, str], *, root: Path, at_once: bool = False) -> li
 
 
 def set_aside(name: str, *, root: Path) -> None:
-    """Move a damaged file below the root's folder of such, unread. Raises OSError."""
+    """Move a damaged file below the root's folder of such, unread; remove it where there is no room even for that.
+
+    As far as the disk lets: what is wrong with it was told before.
+    """
     aside = root / LOST / f"{name}.{secrets.token_hex(8)}"
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    (root / name).replace(aside)
+    try:
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        (root / name).replace(aside)
+    except OSError:
+        with suppress(OSError):
+            (root / name).unlink(missing_ok=True)
 
 
 def flush_folders(folders: Iterable[Path], *, root: Path) -> None:

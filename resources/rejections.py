@@ -7,7 +7,8 @@ how often it was decoded is another figure, as a version goes by what an earlier
 limits. The object of a version that is removed stays. What is damaged or gone counts as never written.
 """
 
-from datetime import UTC
+import re
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
@@ -66,20 +67,33 @@ def list_rejections(version: VersionStore) -> pl.DataFrame:
 
 
 def find_looked_at(refs: Refs, named: str | None) -> VersionStore:
-    """The version that is named, else that of the youngest snapshot whose files were looked at. Raises ConfigurationError.
+    """The version that is named, else the last one whose files were looked at. Raises ConfigurationError.
 
-    Not latest: a version that is held back for what it rejected is the one that is asked about.
+    Not latest: a version that is held back for what it rejected is the one that is asked about. Between v1, v2, … and
+    names of other forms the time of the snapshots tells.
     """
     store, dataset = refs.store, refs.dataset
     if named is not None:
         return VersionStore(store, dataset, refs.resolve(named))
-    every = (VersionStore(store, dataset, name) for name in sort_versions(list_versions(store, dataset)))
-    looked = [v for v in every if any(v.find_table_key(table) is not None for table in ("quarantine", "probes"))]
-    if looked:
-        return max(enumerate(looked), key=lambda one: (_taken_at(one[1]), one[0]))[1]
+    last: dict[bool, VersionStore] = {}
+    for name in reversed(sort_versions(list_versions(store, dataset))):
+        is_numbered, version = re.fullmatch(r"[vV]\d+", name) is not None, VersionStore(store, dataset, name)
+        if is_numbered not in last and any(version.find_table_key(table) for table in ("quarantine", "probes")):
+            last[is_numbered] = version
+        if len(last) == 2:
+            break
+    if last:
+        return max(last.values(), key=_modified)
     raise ConfigurationError(
         f"expected a version of {dataset} whose files were looked at, found none; make one with `cv-assets run {dataset}`"
     )
+
+
+def _modified(version: VersionStore) -> datetime:
+    """When the snapshot was written; long ago if it is lost."""
+    key = version.find_table_key("raw_images")
+    found = None if key is None else version.store.look(key)
+    return datetime.min.replace(tzinfo=UTC) if found is None else found.modified
 
 
 def _kept(store: ObjectStore, rows: pl.DataFrame, snapshot: pl.DataFrame) -> pl.Series:

@@ -20,7 +20,7 @@ from resources.source import NotRead, Source, open_source
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
-from schemas.errors import ConfigurationError, CorruptObject, StoreError
+from schemas.errors import ConfigurationError, CorruptObject, StoreError, StoreUnavailable
 from schemas.releases import BuildRecord, CommitRecord, TablePlace
 from schemas.upkeep import Problem, Repaired, RepairReport
 
@@ -47,8 +47,8 @@ def repair_version(
     `copies` are other stores with the same keys; the source of `config`, if it is given, is searched for blobs. Raises
     ConfigurationError if the version is open and no copy has its record, StoreError for what the store does not do.
     """
-    store, repaired = version.store, []
-    if (record := _bring_back_record(version, copies)) is not None:
+    store, repaired, asked = version.store, [], _Copies(copies)
+    if (record := _bring_back_record(version, asked)) is not None:
         repaired.append(record)
     problems: list[Problem] = []
     for _ in range(ROUNDS):
@@ -56,29 +56,54 @@ def repair_version(
         problems = verify_version(version, read_data=True).problems
         uploads = _Uploads(version, config) if config and any(one.role == "blob" for one in problems) else None
         shown = track(problems, len(problems), label="problems")
-        done = [found for problem in shown if (found := _bring_back(store, problem, copies, uploads)) is not None]
+        done = [found for problem in shown if (found := _bring_back(version, problem, asked, uploads)) is not None]
         repaired += done
         if not done:
             break
+    if problems and not repaired and asked.refused is not None:
+        raise asked.refused
     return RepairReport(dataset=version.dataset, version=version.version, repaired=repaired, remaining=problems)
 
 
+class _Copies:
+    """Other stores that are searched, one after the other; one that gives no answer is not asked again."""
+
+    def __init__(self, stores: Sequence[ObjectStore]) -> None:
+        self._stores = list(stores)
+        self.refused: StoreError | None = None  # the last that one said instead of an answer
+
+    def find(self, key: str, is_right: Callable[[bytes], bool]) -> Origin | None:
+        """The first that has the right bytes."""
+        for store in list(self._stores):
+            try:
+                data = store.find(key)
+            except StoreError as error:
+                self.refused = error
+                if isinstance(error, StoreUnavailable):
+                    self._stores.remove(store)
+                continue
+            if data is not None and is_right(data):
+                return store.url, data
+        return None
+
+
 def _bring_back(
-    store: ObjectStore, problem: Problem, copies: Sequence[ObjectStore], uploads: "_Uploads | None"
+    version: VersionStore, problem: Problem, copies: _Copies, uploads: "_Uploads | None"
 ) -> Repaired | None:
+    store = version.store
     if problem.role == "record" and "/builds/" in problem.key:
-        found = _find_copy(copies, problem.key, lambda data: _is_build(data, problem.key))
+        found = copies.find(problem.key, lambda data: _is_build_of(version, data, problem.key))
         return None if found is None else _replace(store, problem.key, found)
     if problem.sha256 is None or problem.role in {"record", "source"}:
         return None
     sha256 = problem.sha256
-    found = _find_copy(copies, problem.key, lambda data: bytes_digest(data) == sha256)
+    found = copies.find(problem.key, lambda data: bytes_digest(data) == sha256)
     if found is None and problem.role == "blob" and uploads is not None:
         found = uploads.find(sha256)
     return None if found is None else _replace(store, problem.key, found)
 
 
-def _bring_back_record(version: VersionStore, copies: Sequence[ObjectStore]) -> Repaired | None:
+def _bring_back_record(version: VersionStore, copies: _Copies) -> Repaired | None:
     """The commit record of a copy, where ours is damaged or gone; it must name the tables that are here."""
     key = version.commit_key
     try:
@@ -96,7 +121,7 @@ def _bring_back_record(version: VersionStore, copies: Sequence[ObjectStore]) -> 
             version.store, record
         )
 
-    found = _find_copy(copies, key, is_ours)
+    found = copies.find(key, is_ours)
     return None if found is None else _replace(version.store, key, found)
 
 
@@ -120,28 +145,13 @@ def _is_held(store: ObjectStore, key: str) -> bool:
     return place is not None and place.file == file
 
 
-def _is_build(data: bytes, key: str) -> bool:
+def _is_build_of(version: VersionStore, data: bytes, key: str) -> bool:
+    """Is it the record, under its own name, of a packing of what this version holds?"""
     try:
-        parse_record(BuildRecord, data, key)
+        found, commit = parse_record(BuildRecord, data, key), version.commit()
     except CorruptObject:
         return False
-    return True
-
-
-def _find_copy(copies: Sequence[ObjectStore], key: str, is_right: Callable[[bytes], bool]) -> Origin | None:
-    """The first copy that has the right bytes. Raises StoreError if none has, and one could not be asked."""
-    refused: StoreError | None = None
-    for copy in copies:
-        try:
-            data = copy.find(key)
-        except StoreError as error:
-            refused = error
-            continue
-        if data is not None and is_right(data):
-            return copy.url, data
-    if refused is not None:
-        raise refused
-    return None
+    return commit is not None and found.digest == commit.digest and key.endswith(f"/builds/{found.build}.json")
 
 
 def _replace(store: ObjectStore, key: str, found: Origin) -> Repaired:

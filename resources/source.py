@@ -243,9 +243,9 @@ class RemoteSource:
                 "restore that object, or begin a new version"
             ) from error
         except (BaseError, OSError) as error:
-            if is_about_the_object(error):
+            if is_about_the_object(error) and isinstance(blamed := self._blame(path, error), NotRead):
                 raise SourceChanged(
-                    f"expected {path} of {self._url} as it was pinned ({pin}): {in_words(error)}; restore that object"
+                    f"expected {path} of {self._url} as it was pinned ({pin}): {blamed}; restore it"
                 ) from error
             raise self._explain(f"read {path} of", error) from error
 

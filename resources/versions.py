@@ -215,7 +215,7 @@ class VersionStore:
         """
         hashes = {entry.key: entry.sha256 for entry in record.objects} | {**blobs}
         if self._is_committed_as(record):
-            self.flush_committed()
+            self.flush_committed(blobs)
             return
         self._require_not_removed()
         self._store.require_create_only()
@@ -225,11 +225,12 @@ class VersionStore:
             self._store.put_new(self.commit_key, record.to_bytes())
         self._is_committed_as(record)
 
-    def flush_committed(self) -> None:
+    def flush_committed(self, blobs: Mapping[str, str] = MappingProxyType({})) -> None:
         """Make durable what is there of a committed version: a run that came second may have written equal bytes over it."""
         record = self.commit()
-        named = {entry.key: entry.sha256 for entry in record.objects} if record else {}
-        self._store.flush({key: sha256 for key, sha256 in named.items() if self._store.look(key) is not None})
+        if record is not None and self._store.is_local:
+            named = {entry.key: entry.sha256 for entry in record.objects} | {**blobs}
+            self._store.flush({key: sha256 for key, sha256 in named.items() if self._store.look(key) is not None})
 
     def _flush(self, hashes: Mapping[str, str]) -> None:
         try:

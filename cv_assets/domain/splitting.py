@@ -106,7 +106,7 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
         if remaining.get(rarest) != count:
             continue  # it has become rarer since, and stands in the heap for that as well
         del remaining[rarest]
-        desire = wanted_of[rarest]
+        desire, touched = wanted_of[rarest], set[str]()
         for unit in sorted(holders[rarest], key=lambda unit: -unit.strata[rarest]):  # large ones while there is room
             if unit.key in split_of:
                 continue
@@ -117,7 +117,9 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
                 wanted_of[stratum][split] -= count
                 if stratum in remaining:
                     remaining[stratum] -= 1
-                    heapq.heappush(by_rarity, (remaining[stratum], stratum))
+                    touched.add(stratum)
+        for stratum in touched:
+            heapq.heappush(by_rarity, (remaining[stratum], stratum))
     _fill_train(units, split_of)
     few = {stratum for stratum, some in holders.items() if len(some) < FEW_UNITS}
     movable = [unit for unit in units if unit.images > 1 or not few.isdisjoint(unit.strata)]

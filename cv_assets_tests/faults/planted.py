@@ -45,15 +45,15 @@ def commit_first() -> None:
     def look(self: ObjectStore, key: str) -> Stored | None:
         return Stored(key, len(held[key]), datetime.now(UTC), None) if key in held else true_look(self, key)
 
-    def flush(self: ObjectStore, hashes: Any) -> None:
-        true_flush(self, {key: sha256 for key, sha256 in hashes.items() if key not in held})
+    def flush(self: ObjectStore, hashes: Any, *, at_once: bool = False) -> None:
+        true_flush(self, {key: sha256 for key, sha256 in hashes.items() if key not in held}, at_once=at_once)
 
     _change(ObjectStore, put_parts=put_parts, put_new=put_new, find=find, look=look, flush=flush)
 
 
 def no_flush() -> None:
     """Nothing is flushed before the commit record."""
-    _change(resources.object_store, flush=lambda hashes, *, root: [])
+    _change(resources.object_store, flush=lambda hashes, *, root, at_once: [])
 
 
 def no_fsync() -> None:

@@ -210,7 +210,7 @@ def test_the_words_of_a_failed_run_are_those_of_our_own_error(drawn: Place):
     drawn.store.put(key, b"no Parquet")
     (said,) = drawn.run(drawn.config(), version="v1", select="splits").failures
     assert said.startswith("step shapes__splits: CorruptObject: ")
-    assert "materialize it again" in said
+    assert "materialize shapes/manifest again" in said
 
 
 @dg.asset(retry_policy=AT_ONCE)

@@ -17,7 +17,7 @@ from resources.configured import ObjectStoreResource
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
-from schemas.errors import SourceError
+from schemas.errors import SourceError, StoreRefused
 
 SCHEDULE = {"refresh": "0 3 * * *", "verify": "0 4 * * *", "timezone": "Europe/Berlin", "verify_share": 0.5}
 AT_NIGHT = datetime(2026, 5, 1, 1, tzinfo=UTC)
@@ -208,6 +208,19 @@ def test_what_ends_the_look_at_one_version_does_not_hide_the_others(
         one.partition_key: one.asset_observation.metadata["passed"].value for one in records if one.asset_observation
     }
     assert passed == {"v1": False, "v2": True}
+
+
+def test_a_store_that_turns_the_nightly_look_down_damages_no_version(two: Place, monkeypatch: pytest.MonkeyPatch):
+    def look(version: VersionStore, **how: Any) -> Any:
+        raise StoreRefused("cannot read a in s3://ours: status 403 (AccessDenied); allow s3:GetObject")
+
+    monkeypatch.setattr(jobs, "verify_version", look)
+    result = run_job(two, two.config(schedule=SCHEDULE), "shapes__verify")
+    assert not result.success
+    (failed,) = result.get_step_failure_events()
+    assert "allow s3:GetObject" in str(failed.event_specific_data)
+    with dg.DagsterInstance.get() as instance:
+        assert instance.fetch_observations(dg.AssetKey(["shapes", "release"]), 9).records == []
 
 
 def test_the_weekly_look_says_what_could_be_freed_and_frees_nothing(two: Place):

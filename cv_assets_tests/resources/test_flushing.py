@@ -98,6 +98,17 @@ def test_a_version_whose_image_was_lost_is_not_committed_and_the_image_is_gone_f
     assert store.get(blob_key(sha256(b"one"))) == b"one"
 
 
+def test_what_was_lost_is_removed_where_it_cannot_be_moved(store, failing):
+    version, tables = make_open(store, "v1", FILES), tables_of(FILES)
+    record = build_commit(config(), "v1", tables, digests_of(tables), checks=[], objects=[])
+    store.local_path("lost").write_bytes(b"no folder")  # as on a full disk, nothing can be made below it
+    key = blob_key(sha256(b"two"))
+    store.local_path(key).write_bytes(b"twO")
+    with pytest.raises(ObjectsLost, match=key):
+        version.publish(record, {key: sha256(b"two")})
+    assert store.look(key) is None
+
+
 def test_a_run_that_comes_second_flushes_what_it_may_have_written_over_and_deletes_nothing(store, monkeypatch):
     version = make_version(store, "v1", FILES)
     named = {entry.key: entry.sha256 for entry in version.commit().objects}

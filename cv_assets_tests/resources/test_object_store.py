@@ -193,6 +193,7 @@ def test_a_slip_in_the_endpoint_is_said_and_no_panic(s3, monkeypatch, endpoint):
 ENDPOINTS = {
     "of a private network": "https://bucket.vpce-1.s3.eu-west-1.vpce.amazonaws.com",
     "that conforms to FIPS": "https://s3-fips.eu-west-1.amazonaws.com",
+    "of AWS in China": "https://s3.cn-north-1.amazonaws.com.cn",
     "that is not of AWS": "http://127.0.0.1:9000",
 }
 

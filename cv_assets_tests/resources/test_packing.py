@@ -113,3 +113,13 @@ def test_a_shard_is_known_to_be_finished_only_while_its_bytes_are_what_was_writt
     assert find_packed(version, *shard) is None
     store.delete(key)
     assert find_packed(version, *shard) is None
+
+
+def test_a_turned_image_may_take_longer_to_be_written_than_an_image_may_take_to_be_decoded(store):
+    slow = oriented(noise((900, 700)), 6, "WEBP", lossless=True)  # 0.01 s to decode, 0.4 s to write without loss
+    engine = Engine(workers=1, seconds=0.1)
+    content = ContentStore(store)
+    sample = Sample(content.add(slow), "webp", len(slow), True, b"{}", 0)
+    packer = Packer(VersionStore(store, "shapes", "v1"), content, engine, Limits())
+    (entry,) = packer.pack("webdataset-1", "webdataset", [PlannedShard("train", 0, (sample,))])
+    assert entry.samples == 1

@@ -12,7 +12,7 @@ from resources.object_store import open_store
 from resources.repairing import repair_version
 from resources.verifying import verify_version
 from resources.versions import VersionStore
-from schemas.errors import ConfigurationError, StoreError
+from schemas.errors import ConfigurationError, StoreError, StoreUnavailable
 from schemas.releases import BuildRecord, CommitRecord
 
 FILES = {f"circle/{n}.png": f"image {n}".encode() * (n + 1) for n in range(6)}
@@ -150,12 +150,32 @@ def test_a_copy_that_cannot_be_read_is_passed_over_and_told_only_if_no_other_hel
     assert everything(store) == everything(copy)
 
 
+def test_a_copy_that_gives_no_answer_is_asked_once_and_the_uploads_are_searched_all_the_same(
+    store, dataset, monkeypatch
+):
+    down, asked = open_store(f"memory:///{os.urandom(8).hex()}"), []
+
+    def find(key):
+        asked.append(key)
+        raise StoreUnavailable(f"cannot read {key}")
+
+    monkeypatch.setattr(down, "find", find)
+    for name in (1, 3):
+        store.put(blob_key(sha256(FILES[f"circle/{name}.png"])), b"rotten")
+    assert repair_version(version(store), copies=[down], config=dataset).remaining == []
+    assert len(asked) == 1
+
+
 def test_the_record_of_a_later_packing_comes_back_from_a_copy(store, copy):
-    version(store).save_build(BuildRecord(build="webdataset-1", digest="0", configuration={}, shards=[], objects=[]))
+    digest = version(store).commit().digest
+    build = BuildRecord(build="webdataset-1", digest=digest, configuration={}, shards=[], objects=[])
+    version(store).save_build(build)
     key = "datasets/shapes/versions/v1/builds/webdataset-1.json"
+    alien = open_store(f"memory:///{os.urandom(8).hex()}")
+    alien.put(key, build.model_copy(update={"digest": "0"}).to_bytes())  # of other content under the same names
     copy.put(key, store.get(key))
     store.put(key, b"{}")
-    assert [one.key for one in repair_version(version(store), copies=[]).remaining] == [key]
+    assert [one.key for one in repair_version(version(store), copies=[alien]).remaining] == [key]
     report = repair_version(version(store), copies=[copy])
     assert ([one.key for one in report.repaired], report.remaining) == ([key], [])
 

@@ -199,6 +199,15 @@ def test_a_pinned_object_that_is_forbidden_or_archived_is_changed_and_no_outage(
         source.read_pinned(file.path, pin)
 
 
+def test_a_pinned_object_that_is_forbidden_along_with_its_bucket_is_not_changed(remote, proxy):
+    source, file = remote
+    pin = source.read(file).pin
+    proxy.start_over(lambda request: Fault(status=403, code="AccessDenied"))
+    with pytest.raises(SourceError, match=r"check source\.url and AWS_") as caught:
+        source.read_pinned(file.path, pin)
+    assert not isinstance(caught.value, SourceChanged)
+
+
 APART = [
     ("s3://data", "s3://data/store", False),
     ("s3a://data", "s3://data/store", False),

@@ -33,17 +33,39 @@ def parse(data: bytes, path: str, config: DatasetConfig) -> Iterator[Entry]:
     What the reader of the standard library refuses ends the file: what follows an open quote means nothing.
     """
     lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-    rows = (row for row in lines if row)
+    rows = ((row, str(lines.line_num)) for row in lines if row)
+    is_cut = not data.endswith((b"\n", b"\r"))
     try:
-        layout = _layout(next(rows, list[str]()), config.annotations.columns, config.group_by)
+        first_row, _ = next(rows, (list[str](), ""))
+        layout = _layout(first_row, config.annotations.columns, config.group_by)
         if isinstance(layout, Entry):
             yield layout
             return
         others = layout.others
-        for row in rows:
-            yield _entry(row, str(lines.line_num), layout, others)
+        for row, line, is_last in _told_last(rows):
+            if is_last and is_cut and len(row) <= max(layout.corners, default=-1):
+                # with the box, half of the label may be lost
+                yield unparsable(f"the file ends within a row, after {len(row)} cells of {len(layout.header)}", line)
+            else:
+                yield _entry(row, line, layout, others)
     except csv.Error as error:
         yield unparsable(f"line {lines.line_num}, the rest is not read: {one_line(error)}")
+
+
+def _told_last(rows: Iterator[tuple[list[str], str]]) -> Iterator[tuple[list[str], str, bool]]:
+    """Each row with its line, and whether it is the last one."""
+    before: tuple[list[str], str] | None = None
+    try:
+        for row in rows:
+            if before is not None:
+                yield (*before, False)
+            before = row
+    except csv.Error:
+        if before is not None:
+            yield (*before, False)
+        raise
+    if before is not None:
+        yield (*before, True)
 
 
 def _layout(first_row: list[str], columns: ColumnNames, group_by: object) -> _Layout | Entry:
@@ -68,8 +90,7 @@ def _entry(row: list[str], line: str, layout: _Layout, others: dict[int, str]) -
         return unparsable("expected the name of an image, found an empty cell", line)
     corners = [row[place] for place in layout.corners]
     box = to_box([number_in(cell) for cell in corners])
-    # a row that ends early may have lost them, and half of its label
-    is_bad = box is None and (any(corners) or (bool(corners) and missing > 0))
+    is_bad = box is None and any(corners)
     return Entry(
         place=line,
         named=named,

@@ -13,7 +13,7 @@ from schemas.datasets import PathGroup
 MAX_OTHERS: Final = 100
 
 # what stands for a value that is missing, as JSON and pandas spell it
-_NO_GROUP: Final = frozenset({"", "nan", "infinity", "-infinity", "inf", "-inf"})
+_NO_GROUP: Final = frozenset({"", "NaN", "nan", "Infinity", "-Infinity", "inf", "-inf"})
 
 PathRule = Callable[[str], str | None]
 
@@ -45,10 +45,10 @@ def named_group(entry: Entry, key: str) -> str | None:
 def _as_group(value: object) -> str | None:
     if isinstance(value, bool):
         return str(value).lower()  # as JSON spells it
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # beside a missing value, pandas writes 1 as 1.0
     text = str(value).strip() if isinstance(value, str | int | float) else ""
-    return None if text.lower() in _NO_GROUP else text
+    if re.fullmatch(r"-?\d+\.0", text):
+        return text.removesuffix(".0")  # beside a missing value, pandas writes 1 as 1.0
+    return None if text in _NO_GROUP else text
 
 
 class GroupCount:

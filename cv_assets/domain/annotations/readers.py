@@ -10,6 +10,7 @@ from cv_assets.domain.annotations import coco, csv_table, folder, voc, yolo
 from cv_assets.domain.annotations.matching import ImageIndex, Matcher, by_itself, by_name
 from cv_assets.domain.annotations.records import Entries, Entry, Sources, unparsable
 from cv_assets.domain.annotations.yolo_classes import (
+    NO_CLASSES,
     Classes,
     contradicting,
     is_class_file,
@@ -65,7 +66,7 @@ def read_yolo(sources: Sources, config: DatasetConfig) -> Iterator[tuple[str, En
             yield file.path, unparsable(one_line(error))
     for path in contradicting(classes):
         yield path, unparsable("expected one list of classes in a folder, found another one beside it; leave one there")
-        del classes[path]
+        classes[path] = NO_CLASSES  # nor does what lies above or beside them name their labels
     classes_for = nearest_classes(classes)
     for file in filterfalse(is_class_file, sources.annotation_files):
         for entry in carefully(yolo.parse(sources.read(file.sha256), file.path, classes_for(file.path))):

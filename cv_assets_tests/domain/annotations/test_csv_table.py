@@ -62,12 +62,27 @@ def test_a_row_that_lacks_something_is_kept_with_a_reason(row, label, reason):
     assert "a.jpg" in column(frame, "image_path")
 
 
-def test_a_row_that_ends_before_its_box_is_no_label_without_a_box():
-    table = "image,label,x1,y1,x2,y2\na.jpg,cat,1,1,5,5\na.jpg,do"  # an upload that was cut off
-    frame = read(table, images=["a.jpg"], columns=CORNERS)
-    assert column(frame, "label", "reason") == [("cat", None), ("do", "invalid-box")]
-    whole = read("image,label,x1,y1,x2,y2\na.jpg,cat,,,,\n", images=["a.jpg"], columns=CORNERS)
-    assert column(whole, "label", "reason") == [("cat", None)]  # one that says that there is none
+BOXED = "image,label,x1,y1,x2,y2,note"
+LAST_ROWS = [
+    # what follows the first row, label and reason of the last one
+    ("a.jpg,dog,1,1,5", None, "unparsable"),  # an upload that was cut off
+    ("a.jpg,do", None, "unparsable"),
+    ("a.jpg,dog,1,1,5,5", "dog", None),  # all that counts is there
+    ("a.jpg,dog\n", "dog", None),  # empty cells at its end are not written; it has no box
+    ("a.jpg,dog,,,,\n", "dog", None),
+    ("a.jpg,dog,1,1,5\n", "dog", "invalid-box"),
+]
+
+
+@pytest.mark.parametrize(("row", "label", "reason"), LAST_ROWS)
+def test_a_file_that_ends_within_a_row_has_lost_the_box_and_maybe_half_of_the_label(row, label, reason):
+    frame = read(f"{BOXED}\na.jpg,cat,1,1,5,5,x\n{row}", images=["a.jpg"], columns=CORNERS)
+    assert column(frame, "label", "reason") == [("cat", None), (label, reason)]
+
+
+def test_a_row_before_an_open_quote_is_kept():
+    frame = read('image,label\na.jpg,cat\nb.jpg,"dog\n')
+    assert ("a.jpg", "cat", None) in column(frame, "image_path", "label", "reason")
 
 
 def test_two_columns_of_the_name_that_groups_are_refused():

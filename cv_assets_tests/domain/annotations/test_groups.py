@@ -54,6 +54,10 @@ def test_voc_groups_by_a_key_of_the_object_or_of_its_image(key):
         ([7], None),
         ("", None),
         (float("nan"), None),
+        ("NaN", None),  # as pandas and JSON write what is missing
+        ("Nan", "Nan"),  # a name
+        ("1.0", "1"),
+        ("1.10", "1.10"),
     ],
 )
 def test_coco_groups_by_a_key_of_the_image_entry(value, group):

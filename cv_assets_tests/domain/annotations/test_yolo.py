@@ -165,6 +165,14 @@ def test_two_lists_of_classes_in_one_folder_that_differ_name_nothing(names):
     assert column(same, "label", "reason") == [("cat", None)]
 
 
+@pytest.mark.parametrize("other", ["data.yaml", "x/classes.txt"], ids=["above", "beside"])
+def test_where_lists_of_classes_differ_no_other_one_names_the_labels_either(other):
+    differing = {"x/a.yaml": "names: [cat, dog]", "x/b.yaml": "names: [dog, cat]"}
+    named = "names: [fox]" if other.endswith("yaml") else "fox"
+    frame = read({"x/1.txt": "0 0.5 0.5 0.2 0.4", **differing, other: named}, images=("x/1.jpg",))
+    assert column(frame.filter(frame["annotation_id"] == "x/1.txt#1"), "label", "reason") == [(None, "unparsable")]
+
+
 PAIRS = [
     # label file, images, the one it belongs to
     ("labels/train/1.txt", ["images/train/1.jpg", "images/val/1.jpg"], "images/train/1.jpg"),
