@@ -42,7 +42,7 @@ def build_release(line: Line) -> dg.AssetsDefinition:
         if record is None:
             record = _publish(version, line.config)
         else:
-            version.flush_committed()
+            version.flush_committed()  # this run may have written equal bytes over what another one committed
         # also for a version that was committed before: the run that did so may have ended between the two
         Refs(store, version.dataset).advance(
             version.version, later=_begun_after(context.instance, line, version.version)

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import stat
+from contextlib import nullcontext
 from pathlib import Path
 
 import obstore
@@ -18,7 +19,7 @@ from resources.ingest import entries_of, ingest, list_source
 from resources.keys import why_no_path
 from resources.listing import SourceFile, files_of
 from resources.object_store import open_store
-from resources.source import LocalSource, NotRead, open_source, pin_of
+from resources.source import LocalSource, NotRead, open_source, pin_of, require_apart
 from schemas.errors import ConfigurationError, SourceError
 from schemas.tables import TABLES, to_frame
 
@@ -359,3 +360,18 @@ def test_a_file_url_names_a_folder_with_its_escapes(tmp_path):
     (tmp_path / "with space" / "a.png").write_bytes(PNG)
     url = f"file://{tmp_path}/with%20space"
     assert open_source(url).listing()["path"].to_list() == ["a.png"]
+
+
+APART = [
+    ("s3://data", "s3://data/store", False),
+    ("s3a://data", "s3://data/store", False),
+    ("S3://data/", "s3a://data/store", False),
+    ("s3://data/up", "s3://data/store", True),
+    ("s3a://data/up", "s3://data/upper", True),
+]
+
+
+@pytest.mark.parametrize(("url", "store", "apart"), APART)
+def test_a_store_among_the_uploads_is_refused_however_its_address_is_spelled(url, store, apart):
+    with nullcontext() if apart else pytest.raises(ConfigurationError, match="expected a store outside of"):
+        require_apart(url, store)

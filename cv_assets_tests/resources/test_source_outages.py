@@ -1,7 +1,6 @@
 """An outage of the source while its files are read ends the run, which can be run again; a rejection would be for good."""
 
 import shutil
-from contextlib import nullcontext
 
 import pytest
 
@@ -10,8 +9,8 @@ from cv_assets_tests.servers.plans import Fault, on
 from resources import source as sources
 from resources.listing import SourceFile, files_of, list_folder
 from resources.retrying import is_about_the_object
-from resources.source import LocalSource, NotRead, open_source, require_apart
-from schemas.errors import ConfigurationError, SourceChanged, SourceError, SourceUnavailable
+from resources.source import LocalSource, NotRead, open_source
+from schemas.errors import SourceChanged, SourceError, SourceUnavailable
 
 NAMES = ("a.png", "b.png")
 
@@ -206,18 +205,3 @@ def test_a_pinned_object_that_is_forbidden_along_with_its_bucket_is_not_changed(
     with pytest.raises(SourceError, match=r"check source\.url and AWS_") as caught:
         source.read_pinned(file.path, pin)
     assert not isinstance(caught.value, SourceChanged)
-
-
-APART = [
-    ("s3://data", "s3://data/store", False),
-    ("s3a://data", "s3://data/store", False),
-    ("S3://data/", "s3a://data/store", False),
-    ("s3://data/up", "s3://data/store", True),
-    ("s3a://data/up", "s3://data/upper", True),
-]
-
-
-@pytest.mark.parametrize(("url", "store", "apart"), APART)
-def test_a_store_among_the_uploads_is_refused_however_its_address_is_spelled(url, store, apart):
-    with nullcontext() if apart else pytest.raises(ConfigurationError, match="expected a store outside of"):
-        require_apart(url, store)
