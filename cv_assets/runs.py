@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -14,7 +14,7 @@ from cv_assets.definitions import build_defs
 from cv_assets.domain.versions import check_version, next_version, sort_versions
 from cv_assets.partitions import versions_of
 from cv_assets.processes import fail_dead_runs, process_tags
-from resources.ingest import list_source
+from resources.ingest import Listing, list_source
 from resources.object_store import ObjectStore
 from resources.records import list_versions
 from resources.refs import Refs
@@ -33,13 +33,17 @@ _OUR_ERRORS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """How a run ended: `failures` holds one line for each check or step that failed, warnings those that only warn."""
+    """How a run ended: `failures` holds one line for each check or step that failed, warnings those that only warn.
+
+    `left_out` are the paths in the source that no pattern of the dataset names; None where no version was begun.
+    """
 
     version: str
     run_id: str
     success: bool
     failures: list[str]
     warnings: list[str]
+    left_out: Sequence[str] | None = None
 
 
 def run_line(
@@ -62,6 +66,7 @@ def run_line(
         known = _known_versions(instance, store, config.name)
         version = next_version(known) if version is None else check_version(version)
         Refs(store, config.name).require_distinct(version)
+        left_out: list[str] | None = None
         if VersionStore(store, config.name, version).find_table_key("raw_images") is None:
             if keys is not None and dg.AssetKey([config.name, "raw_images"]) not in keys:
                 raise ConfigurationError(
@@ -69,8 +74,8 @@ def run_line(
                     f"select raw_images with it, or name with --version one of {', '.join(sort_versions(known)) or '(none yet)'}"
                 )
             Refs(store, config.name).require_free(version)
-            _check_places(config, store)
-        return _run(defs, instance, config.name, version=version, keys=keys)
+            left_out = _check_places(config, store).not_included
+        return replace(_run(defs, instance, config.name, version=version, keys=keys), left_out=left_out)
 
 
 def backfill(
@@ -151,7 +156,7 @@ def _select(defs: dg.Definitions, dataset: str, select: str) -> list[dg.AssetKey
     return sorted(chosen, key=lambda key: key.to_user_string())
 
 
-def _check_places(config: DatasetConfig, store: ObjectStore) -> None:
+def _check_places(config: DatasetConfig, store: ObjectStore) -> Listing:
     """Look at source and store before a version is begun: a version without a snapshot would only be in the way."""
     require_apart(config.source.url, store.url)
     try:
@@ -161,7 +166,7 @@ def _check_places(config: DatasetConfig, store: ObjectStore) -> None:
     except StoreError as error:
         raise ConfigurationError(f"{error}; correct CV_ASSETS_STORE, or let this user write there") from error
     try:
-        list_source(open_source(config.source.url), config)
+        return list_source(open_source(config.source.url), config)
     except SourceError as error:
         raise ConfigurationError(f"dataset {config.name}: {error}") from error
 

@@ -149,7 +149,7 @@ class Snapshot:
             source = open_source(self._config.source.url)
             require_apart(self._config.source.url, self._store.url)
             listing = list_source(source, self._config)
-            self.not_included = listing.not_included[:NAMES_TOLD]
+            self.not_included = listing.not_included
             self.newest_upload = listing.newest_upload()
             self.listing_digest = to_listing(listing.files).digest
             kept, absent = self._look_for_absent(listing, requeued)

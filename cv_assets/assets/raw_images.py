@@ -9,7 +9,7 @@ from cv_assets.domain.manifest import build_quarantine
 from resources.arrivals import arrivals
 from resources.configured import WRITE_ONCE, EngineResource, ObjectStoreResource
 from resources.examining import begin_examiner
-from resources.ingest import Snapshot
+from resources.ingest import NAMES_TOLD, Snapshot
 from resources.leases import publishing
 from resources.refs import Refs
 from resources.rejections import remember_rejections
@@ -56,7 +56,8 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
         rejected = snapshot.drop_nulls("reason").height + probes.drop_nulls("reason").height
         said = {"size_bytes": int(snapshot["size_bytes"].sum()), "rejected": rejected, "files_read": taken.files_read}
         docs = line.data_docs(version, "raw_images")
-        return result(snapshot, **said, files_that_no_pattern_names=taken.not_included, **docs)
+        said |= {"files_that_no_pattern_names": len(taken.not_included), "some_of_them": taken.not_included[:NAMES_TOLD]}
+        return result(snapshot, **said, **docs)
 
     return raw_images
 

@@ -14,6 +14,7 @@ from resources.settings import worker_count
 from schemas.errors import ConfigurationError
 
 DRAW_SEED: Final = 7
+NAMES_TOLD: Final = 3
 
 
 @click.command()
@@ -29,11 +30,15 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
         Engine(workers=worker_count()).begin()
         begin_examiner()
     config, datasets = find_dataset(dataset)
+    from cv_assets.domain.uploads import count_files
     from cv_assets.runs import run_line
     from resources.summaries import find_version, summarize
 
     store = open_named_store()
     outcome = run_line(config, datasets, store, version=version, select=select)
+    if outcome.left_out:
+        some = ", ".join(map(repr, outcome.left_out[:NAMES_TOLD]))
+        click.echo(f"left out: {count_files(len(outcome.left_out))} that no pattern names, such as {some}", err=True)
     for line in outcome.warnings:
         click.echo(f"warning: {line}", err=True)
     for line in outcome.failures:
@@ -45,7 +50,9 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
     summary = summarize(find_version(store, dataset, outcome.version), config) if outcome.success else {}
     if as_json:
         found = {"run_id": outcome.run_id, "success": outcome.success, "failures": outcome.failures}
-        print_json({**found, "dataset": dataset, "version": outcome.version, **summary})
+        left_out = None if outcome.left_out is None else len(outcome.left_out)
+        found |= {"dataset": dataset, "version": outcome.version, "files_that_no_pattern_names": left_out}
+        print_json({**found, **summary})
     elif outcome.success:
         print_summary(summary, store.url)
     sys.exit(0 if outcome.success else FAILED)

@@ -1,6 +1,7 @@
 """The house itself: what may be imported, how long it takes, and which graph a fresh interpreter loads."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -12,11 +13,14 @@ import pytest
 import resources
 import schemas
 from cv_assets.definitions import build_defs
+from cv_assets.domain.quality.rule import Rule
+from cv_assets.domain.quality.rulebook import RULES
 from resources.settings import PROJECT_ROOT
 from schemas.datasets import DatasetConfig
 
 SNAPSHOT = Path(__file__).with_name("asset_graph.json")
 AUTOMATION = Path(__file__).with_name("automation.json")
+PAGE_OF_RULES = PROJECT_ROOT / "docs" / "rules.md"
 PACKAGES = ("cv_assets", "resources", "schemas")
 HELP_SECONDS = 0.5
 
@@ -70,21 +74,39 @@ def describe_automation(defs: dg.Definitions) -> dict[str, object]:
     return {"sensors": sensors, "schedules": schedules, "jobs": jobs}
 
 
-def compare_with(snapshot: Path, found: dict[str, object]) -> None:
+def describe_rule(rule: Rule) -> str:
+    """A rule as a row of a Markdown table: code, what is found, severity, threshold with its bounds, unit."""
+    low, high = rule.bounds
+    bounds = f"at least {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
+    threshold = "" if rule.threshold is None else f"{rule.threshold:g} ({bounds})"
+    return f"| `{rule.code}` | {rule.description} | {rule.severity} | {threshold} | {rule.unit} |"
+
+
+def compare_with(snapshot: Path, found: str) -> None:
     if os.environ.get("UPDATE_SNAPSHOTS"):
-        snapshot.write_text(json.dumps(found, indent=2) + "\n")
-    assert found == json.loads(snapshot.read_text()), "run with UPDATE_SNAPSHOTS=1 if the change is meant"
+        snapshot.write_text(found)
+    assert found == snapshot.read_text(), "run with UPDATE_SNAPSHOTS=1 if the change is meant"
+
+
+def as_json(found: dict[str, object]) -> str:
+    return json.dumps(found, indent=2) + "\n"
 
 
 def test_the_asset_graph_is_the_one_in_the_snapshot():
     config = DatasetConfig.model_validate({"name": "shapes", "source": {"url": "uploads/shapes"}})
-    compare_with(SNAPSHOT, describe_graph(build_defs(datasets=[config])))
+    compare_with(SNAPSHOT, as_json(describe_graph(build_defs(datasets=[config]))))
 
 
 def test_what_runs_by_itself_is_what_the_snapshot_says():
     asked = {"uploads": {}, "schedule": {"refresh": "0 3 * * *", "verify": "0 4 * * *"}}
     config = DatasetConfig.model_validate({"name": "shapes", "source": {"url": "uploads/shapes"}, **asked})
-    compare_with(AUTOMATION, describe_automation(build_defs(datasets=[config])))
+    compare_with(AUTOMATION, as_json(describe_automation(build_defs(datasets=[config]))))
+
+
+def test_the_page_of_rules_says_what_the_rules_say():
+    head = PAGE_OF_RULES.read_text().partition("| code |")[0]
+    title = "| code | what is found | severity | threshold (bounds) | unit of the threshold |\n|---|---|---|---|---|\n"
+    compare_with(PAGE_OF_RULES, head + title + "".join(describe_rule(rule) + "\n" for rule in RULES.values()))
 
 
 def test_the_code_location_loads_in_a_fresh_interpreter_and_warns_of_nothing():

@@ -296,6 +296,20 @@ def test_a_dataset_of_one_image_is_all_for_training(here):
     assert "warning: splits: ratios_are_within_tolerance" in done.stderr
 
 
+def test_files_that_no_pattern_names_are_left_out_and_told(here):
+    names = ["ant/a.png", "ant/b.png", "ant/c.PNG", "ant/.d.png"]  # case counts, and a pattern must name the dot
+    write_files(here.uploads / "named", [(name, encode(noise((20, 20), n), "PNG")) for n, name in enumerate(names)])
+    source = f'name: named\nsource: {{url: "{here.uploads / "named"}", include: ["**/*.png"]}}\n'
+    (here.folder / "datasets" / "named.yaml").write_text(source)
+    done = command("run", "named", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "left out: 2 files that no pattern names, such as 'ant/.d.png', 'ant/c.PNG'" in done.stderr
+    said = json.loads(done.stdout)
+    assert (said["files"], said["files_that_no_pattern_names"]) == (2, 2)
+    again = command("run", "named", "--version", "v1", "--json")  # its source is not looked at again
+    assert json.loads(again.stdout)["files_that_no_pattern_names"] is None
+
+
 def test_a_version_without_one_accepted_image_is_not_committed(here):
     write_files(here.uploads / "broken", [("ant/a.png", encode(picture(), "PNG")[:99]), ("ant/readme.txt", b"hello")])
     write_dataset(here, "broken", url=here.uploads / "broken")

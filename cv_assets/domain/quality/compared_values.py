@@ -64,6 +64,22 @@ DESCRIPTIONS: Final[dict[str, str]] = {
 }
 
 
+class Embeddings(NamedTuple):
+    """Embeddings of one version's images: `lists` of shape (n, dimensions); `is_learnt` says which to learn from, shape (n,).
+
+    An image is in the same half in whatever version it is: halves by place would change with each image that comes, and what
+    was learnt by heart in one version would be found to be missing in the next.
+    """
+
+    lists: Numbers
+    is_learnt: npt.NDArray[np.bool_]
+
+    @property
+    def fewest(self) -> int:
+        """How many there are in the smaller half."""
+        return min(int(self.is_learnt.sum()), int((~self.is_learnt).sum()))
+
+
 class Values(NamedTuple):
     """Of one version: property → its values, shape (n,); and property → how often each of its categories occurs."""
 
@@ -84,8 +100,8 @@ def values_of(tables: Tables) -> Values:
     return Values(numbers, categories)
 
 
-def embeddings_of(tables: Tables, attribute: str) -> Numbers:
-    """Embeddings of the version's images, shape (n, dimensions), n at most EMBEDDINGS; (0, 0) if there are none.
+def embeddings_of(tables: Tables, attribute: str) -> Embeddings:
+    """Embeddings of the version's images, n at most EMBEDDINGS; of shape (0, 0) if there are none.
 
     `attribute` names the list of numbers in the attributes of an image's annotations; the first annotation that has it
     counts. Images come in the order of their ids, which are hashes: the first ones are a fair draw. Lists of another
@@ -94,28 +110,31 @@ def embeddings_of(tables: Tables, attribute: str) -> Numbers:
     rows = tables["annotations"].join(tables["manifest"], on="image_id", how="semi").drop_nulls("attributes")
     named = rows.filter(pl.col("attributes").str.contains(json.dumps(attribute, ensure_ascii=False), literal=True))
     taken = named.sort("image_id", "annotation_id").unique("image_id", keep="first", maintain_order=True)
-    lists = [_numbers(text, attribute) for text in taken["attributes"].head(EMBEDDINGS)]
-    lengths = Counter(len(one) for one in lists if one)
+    some = taken.head(EMBEDDINGS).select("image_id", "attributes").iter_rows()
+    found = [(image_id, _numbers(text, attribute)) for image_id, text in some]
+    lengths = Counter(len(one) for _, one in found if one)
     if not lengths:
-        return np.empty((0, 0))
+        return Embeddings(np.empty((0, 0)), np.empty(0, bool))
     most = max(lengths, key=lambda length: (lengths[length], length))
-    return np.array([one for one in lists if len(one) == most], dtype=np.float64)
+    kept = [(image_id, one) for image_id, one in found if len(one) == most]
+    is_learnt = [int(image_id[-1], 16) % 2 == 0 for image_id, _ in kept]
+    return Embeddings(np.array([one for _, one in kept], dtype=np.float64), np.array(is_learnt))
 
 
-def place_embeddings(baseline: Numbers, values: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
-    """Two numbers an embedding, of both samples, shapes (n, d) and (m, d): its place on the line between the means, its spread.
+def place_embeddings(baseline: Embeddings, version: Embeddings) -> dict[str, tuple[Numbers, Numbers]]:
+    """Two numbers an embedding, of both samples: its place on the line between the means, and its spread.
 
     Dimensions are measured in standard deviations, so the line is a linear discriminant with a diagonal covariance. It and
-    the centre are taken from every other row, and the numbers are those of the rows between: thus no line is found where
+    the centre are learnt from one half of the images, and the numbers are those of the other: thus no line is found where
     there is nothing to tell apart (D. Lopez-Paz, M. Oquab, Revisiting classifier two-sample tests, 2017).
     """
-    learnt, other_learnt = baseline[::2], values[::2]
+    learnt, other_learnt = (each.lists[each.is_learnt] for each in (baseline, version))
     centre = learnt.mean(axis=0)
     deviation = np.sqrt((learnt.var(axis=0) + other_learnt.var(axis=0)) / 2)
     scale = np.where(deviation > 0, deviation, 1)
     line = (other_learnt.mean(axis=0) - centre) / scale
     line /= np.linalg.norm(line) or 1
-    held, other_held = (baseline[1::2] - centre) / scale, (values[1::2] - centre) / scale
+    held, other_held = ((each.lists[~each.is_learnt] - centre) / scale for each in (baseline, version))
     return {
         "embedding": (_steady((held * line).sum(axis=1)), _steady((other_held * line).sum(axis=1))),
         "embedding_spread": (_steady(np.linalg.norm(held, axis=1)), _steady(np.linalg.norm(other_held, axis=1))),

@@ -69,11 +69,12 @@ def _embeddings(tables: Tables, baseline: Tables, config: DriftConfig) -> Iterat
     if config.embedding is None:
         return
     before, after = embeddings_of(baseline, config.embedding), embeddings_of(tables, config.embedding)
-    sizes = Comparison(len(before), len(after))
-    if before.shape[1] != after.shape[1]:
-        note = f"lists of {before.shape[1]} numbers in the baseline and of {after.shape[1]} here cannot be compared"
+    sizes = Comparison(len(before.lists), len(after.lists))
+    lengths = before.lists.shape[1], after.lists.shape[1]
+    if lengths[0] != lengths[1]:
+        note = f"lists of {lengths[0]} numbers in the baseline and of {lengths[1]} here cannot be compared"
         yield Compared("embedding", "embedding", sizes, note)
-    elif min(len(before), len(after)) < 2:
+    elif min(before.fewest, after.fewest) < 1:
         yield Compared("embedding", "embedding", sizes, "half of the lists are learnt from: too few are left")
     else:
         for name, (values, others) in place_embeddings(before, after).items():
