@@ -46,7 +46,8 @@ class _Examiner:
         with suppress(BrokenPipeError):  # its death is noticed where the answer is read
             self._process.stdin.write(message)
             self._process.stdin.flush()
-        if not (line := self._process.stdout.readline()):
+        line = self._process.stdout.readline()
+        if not line.endswith(b"\n"):  # it may have been killed amid its answer
             raise _Gone(f"it ended with status {self._process.wait()}")
         return json.loads(line)
 

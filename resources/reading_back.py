@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,6 +51,14 @@ class Seen:
     read_bytes: int = 0
     read_again: int = 0
     problems: list[Problem] = field(default_factory=list)
+    _alone: threading.Lock = field(default_factory=threading.Lock)
+
+    def count_read(self, size_bytes: int, *, again: int = 0) -> None:
+        """One more object was read. Threads do so at once: a sum that is read before and written after would lose some."""
+        with self._alone:
+            self.read += 1
+            self.read_bytes += size_bytes
+            self.read_again += again
 
     def say(self, entry: Named, problem: Any, expected: str, found: str) -> None:
         """Put a problem down."""
@@ -114,9 +123,7 @@ class ReadingBack:
                     continue
                 found = hashlib.sha256(data).hexdigest()
                 if found == entry.sha256:
-                    self.seen.read += 1
-                    self.seen.read_bytes += len(data)
-                    self.seen.read_again += attempt - 1
+                    self.seen.count_read(len(data), again=attempt - 1)
                     return data
                 problem = self._classify(entry, len(data), found)
         self.seen.say(entry, problem[0], f"{entry.size_bytes} bytes with sha256 {entry.sha256}", problem[1])

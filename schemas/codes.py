@@ -62,6 +62,7 @@ ImageFinding = Literal[
     "extension-differs",
     "gps-present",
     "grayscale-among-colour",
+    "image-without-group",
     "invalid-exif",
     "letterboxed",
     "light",

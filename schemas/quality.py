@@ -1,8 +1,8 @@
 """What a dataset may tune about its quality: rules, near duplicates, drift. The rules are in cv_assets/domain/quality/."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from schemas.codes import FindingCode, FindingSeverity
 from schemas.strict import Strict
@@ -59,25 +59,17 @@ class DriftConfig(Strict):
     baseline: str | None = Field(
         default="latest", description="latest (the release before this one), a version or tag, or null for none"
     )
-    psi: float | None = Field(default=0.25, gt=0, description="population stability index")
+    psi: float | None = Field(default=0.25, gt=0, allow_inf_nan=False, description="population stability index")
     js_distance: float | None = Field(default=None, gt=0, le=1, description="Jensen–Shannon distance, base 2")
     ks_statistic: float | None = Field(default=None, gt=0, le=1, description="Kolmogorov–Smirnov statistic")
     least_rows: int = Field(default=30, ge=2, description="with fewer values on either side nothing is called drift")
-    thresholds: dict[DriftProperty, float] = Field(
-        default={}, description="PSI by property, where one differs from the rest"
+    thresholds: dict[DriftProperty, Annotated[float, Field(gt=0, allow_inf_nan=False)] | None] = Field(
+        default={}, description="PSI by property, where one differs from the rest; null: not looked at"
     )
     embedding: str | None = Field(
         default=None, description="attribute of the annotations that holds an image's embedding, a list of numbers"
     )
     severity: Literal["WARN", "ERROR"] = Field(default="WARN", description="of the check; ERROR blocks")
-
-    @field_validator("thresholds")
-    @classmethod
-    def _are_above_zero(cls, thresholds: dict[DriftProperty, float]) -> dict[DriftProperty, float]:
-        for name, value in thresholds.items():
-            if not value > 0:
-                raise ValueError(f"the threshold of {name} is {value}; expected more than 0")
-        return thresholds
 
 
 class QualityConfig(Strict):

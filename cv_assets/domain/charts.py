@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any, Final
 
 import polars as pl
@@ -103,9 +102,8 @@ def _draw_line(panel: _Panel, versions: Sequence[str], values: Sequence[float | 
     panel.write_scale(short_figure(low), short_figure(high))
     line = plots.line(values, panel.width, panel.height)
     points = [point and (panel.left + point[0], panel.top + point[1]) for point in line]
-    for one, following in pairwise(points):
-        if one and following:
-            panel.draw.line((*one, *following), BLUE, width=2)
+    for one, following in plots.strokes(points):
+        panel.draw.line((*one, *following), BLUE, width=2)
     for point in filter(None, points):
         panel.draw.ellipse((point[0] - 3, point[1] - 3, point[0] + 3, point[1] + 3), BLUE)
     panel.write_below(shorten(versions[0], 18), shorten(versions[-1], 18) if len(versions) > 1 else "")

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from cv_assets.domain.quality.wording import visible
 from schemas.releases import Verdict
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ _PAGE: Final = (
 <tr><th>{{ name }}</th><td><code>{{ spelt(value) }}</code></td></tr>
 {% endfor %}
 {% for name, value in one.saw.items() if name != "asked" %}
-<tr><th>{{ words.get(name, name) }}</th><td>{{ spelt(value) }}</td></tr>
+<tr><th>{{ words.get(name, name) }}</th><td><bdi>{{ spelt(value) }}</bdi></td></tr>
 {% endfor %}
 </table>
 {% if one.offending %}
@@ -58,7 +59,7 @@ _PAGE: Final = (
 <table>
 <tr>{% for name in one.offending[0] %}<th>{{ name }}</th>{% endfor %}</tr>
 {% for row in one.offending %}
-<tr>{% for value in row.values() %}<td>{{ spelt(value) }}</td>{% endfor %}</tr>
+<tr>{% for value in row.values() %}<td><bdi>{{ spelt(value) }}</bdi></td>{% endfor %}</tr>
 {% endfor %}
 </table>
 {% endif %}
@@ -114,7 +115,12 @@ def _compiled(template: str) -> "jinja2.Template":
     """A template that is read once a process, which takes longer than to fill it."""
     import jinja2  # noqa: PLC0415 - commands that make no page start faster
 
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: visible(value) if isinstance(value, str) else value,
+    )
     return environment.from_string(template)
 
 

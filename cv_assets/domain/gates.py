@@ -107,7 +107,8 @@ def _groups_stay_together(tables: Tables, config: DatasetConfig) -> Finding:
     offending = torn.rename({"groups": "group", "split": "splits"})
     if config.group_by is not None and grouped.is_empty():  # a key that is misspelt would let every group leak
         offending = pl.DataFrame({"group_by": [str(config.group_by)], "found": ["no image with a group"]})
-    return Finding({"groups": grouped.height}, offending)
+    without = dealt.filter(pl.col("groups").list.len() == 0).height
+    return Finding({"groups": grouped.height, "images_without_group": without}, offending)
 
 
 def _duplicates_stay_together(tables: Tables, _: DatasetConfig) -> Finding:

@@ -19,7 +19,7 @@ _GAP: Final = 6
 _NAME_PX: Final = 190
 _ROW_PX: Final = 22
 _BAR_PX: Final = 420
-_COLOURS: Final = (
+COLOURS: Final = (
     (46, 110, 180),
     (240, 160, 50),
     (70, 160, 110),
@@ -31,9 +31,7 @@ _COLOURS: Final = (
 
 def sheet_plan(manifest: pl.DataFrame) -> dict[str, list[str]]:
     """Class → image ids to show: the largest classes, and of each the first images by id (which is a fair draw)."""
-    one_row = (
-        manifest.select("image_id", "labels").explode("labels").with_columns(pl.col("labels").fill_null("(no label)"))
-    )
+    one_row = _by_label(manifest.select("image_id", "labels"))
     by_class = one_row.group_by("labels").agg(pl.col("image_id").sort(), pl.len().alias("images"))
     shown = by_class.sort("images", "labels", descending=[True, False]).head(CLASSES_SHOWN)
     return {label: ids[:THUMBNAILS_PER_CLASS] for label, ids in shown.select("labels", "image_id").iter_rows()}
@@ -60,8 +58,8 @@ def contact_sheet(plan: Mapping[str, Sequence[str]], thumbnails: Mapping[str, by
 
 def class_bars(manifest: pl.DataFrame, splits: pl.DataFrame, names: Sequence[str]) -> bytes:
     """A JPEG with a bar a class, cut by split in the order of `names`, the count of images of each part written in it."""
-    dealt = splits.drop_nulls("split").join(manifest.select("image_id", "labels"), on="image_id").explode("labels")
-    counts = dealt.with_columns(pl.col("labels").fill_null("(no label)")).group_by("labels", "split").len()
+    dealt = splits.drop_nulls("split").join(manifest.select("image_id", "labels"), on="image_id")
+    counts = _by_label(dealt).group_by("labels", "split").len()
     table: dict[str, dict[str, int]] = {}
     for label, split, number in counts.iter_rows():
         table.setdefault(label, {})[split] = number
@@ -77,12 +75,18 @@ def class_bars(manifest: pl.DataFrame, splits: pl.DataFrame, names: Sequence[str
         left = float(_NAME_PX)
         for place, name in enumerate(names):
             width = parts.get(name, 0) / longest * _BAR_PX
-            draw.rectangle((left, top, left + width, top + _ROW_PX), _colour(place))
+            if width:  # one of no width would be drawn a pixel wide
+                draw.rectangle((left, top, left + width, top + _ROW_PX), _colour(place))
             if width > 24:
                 draw.text((left + 4, top + 3), str(parts.get(name, 0)), PAPER, font(13))
             left += width
         draw.text((left + 6, top + 3), str(sum(parts.values())), INK, font(13))
     return to_jpeg(sheet, _SHEET_BYTES)
+
+
+def _by_label(images: pl.DataFrame) -> pl.DataFrame:
+    """A row for each image and label of it; one that has none is shown, too."""
+    return images.explode("labels", empty_as_null=True).with_columns(pl.col("labels").fill_null("(no label)"))
 
 
 def _draw_legend(draw: ImageDraw.ImageDraw, names: Sequence[str]) -> None:
@@ -94,4 +98,4 @@ def _draw_legend(draw: ImageDraw.ImageDraw, names: Sequence[str]) -> None:
 
 
 def _colour(place: int) -> tuple[int, int, int]:
-    return _COLOURS[place % len(_COLOURS)]
+    return COLOURS[place % len(COLOURS)]

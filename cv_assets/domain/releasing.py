@@ -18,7 +18,8 @@ def count(tables: Mapping[str, pl.DataFrame]) -> Counts:
     """The figures of a version, from as many of its tables as there are; a table not yet made counts as empty."""
     files, annotations = tables["raw_images"], tables["annotations"]
     manifest, quarantine = tables["manifest"], tables["quarantine"]
-    reasons = annotations["reason"]
+    is_answered = pl.col("label").is_not_null() | (pl.col("reason") == "no-object")
+    bare = annotations.filter(pl.col("reason") == "no-label")
     return Counts(
         files=files.filter(pl.col("role") == "image").height,
         annotation_files=files.filter(pl.col("role") == "annotation").height,
@@ -26,8 +27,10 @@ def count(tables: Mapping[str, pl.DataFrame]) -> Counts:
         quarantined=quarantine.height,
         annotations=annotations["label"].count(),
         unlabelled_images=manifest.filter(pl.col("labels").list.len() == 0).height,
-        files_without_label=int((reasons == "no-label").sum()),
-        labels_without_file=int((reasons == "no-file").sum()),
+        files_without_label=bare.join(annotations.filter(is_answered), on="image_path", how="anti")[
+            "image_path"
+        ].n_unique(),
+        labels_without_file=annotations.filter(pl.col("reason") == "no-file").height,
         duplicate_groups=manifest.filter(pl.col("paths").list.len() > 1).height,
     )
 

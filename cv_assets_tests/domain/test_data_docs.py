@@ -63,3 +63,12 @@ def test_a_page_says_what_was_asked_what_was_found_and_which_rows_broke_it():
                  "Must have exactly 3 rows.", "could not be looked at", "ERROR"):  # fmt: skip
         assert said in page
     assert page == asset_page("shapes@v1", "manifest", verdicts())
+
+
+def test_what_is_not_seen_is_spelled_out_on_a_page():
+    suite = Expectations.model_validate({"manifest": [{"expect": "table_row_count_to_equal", "value": 3}]}).own
+    answer = Answer(passed=False, observed=["gnal\u202e"], offending=[{"label": "cat\u200b"}])
+    page = asset_page("shapes@v1", "manifest", [to_verdict(suite[0], answer)])
+    assert not {"\u202e", "\u200b"} & set(page)
+    assert "gnal⟨U+202E⟩" in page
+    assert "cat⟨U+200B⟩" in page

@@ -5,6 +5,7 @@ import io
 import json
 import tarfile
 import warnings
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -57,15 +58,19 @@ def test_row_order_means_nothing():
     assert plan(**{name: TABLES[name].reverse() for name in ("manifest", "splits")}) == plan()
 
 
-@given(st.lists(st.integers(1, 900), min_size=1, max_size=40), st.integers(1, 1_000))
-def test_a_shard_holds_no_more_image_bytes_than_allowed_unless_one_image_does(sizes, max_bytes):
+@given(st.lists(st.integers(1, 9_000), min_size=1, max_size=40), st.integers(10_000, 60_000))
+def test_a_shard_is_no_larger_than_allowed_unless_one_image_is(sizes, max_bytes):
     images = manifest({f"{number}.png": ["a"] for number in range(len(sizes))})
     images = images.with_columns(pl.Series("size_bytes", sizes))
     splits = images.select("image_id", pl.lit("train").alias("split"), pl.col("image_id").alias("unit"))
     planned = plan(max_bytes, manifest=images, splits=splits)
     assert sum(len(one.samples) for one in planned) == len(sizes)
     for one in planned:
-        assert sum(sample.size_bytes for sample in one.samples) <= max_bytes or len(one.samples) == 1
+        written = b"".join(pack(one.samples, lambda sample: bytes(sample.size_bytes)))
+        assert len(written) <= max_bytes or len(one.samples) == 1
+    for one, following in pairwise(planned):  # and none is smaller than it must be
+        joined = (*one.samples, following.samples[0])
+        assert len(b"".join(pack(joined, lambda sample: bytes(sample.size_bytes)))) > max_bytes
 
 
 def test_equal_samples_give_equal_bytes_of_whole_tar_records():

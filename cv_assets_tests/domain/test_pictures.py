@@ -6,6 +6,7 @@ import pytest
 from cv_assets.domain.pictures import (
     BARS_SHOWN,
     CLASSES_SHOWN,
+    COLOURS,
     THUMBNAILS_PER_CLASS,
     class_bars,
     contact_sheet,
@@ -40,6 +41,14 @@ def dealt(images):
     return images.select("image_id", pl.Series("split", splits), pl.col("image_id").alias("unit"))
 
 
+def named(images, label):
+    return images.with_columns(labels=pl.lit([label]))
+
+
+def near(pixel, colour):
+    return all(abs(one - other) < 30 for one, other in zip(pixel, colour, strict=True))
+
+
 def test_a_contact_sheet_of_500_classes_stays_small():
     plan = sheet_plan(many_classes())
     sheet = contact_sheet(plan, {one: THUMBNAIL for ids in plan.values() for one in ids})
@@ -59,6 +68,22 @@ def test_bars_of_thirty_splits_with_long_names_are_drawn():
     names = [f"{'s' * 29}_{n}" for n in range(30)]
     splits = images.select("image_id", pl.Series("split", names), pl.col("image_id").alias("unit"))
     assert decoded(class_bars(images, splits, names)).format == "JPEG"
+
+
+def test_images_without_a_label_are_shown_as_such():
+    images = manifest({"a.png": [], "b.png": [], "c.png": ["cat"]})
+    assert {label: len(ids) for label, ids in sheet_plan(images).items()} == {"(no label)": 2, "cat": 1}
+    bare = manifest({f"{n}.png": [] for n in range(6)})
+    assert class_bars(bare, dealt(bare), SPLITS) == class_bars(named(bare, "(no label)"), dealt(bare), SPLITS)
+
+
+def test_a_split_without_an_image_of_a_class_has_no_bar():
+    images = manifest({f"{n}.png": ["cat"] for n in range(6)})
+    all_in_train = dealt(images).with_columns(split=pl.lit("train"))
+    bars = decoded(class_bars(images, all_in_train, SPLITS)).convert("RGB")
+    row = [bars.getpixel((x, bars.height - 20)) for x in range(bars.width)]
+    assert any(near(pixel, COLOURS[0]) for pixel in row)
+    assert not any(near(pixel, colour) for pixel in row for colour in COLOURS[1:3])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from cv_assets.domain.releasing import build_commit, count, split_sizes
-from cv_assets_tests.domain.tables import config, digests_of, sound_tables
+from cv_assets_tests.domain.tables import config, digests_of, label_row, sound_tables
 from schemas.releases import CommitRecord
 from schemas.tables import to_frame
 
@@ -30,6 +30,16 @@ def test_the_figures_count_images_once_and_files_as_often_as_they_were_uploaded(
         "labels_without_file": 0,
         "duplicate_groups": 1,
     }
+
+
+def test_a_file_without_a_label_counts_once_and_not_at_all_if_another_object_of_it_has_one():
+    bare = {"label": None, "reason": "no-label"}
+    rows = [
+        *(label_row("five nameless objects.png", place=place, **bare) for place in range(5)),
+        label_row("one of two.png", "cat", place=0),
+        label_row("one of two.png", place=1, **bare),
+    ]
+    assert count({**TABLES, "annotations": to_frame("annotations", rows)}).files_without_label == 1
 
 
 def test_a_split_that_got_nothing_counts_nothing():

@@ -13,6 +13,9 @@ from cv_assets.domain.formats import EXTENSIONS
 
 # raise it when the same plan would be packed into other bytes
 PACKING_VERSION: Final = 1
+# of a tar: the unit that a member's header and content fill, and the one that the file does
+BLOCK: Final = 512
+RECORD: Final = 20 * BLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,14 @@ class Sample:
     needs_turning: bool
     metadata: bytes
     class_index: int | None
+
+    @property
+    def packed_bytes(self) -> int:
+        """What it takes of a shard: as members of a tar, which no other format exceeds. Of a turned image, as it is stored."""
+        sizes = [self.size_bytes, len(self.metadata)]
+        if self.class_index is not None:
+            sizes.append(len(str(self.class_index)))
+        return sum(BLOCK + size + -size % BLOCK for size in sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +55,9 @@ def class_names(manifest: pl.DataFrame) -> list[str]:
 def plan_shards(
     manifest: pl.DataFrame, splits: pl.DataFrame, annotations: pl.DataFrame, max_bytes: int
 ) -> list[PlannedShard]:
-    """Shards of at most `max_bytes` of image bytes each (one larger image gets its own), in split and image id order.
+    """Shards of at most `max_bytes` each (one larger image gets its own), in split and image id order.
 
-    Image ids are hashes, so their order is a shuffle that no clock or generator has a part in.
+    A photo that is stored turned counts as it is stored: how large it is upright is not known before it is packed. Image ids are hashes, so their order is a shuffle that no clock or generator has a part in.
     """
     objects = _objects_by_image(annotations)
     index_of = {name: place for place, name in enumerate(class_names(manifest))}
@@ -110,10 +121,15 @@ def _cut(samples: Iterator[Sample], max_bytes: int) -> Iterator[Sequence[Sample]
     part: list[Sample] = []
     size_bytes = 0
     for sample in samples:
-        if part and size_bytes + sample.size_bytes > max_bytes:
+        if part and _file_bytes(size_bytes + sample.packed_bytes) > max_bytes:
             yield part
             part, size_bytes = [], 0
         part.append(sample)
-        size_bytes += sample.size_bytes
+        size_bytes += sample.packed_bytes
     if part:
         yield part
+
+
+def _file_bytes(members_bytes: int) -> int:
+    """Size of a tar: its members, two empty blocks, and what fills the last record."""
+    return -(-(members_bytes + 2 * BLOCK) // RECORD) * RECORD

@@ -8,11 +8,9 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from cv_assets.domain.packing.plan import Sample
+from cv_assets.domain.packing.plan import BLOCK, RECORD, Sample
 
 EXTENSION: Final = "tar"
-_BLOCK: Final = 512
-_RECORD: Final = 20 * _BLOCK
 # the fields of a header that are the same for every member: no clock, no owner
 _MODE_AND_OWNER: Final = b"0000644\0" + b"0000000\0" * 2
 _TIME: Final = b"00000000000\0"
@@ -25,18 +23,18 @@ def pack(samples: Iterable[Sample], read: Callable[[Sample], bytes]) -> Iterator
 
     `read` gives the bytes to pack of a sample.
     """
-    length = 2 * _BLOCK
+    length = 2 * BLOCK
     for sample in samples:
         members = [(f"{sample.image_id}.{sample.extension}", read(sample))]
         if sample.class_index is not None:
             members.append((f"{sample.image_id}.cls", str(sample.class_index).encode()))
         members.append((f"{sample.image_id}.json", sample.metadata))
         part = b"".join(
-            piece for name, data in members for piece in (_header(name, len(data)), data, bytes(-len(data) % _BLOCK))
+            piece for name, data in members for piece in (_header(name, len(data)), data, bytes(-len(data) % BLOCK))
         )
         length += len(part)
         yield part
-    yield bytes(2 * _BLOCK + -length % _RECORD)
+    yield bytes(2 * BLOCK + -length % RECORD)
 
 
 def sample_ids(shard: bytes) -> list[str]:
@@ -46,15 +44,15 @@ def sample_ids(shard: bytes) -> list[str]:
     """
     ids: list[str] = []
     place = 0
-    while any(header := shard[place : place + _BLOCK]):
+    while any(header := shard[place : place + BLOCK]):
         try:
             name, size_bytes = _read_header(header)
         except ValueError as error:
             raise tarfile.ReadError(f"expected the header of a member at byte {place}, found none: {error}") from error
-        place += _BLOCK + size_bytes + -size_bytes % _BLOCK
+        place += BLOCK + size_bytes + -size_bytes % BLOCK
         if name.endswith(".json"):
             ids.append(name.removesuffix(".json"))
-    if len(shard) != place + 2 * _BLOCK + -(place + 2 * _BLOCK) % _RECORD or any(shard[place:]):
+    if len(shard) != place + 2 * BLOCK + -(place + 2 * BLOCK) % RECORD or any(shard[place:]):
         raise tarfile.ReadError(f"expected the end of an archive at byte {place} of {len(shard)}, found something else")
     return ids
 

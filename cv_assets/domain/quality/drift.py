@@ -83,7 +83,7 @@ def _embeddings(tables: Tables, baseline: Tables, config: DriftConfig) -> Iterat
 
 def _row(compared: Compared, config: DriftConfig) -> dict[str, object]:
     found = compared.found
-    own: Mapping[str, float] = {**config.thresholds}
+    own: Mapping[str, float | None] = {**config.thresholds}
     threshold = own.get(compared.name, config.psi)
     most = {"psi": threshold, "js_distance": config.js_distance, "ks_statistic": config.ks_statistic}
     measured = {name: _rounded(getattr(found, name)) for name in most}

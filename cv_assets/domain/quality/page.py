@@ -4,7 +4,6 @@ Whatever a template prints is escaped, and characters that are not seen (control
 are spelled out before that: `finalize` is given every value, so that no template can forget it.
 """
 
-import unicodedata
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
@@ -14,15 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from cv_assets.domain.quality import plots
 from cv_assets.domain.quality.finding_kinds import CLUSTERED
 from cv_assets.domain.quality.report import Report, pictures_shown
-from cv_assets.domain.quality.wording import FILTERS
+from cv_assets.domain.quality.wording import FILTERS, visible
 
 if TYPE_CHECKING:
     import jinja2
 
 MOST_PICTURE_BYTES: Final = 4_500_000
 TEMPLATE: Final = "page.html.j2"
-# no script needs more accents on one letter; a heap of them covers the lines above
-MARKS_ON_A_LETTER: Final = 3
 
 
 def page(report: Report, thumbnails: Mapping[str, bytes]) -> bytes:
@@ -35,21 +32,6 @@ def page(report: Report, thumbnails: Mapping[str, bytes]) -> bytes:
         report=report, pictures=pictures, clustered=CLUSTERED, plots=plots
     )  # fmt: skip
     return text.encode()
-
-
-def visible(text: str) -> str:
-    """`text` with everything spelled out that a reader would not see, or that would move or cover what stands around it."""
-    if text.isascii() and text.isprintable():
-        return text
-    kept: list[str] = []
-    marks = 0
-    for char in text:
-        marks = marks + 1 if unicodedata.category(char).startswith("M") else 0
-        if marks <= MARKS_ON_A_LETTER:
-            kept.append(char if char.isprintable() else f"⟨U+{ord(char):04X}⟩")
-        elif marks == MARKS_ON_A_LETTER + 1:
-            kept.append("…")
-    return "".join(kept)
 
 
 def marked(label: str) -> str:

@@ -5,7 +5,8 @@ Places are in pixels of the chart's own area, from its upper left corner; rounde
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from itertools import pairwise
+from typing import Any, Final, NamedTuple, TypeVar
 
 from cv_assets.domain.quality.distributions import most_moved
 from cv_assets.domain.quality.wording import figure, in_groups
@@ -24,6 +25,7 @@ BARS: Final = 20
 
 BinName = str | Sequence[float | None] | None
 Bar = tuple[BinName, float, float]
+Point = TypeVar("Point")
 
 
 class Mark(NamedTuple):
@@ -213,6 +215,11 @@ def line(values: Sequence[float | None], width: float, height: float) -> list[tu
         else (round(place / last * width, 1), round(height - (value - low) / (high - low) * height, 1), value)
         for place, value in enumerate(values)
     ]
+
+
+def strokes(points: Sequence[Point | None]) -> list[tuple[Point, Point]]:
+    """What joins the points of a line: from each to the next, and nothing across a gap."""
+    return [(one, following) for one, following in pairwise(points) if one is not None and following is not None]
 
 
 def scale(values: Sequence[float | None]) -> tuple[float, float]:

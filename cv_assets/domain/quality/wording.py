@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -11,6 +12,23 @@ VALUE_LENGTH: Final = 90
 # what stands for a number that is none: files may say boxes whose area nobody can count
 NO_NUMBER: Final = "–"
 _DIGITS: Final = 6
+# no script needs more accents on one letter; a heap of them covers the lines above
+MARKS_ON_A_LETTER: Final = 3
+
+
+def visible(text: str) -> str:
+    """`text` with everything spelled out that a reader would not see, or that would move or cover what stands around it."""
+    if text.isascii() and text.isprintable():
+        return text
+    kept: list[str] = []
+    marks = 0
+    for char in text:
+        marks = marks + 1 if unicodedata.category(char).startswith("M") else 0
+        if marks <= MARKS_ON_A_LETTER:
+            kept.append(char if char.isprintable() else f"⟨U+{ord(char):04X}⟩")
+        elif marks == MARKS_ON_A_LETTER + 1:
+            kept.append("…")
+    return "".join(kept)
 
 
 def shortened_path(path: str) -> str:

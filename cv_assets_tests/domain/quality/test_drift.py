@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import math
 from typing import get_args
 
 import numpy as np
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 from defusedxml.ElementTree import parse
 from PIL import Image, ImageFilter, ImageStat
+from pydantic import ValidationError
 
 from cv_assets.domain.quality.compared_values import DESCRIPTIONS, embeddings_of
 from cv_assets.domain.quality.drift import BINS_SHOWN, build_drift
@@ -58,6 +60,19 @@ def by_property(drift):
 
 def drifted(drift):
     return set(drift.filter("drifted")["property"])
+
+
+@pytest.mark.parametrize(
+    "said", [{"psi": math.inf}, {"psi": 0}, {"thresholds": {"label": math.inf}}, {"thresholds": {"label": -1}}]
+)
+def test_a_threshold_is_a_number_above_zero(said):
+    with pytest.raises(ValidationError):
+        DriftConfig.model_validate(said)
+
+
+def test_a_property_without_a_threshold_is_not_looked_at():
+    others = DriftConfig(thresholds={"brightness_ratio": None})
+    assert drifted(build_drift(version(1, brightness=0.4), version(2), others)) == set()
 
 
 def test_versions_of_one_source_have_not_drifted():

@@ -87,6 +87,12 @@ def test_drawings_of_one_bit_say_little_and_are_still_no_finding_unless_they_are
     assert [path for path, _, _ in found] == ["blank.png"]
 
 
+def test_an_image_without_a_group_is_found_only_where_others_have_one():
+    some = images({"a.png": {"groups": ["cam1"]}, "b.png": {"groups": ["cam2"]}, "c.png": {}}, ordinary=0)
+    assert [path for path, *_ in named(findings("image-without-group", manifest=some))] == ["c.png"]
+    assert findings("image-without-group", manifest=images({"c.png": {}})).is_empty()
+
+
 def test_a_picture_of_one_colour_is_no_frame_round_nothing():
     assert findings("constant-border", manifest=images({"a.png": {"border_ratio": 1.0}})).is_empty()
 

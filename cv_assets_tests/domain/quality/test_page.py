@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from cv_assets.domain.quality.page import MARKS_ON_A_LETTER, MOST_PICTURE_BYTES, marked, page, visible
+from cv_assets.domain.quality.page import MOST_PICTURE_BYTES, marked, page
 from cv_assets.domain.quality.plots import draw_box, fit
 from cv_assets.domain.quality.report import About, pictures_wanted, report_json
 from cv_assets.domain.rendering import thumbnail
@@ -216,23 +216,6 @@ def test_the_largest_page_stays_below_ten_megabytes():
 def test_equal_reports_give_equal_bytes():
     held = tables(*DARK, near_duplicates=near_rows(CIRCLES[:2], CIRCLES[2:6]))
     assert page_of(held) == page_of(held)
-
-
-SPELLED = [
-    ("plain.jpg", "plain.jpg"),
-    ("größe 漢字 😀", "größe 漢字 😀"),
-    ("שלום", "שלום"),
-    ("a\u202eb", "a⟨U+202E⟩b"),
-    ("a\nb", "a⟨U+000A⟩b"),
-    ("a\u00a0b", "a⟨U+00A0⟩b"),
-    ("a\u200bb", "a⟨U+200B⟩b"),
-    ("e" + "\u0301" * 99 + "x", "e" + "\u0301" * MARKS_ON_A_LETTER + "…x"),
-]
-
-
-@pytest.mark.parametrize(("text", "spelled"), SPELLED)
-def test_what_is_not_seen_is_spelled_out_and_everything_else_stays(text, spelled):
-    assert visible(text) == spelled
 
 
 @pytest.mark.parametrize(("label", "shown"), [("a b", "a b"), (" a", "␣a"), ("a  ", "a␣␣"), ("  ", "␣␣"), ("", "")])

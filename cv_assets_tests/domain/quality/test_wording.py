@@ -6,6 +6,7 @@ import pytest
 
 from cv_assets.domain.quality.wording import (
     LABEL_LENGTH,
+    MARKS_ON_A_LETTER,
     PATH_LENGTH,
     VALUE_LENGTH,
     fact,
@@ -18,6 +19,7 @@ from cv_assets.domain.quality.wording import (
     shortened_label,
     shortened_path,
     shortened_value,
+    visible,
 )
 
 SPELLED = [
@@ -82,3 +84,20 @@ def test_long_labels_and_values_are_cut_and_short_ones_stay():
     assert len(shortened_value(["x" * 50] * 50)) == VALUE_LENGTH
     assert shortened_value({"b": 1, "a": "é"}) == '{"a": "é", "b": 1}'
     assert shortened_value(True) is True
+
+
+UNSEEN = [
+    ("plain.jpg", "plain.jpg"),
+    ("größe 漢字 😀", "größe 漢字 😀"),
+    ("שלום", "שלום"),
+    ("a\u202eb", "a⟨U+202E⟩b"),
+    ("a\nb", "a⟨U+000A⟩b"),
+    ("a\u00a0b", "a⟨U+00A0⟩b"),
+    ("a\u200bb", "a⟨U+200B⟩b"),
+    ("e" + "\u0301" * 99 + "x", "e" + "\u0301" * MARKS_ON_A_LETTER + "…x"),
+]
+
+
+@pytest.mark.parametrize(("text", "spelled"), UNSEEN)
+def test_what_is_not_seen_is_spelled_out_and_everything_else_stays(text, spelled):
+    assert visible(text) == spelled
