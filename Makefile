@@ -20,7 +20,7 @@ faults: .venv/dev.ready          ## every fault at every point of a publish, wit
 
 dev: .venv/run.ready             ## the same, with the Dagster UI on http://127.0.0.1:3000
 	$(BIN)/cv-assets draw
-	$(BIN)/cv-assets run shapes --version v1
+	-$(BIN)/cv-assets run shapes --version v1
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
 check: .venv/dev.ready           ## lint, types and layers
@@ -33,8 +33,8 @@ lock: .venv/dev.ready            ## new pins, without index URLs
 	$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --extra stack -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --all-extras -c requirements.lock -o requirements-dev.lock pyproject.toml
 
-clean:                           ## what make made; versions in store/ and your own uploads stay
-	rm -rf .venv uploads/shapes
+clean:                           ## the environment; versions in store/ and uploads stay
+	rm -rf .venv
 
 .venv/run.ready: requirements.lock pyproject.toml
 	PYTHON=$(PYTHON) sh .ci/install requirements.lock

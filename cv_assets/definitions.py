@@ -19,6 +19,7 @@ from cv_assets.checks.expectations import build_expectation_checks
 from cv_assets.checks.gates import build_gate_checks, build_release_checks, build_shard_checks
 from cv_assets.failures import RetryingTables
 from cv_assets.jobs import build_gc_job, build_job, build_verify_job
+from cv_assets.pools import wait_asleep
 from cv_assets.schedules import build_gc_schedule, build_schedules
 from cv_assets.sensors.dead_runs import dead_runs
 from cv_assets.sensors.new_uploads import build_new_uploads
@@ -82,4 +83,5 @@ def build_defs(
 @dg.definitions
 def defs() -> dg.Definitions:
     """What the UI, the daemon and `dagster` load; a function, so that importing this module does no work."""
+    wait_asleep()
     return build_defs()

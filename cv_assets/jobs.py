@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from cv_assets.assets.line import STORE_POOL, Line
+from cv_assets.assets.line import Line
 from cv_assets.domain.versions import sort_versions
 from cv_assets.failures import RETRY, tell_apart
 from resources.configured import ObjectStoreResource
@@ -13,12 +13,14 @@ from resources.garbage import find_garbage
 from resources.records import list_versions
 from resources.verifying import verify_version
 from resources.versions import VersionStore
-from schemas.errors import TRANSIENT, CvAssetsError, StoreRefused
+from schemas.errors import TRANSIENT, CorruptObject, SourceError
 
 # what was written less than so long ago may belong to a version that is being made
 GRACE: Final = timedelta(days=1)
 NAMES_TOLD: Final = 20
 STORE: Final = dg.AssetKey("store")
+# to read a bucket back takes hours, and no version shall wait for it
+READING_POOL: Final = "reading_back"
 
 
 def build_job(line: Line) -> Any:  # Dagster does not export the type of an asset job
@@ -44,7 +46,7 @@ def build_verify_job(line: Line) -> dg.JobDefinition:
         # of one code location, no two ops may have the same name, and each dataset has its own
         name=f"{line.config.name}__read_back",
         retry_policy=RETRY,
-        pool=STORE_POOL,
+        pool=READING_POOL,
         description="Reads objects that commit records name, and hashes them.",
     )
     @tell_apart
@@ -82,9 +84,9 @@ def _read_back(
         if version.commit() is None:
             return [], None
         report = verify_version(version, read_data=True, sample=config.sample, seed=config.seed)
-    except (*TRANSIENT, StoreRefused):  # of the store, or who asks: no version is the worse for it
+    except TRANSIENT:
         raise
-    except CvAssetsError as error:  # its commit record, or its source; the other versions are looked at all the same
+    except (CorruptObject, SourceError) as error:  # of this version alone; the others are looked at all the same
         said: dict[str, Any] = {"passed": False, "problems": [str(error)]}
     else:
         problems = [f"{one.key}: {one.problem}, expected {one.expected}, found {one.found}" for one in report.problems]
@@ -105,7 +107,12 @@ def _read_back(
 def build_gc_job() -> dg.JobDefinition:
     """The job that says what `cv-assets gc --delete` would free in the store. It deletes nothing."""
 
-    @dg.op(retry_policy=RETRY, pool=STORE_POOL, description="Finds what no version needs; nothing is deleted.")
+    @dg.op(
+        name="store__look_for_garbage",  # no dataset can have such a name, and no job of one
+        retry_policy=RETRY,
+        pool=READING_POOL,
+        description="Finds what no version needs; nothing is deleted.",
+    )
     @tell_apart
     def look_for_garbage(context: dg.OpExecutionContext, object_store: ObjectStoreResource) -> None:
         store = object_store.open()

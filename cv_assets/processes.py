@@ -25,7 +25,7 @@ def fail_dead_runs(instance: dg.DagsterInstance, *, launched: bool) -> list[str]
     """Mark runs whose process is gone as failed, free what they hold, and return their ids.
 
     Looks at runs that the command line executed on this machine, and, with `launched`, at those of Dagster's default
-    launcher: they are children of the code server, so only what runs in the code server can tell of them.
+    launcher: they are children of the code server, so only who runs beside it can tell of them.
     """
     marked: list[str] = []
     for run in instance.get_runs(dg.RunsFilter(statuses=ALIVE)):
@@ -36,6 +36,17 @@ def fail_dead_runs(instance: dg.DagsterInstance, *, launched: bool) -> list[str]
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             marked.append(run.run_id)
     return marked
+
+
+def free_ended_runs(instance: dg.DagsterInstance) -> None:
+    """Free the places in pools of runs that came to an end without doing so: whoever marked them was killed, or nobody looked.
+
+    The daemon does so half a minute after; where none lives, the next run would wait for ever.
+    """
+    for run_id in instance.event_log_storage.get_concurrency_run_ids():
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            instance.event_log_storage.free_concurrency_slots_for_run(run_id)
 
 
 def _is_in_progress(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

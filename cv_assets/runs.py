@@ -1,19 +1,22 @@
 """Runs the line of a dataset in this process, in the same Dagster home as the UI: for one version, or for one after another."""
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
-from sqlalchemy.exc import DBAPIError
+from dagster._core.events import RunFailureReason
+from dagster._core.storage.runs.sqlite import SqliteRunStorage
 
 from cv_assets.beginning import is_removed
 from cv_assets.dagster_records import keep_records_open
 from cv_assets.definitions import build_defs
 from cv_assets.domain.versions import check_version, next_version, sort_versions
 from cv_assets.partitions import versions_of
-from cv_assets.processes import fail_dead_runs, process_tags
+from cv_assets.pools import wait_asleep
+from cv_assets.processes import fail_dead_runs, free_ended_runs, process_tags
 from resources.ingest import Listing, list_source
 from resources.object_store import ObjectStore
 from resources.records import list_versions
@@ -23,7 +26,7 @@ from resources.source import open_source, require_apart
 from resources.versions import VersionStore
 from schemas import errors
 from schemas.datasets import DatasetConfig
-from schemas.errors import ConfigurationError, CvAssetsError, SourceError, StoreError, StoreUnavailable
+from schemas.errors import TRANSIENT, ConfigurationError, CvAssetsError, SourceError, StoreError
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _OUR_ERRORS = frozenset(
@@ -35,7 +38,8 @@ _OUR_ERRORS = frozenset(
 class RunOutcome:
     """How a run ended: `failures` holds one line for each check or step that failed, warnings those that only warn.
 
-    `left_out` are the paths in the source that no pattern of the dataset names; None where no version was begun.
+    `was_ended` says that somebody interrupted it; `left_out` are the paths in the source that no pattern of the dataset names,
+    None where no version was begun.
     """
 
     version: str
@@ -43,6 +47,7 @@ class RunOutcome:
     success: bool
     failures: list[str]
     warnings: list[str]
+    was_ended: bool = False
     left_out: Sequence[str] | None = None
 
 
@@ -59,8 +64,7 @@ def run_line(
     A new `version` is begun as a snapshot of the source; without one, the next of v1, v2, … is. Raises
     ConfigurationError for a name, a selection or a source that cannot be used; then no version is begun.
     """
-    keep_records_open()
-    defs = build_defs(datasets=datasets)
+    defs = _prepare(datasets)
     keys = None if select is None else _select(defs, config.name, select)
     with _open_instance() as instance:
         known = _known_versions(instance, store, config.name)
@@ -91,8 +95,7 @@ def backfill(
     Nothing that is committed changes: what is missing is made, and other shards are recorded beside the old ones. One
     that fails does not keep the next from being tried. Raises ConfigurationError for a version that there is not.
     """
-    keep_records_open()
-    defs = build_defs(datasets=datasets)
+    defs = _prepare(datasets)
     keys = None if select is None else _select(defs, config.name, select)
     with _open_instance() as instance:
         # of this store: what only Dagster knows of was begun in another one, or never
@@ -102,10 +105,19 @@ def backfill(
         if unknown or not known:
             raise ConfigurationError(
                 f"expected versions of {config.name} among {', '.join(sort_versions(known)) or '(none yet)'}; "
-                f"found {', '.join(unknown) or 'none to go over'}"
+                f"found {', '.join(map(repr, unknown)) or 'none to go over'}"
             )
         for version in sort_versions(known if versions is None else set(versions)):
-            yield _run(defs, instance, config.name, version=version, keys=keys)
+            outcome = _run(defs, instance, config.name, version=version, keys=keys)
+            yield outcome
+            if outcome.was_ended:
+                return
+
+
+def _prepare(datasets: Sequence[DatasetConfig]) -> dg.Definitions:
+    keep_records_open()
+    wait_asleep(lambda said: print(said, file=sys.stderr, flush=True))
+    return build_defs(datasets=datasets)
 
 
 def _known_versions(instance: dg.DagsterInstance, store: ObjectStore, dataset: str) -> set[str]:
@@ -117,7 +129,9 @@ def _known_versions(instance: dg.DagsterInstance, store: ObjectStore, dataset: s
 def _run(
     defs: dg.Definitions, instance: dg.DagsterInstance, dataset: str, *, version: str, keys: list[dg.AssetKey] | None
 ) -> RunOutcome:
-    fail_dead_runs(instance, launched=False)  # a run that was killed may hold the pools that this one needs
+    # a run that was killed may hold the pools that this one needs; where the records are files here, so were all processes
+    fail_dead_runs(instance, launched=isinstance(instance.run_storage, SqliteRunStorage))
+    free_ended_runs(instance)
     partitions = versions_of(dataset)
     assert partitions.name is not None
     instance.add_dynamic_partitions(partitions.name, [version])
@@ -135,6 +149,7 @@ def _run(
         result.success,
         [*_failed_checks(result, "ERROR"), *_failed_steps(result)],
         list(_failed_checks(result, "WARN")),
+        was_ended=any(map(_is_interruption, result.all_events)),
     )
 
 
@@ -161,12 +176,14 @@ def _check_places(config: DatasetConfig, store: ObjectStore) -> Listing:
     require_apart(config.source.url, store.url)
     try:
         store.require_create_only()
-    except StoreUnavailable:
+    except TRANSIENT:
         raise
     except StoreError as error:
         raise ConfigurationError(f"{error}; correct CV_ASSETS_STORE, or let this user write there") from error
     try:
         return list_source(open_source(config.source.url), config)
+    except TRANSIENT:
+        raise
     except SourceError as error:
         raise ConfigurationError(f"dataset {config.name}: {error}") from error
 
@@ -176,7 +193,7 @@ def _open_instance() -> dg.DagsterInstance:
     home = use_dagster_home()
     try:
         return dg.DagsterInstance.get()
-    except (dg.DagsterError, DBAPIError, OSError) as error:
+    except Exception as error:  # all of it is Dagster's: YAML, modules, databases, each with errors of its own
         said = " ".join(str(error).split())[:300]
         raise ConfigurationError(f"cannot use {home}, which DAGSTER_HOME names: {said}; correct it") from error
 
@@ -202,6 +219,18 @@ def _failed_steps(result: dg.ExecuteInProcessResult) -> Iterable[str]:
         elif event.is_run_failure and not said:
             error = _first_cause(event.job_failure_data.error)
             yield f"run: {_in_words(error) if error else event.message}"
+
+
+def _is_interruption(event: dg.DagsterEvent) -> bool:
+    if event.is_step_failure:
+        return "Stopped" in {cause.cls_name for cause in _causes(event.step_failure_data.error)}
+    return event.is_run_failure and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+
+
+def _causes(error: Any) -> Iterator[Any]:
+    while error is not None:
+        yield error
+        error = error.cause
 
 
 def _first_cause(error: Any) -> Any:

@@ -6,6 +6,8 @@ from typing import Final
 
 from schemas.errors import ConfigurationError
 
+# more would only wait for each other, and each takes memory
+MOST_WORKERS_A_CORE: Final = 8
 PROJECT_ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -22,9 +24,10 @@ def store_url() -> str:
 def worker_count() -> int:
     """Decoding workers: CV_ASSETS_WORKERS, else 0, which means one a core."""
     given = os.environ.get("CV_ASSETS_WORKERS") or "0"
-    if not given.isdecimal():
+    most = MOST_WORKERS_A_CORE * (os.cpu_count() or 1)
+    if not given.isdecimal() or int(given) > most:
         raise ConfigurationError(
-            f"expected CV_ASSETS_WORKERS to be a whole number, found {given!r}; correct or unset it"
+            f"expected CV_ASSETS_WORKERS to be a whole number up to {most}, found {given[:20]!r}; correct or unset it"
         )
     return int(given)
 

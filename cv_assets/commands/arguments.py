@@ -46,7 +46,8 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except CvAssetsError as error:
-            click.echo(f"cv-assets: {error}", err=True)
+            said = "\n".join(map(shown, str(error).splitlines()))
+            click.echo(f"cv-assets: {said}", err=True)
             sys.exit(UNUSABLE if isinstance(error, ConfigurationError) else FAILED)
 
     return wrapper

@@ -14,6 +14,7 @@ from cv_assets.commands.arguments import (
     in_number,
     open_named_store,
     print_json,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +56,6 @@ def backfill(dataset: str, select: str | None, versions: str | None, every: bool
 def _print(dataset: str, outcome: "RunOutcome") -> None:
     click.echo(f"{dataset}@{outcome.version:<16} {'passed' if outcome.success else 'FAILED'}  run {outcome.run_id}")
     for line in outcome.warnings:
-        click.echo(f"  warning: {line}", err=True)
+        click.echo(f"  warning: {shown(line)}", err=True)
     for line in outcome.failures:
-        click.echo(f"  failed: {line}", err=True)
+        click.echo(f"  failed: {shown(line)}", err=True)

@@ -6,7 +6,15 @@ from typing import Final
 
 import click
 
-from cv_assets.commands.arguments import FAILED, as_json, explained, find_dataset, open_named_store, print_json
+from cv_assets.commands.arguments import (
+    FAILED,
+    as_json,
+    explained,
+    find_dataset,
+    open_named_store,
+    print_json,
+    shown,
+)
 from cv_assets.commands.reading import print_summary
 from resources.engine import Engine
 from resources.examining import begin_examiner
@@ -40,9 +48,9 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
         some = ", ".join(map(repr, outcome.left_out[:NAMES_TOLD]))
         click.echo(f"left out: {count_files(len(outcome.left_out))} that no pattern names, such as {some}", err=True)
     for line in outcome.warnings:
-        click.echo(f"warning: {line}", err=True)
+        click.echo(f"warning: {shown(line)}", err=True)
     for line in outcome.failures:
-        click.echo(f"failed: {line}", err=True)
+        click.echo(f"failed: {shown(line)}", err=True)
     if outcome.failures or not outcome.success:
         click.echo(
             f"{dataset}@{outcome.version} did not pass; look at run {outcome.run_id} in the UI (`make dev`)", err=True
@@ -50,6 +58,7 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
     summary = summarize(find_version(store, dataset, outcome.version), config) if outcome.success else {}
     if as_json:
         found = {"run_id": outcome.run_id, "success": outcome.success, "failures": outcome.failures}
+        found["warnings"] = outcome.warnings
         left_out = None if outcome.left_out is None else len(outcome.left_out)
         found |= {"dataset": dataset, "version": outcome.version, "files_that_no_pattern_names": left_out}
         print_json({**found, **summary})

@@ -4,6 +4,8 @@ import json
 import sys
 import tempfile
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -103,17 +105,24 @@ def _print_expected(expected: "dict[str, list[Verdict]]") -> None:
 
 def _write_together(prefix: str, pages: dict[str, bytes]) -> Path:
     """A folder for the browser, as the pages lead to each other; it stays, as `_write_for_a_moment` says."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
-    for name, page in pages.items():
-        (folder / name).write_bytes(page)
+    with _said_in_words("cannot write a temporary folder"):
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        for name, page in pages.items():
+            (folder / name).write_bytes(page)
     return folder
 
 
 def _write(output: Path, page: bytes) -> None:
-    try:
+    with _said_in_words(f"--output: cannot write {output}"):
         output.write_bytes(page)
+
+
+@contextmanager
+def _said_in_words(what: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise ConfigurationError(f"--output: cannot write {output}: {error.strerror}; name another file") from error
+        raise ConfigurationError(f"{what}: {error.strerror}; name another place by --output") from error
 
 
 def _place_in_store(version: "VersionStore") -> Path | None:
@@ -126,7 +135,11 @@ def _place_in_store(version: "VersionStore") -> Path | None:
 
 def _write_for_a_moment(name: str, page: bytes) -> Path:
     """A file for the browser, which reads it when this process has ended: nobody can say when it may go."""
-    with tempfile.NamedTemporaryFile("wb", prefix=f"{name}-".replace("@", "-"), suffix=".html", delete=False) as file:
+    prefix = f"{name}-".replace("@", "-")
+    with (
+        _said_in_words("cannot write a temporary file"),
+        tempfile.NamedTemporaryFile("wb", prefix=prefix, suffix=".html", delete=False) as file,
+    ):
         file.write(page)
     return Path(file.name)
 

@@ -119,9 +119,13 @@ def _compiled(template: str) -> "jinja2.Template":
         autoescape=True,
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
-        finalize=lambda value: visible(value) if isinstance(value, str) else value,
+        finalize=_seen,
     )
     return environment.from_string(template)
+
+
+def _seen(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) else value
 
 
 def _spelt(value: Any) -> str:

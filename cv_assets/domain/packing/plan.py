@@ -57,7 +57,9 @@ def plan_shards(
 ) -> list[PlannedShard]:
     """Shards of at most `max_bytes` each (one larger image gets its own), in split and image id order.
 
-    A photo that is stored turned counts as it is stored: how large it is upright is not known before it is packed. Image ids are hashes, so their order is a shuffle that no clock or generator has a part in.
+    A photo that is stored turned counts as it is stored: how large it is upright is not known before it is packed.
+
+    Image ids are hashes, so their order is a shuffle that no clock or generator has a part in.
     """
     objects = _objects_by_image(annotations)
     index_of = {name: place for place, name in enumerate(class_names(manifest))}
