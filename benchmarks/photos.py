@@ -10,7 +10,7 @@ WIDTH_PX, HEIGHT_PX, QUALITY = 500, 375, 92
 
 
 def draw_photos(folder: Path, count: int) -> list[Path]:
-    """`count` JPEGs of about 107 kB each in ten class folders; those that are there already are left alone."""
+    """`count` JPEGs of about 98 kB each in ten class folders; those that are there already are left alone."""
     paths = [folder / f"class{number % 10}" / f"{number:06d}.jpg" for number in range(count)]
     for number, path in enumerate(paths):
         if not path.exists():
@@ -20,7 +20,7 @@ def draw_photos(folder: Path, count: int) -> list[Path]:
 
 
 def draw_photo(number: int) -> bytes:
-    """One JPEG of about 107 kB; equal numbers, equal bytes."""
+    """One JPEG of about 98 kB; equal numbers, equal bytes."""
     generator = np.random.default_rng(number)
     coarse = generator.integers(0, 255, (12, 16, 3), dtype=np.uint8)
     smooth = np.asarray(Image.fromarray(coarse).resize((WIDTH_PX, HEIGHT_PX), Image.Resampling.BICUBIC), dtype=np.int16)

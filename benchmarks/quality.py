@@ -154,7 +154,7 @@ def show_share(measured: list[tuple[float, float]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=1_500, help="drawn photos of 107 kB")
+    parser.add_argument("--images", type=int, default=1_500, help="drawn photos of 98 kB")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="measure on the JPEGs below this folder instead")
     parser.add_argument("--peer-python", help="a Python that has cleanvision; without it one is made for this run")

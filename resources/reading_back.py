@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
 from resources.content_store import REMOTE_THREADS
@@ -17,7 +17,8 @@ from schemas.errors import StoreError, StoreRefused, StoreUnavailable
 from schemas.upkeep import Problem
 
 BATCH: Final = 256
-LISTED_FROM: Final = 1_000  # so many blobs of a remote store are quicker listed, a thousand a request, than asked for
+LISTED_FROM: Final = 1_000  # so many blobs of a remote store are quicker listed than asked for
+KEYS_A_REQUEST: Final = 1_000
 CURES: Final = {
     "record": "repair it from another copy of the store (--from URL)",
     "table": "repair it from another copy of the store (--from URL)",
@@ -179,6 +180,17 @@ def _sizes_of(store: ObjectStore, keys: list[str]) -> dict[str, int | None]:
         return {key: store.size(key) for key in keys}
     if len(keys) < LISTED_FROM:
         return dict(in_batches(lambda key: (key, store.size(key)), keys, threads=REMOTE_THREADS, batch=1))
-    folders = sorted({key.rsplit("/", 1)[0] for key in keys})
-    listed = bounded_map(lambda folder: list(store.entries(folder)), folders, threads=REMOTE_THREADS)
-    return {entry.key: entry.size_bytes for entries in listed for entry in entries}
+    wanted: dict[str, set[str]] = {}
+    for key in keys:
+        wanted.setdefault(key.rsplit("/", 1)[0], set()).add(key)
+
+    def look(folder: str) -> dict[str, int | None]:
+        # other versions may have far more there: a listing that takes as many requests as the keys themselves is given up
+        some = islice(store.entries(folder), KEYS_A_REQUEST * len(wanted[folder]))
+        return {entry.key: entry.size_bytes for entry in some if entry.key in wanted[folder]}
+
+    found: dict[str, int | None] = {}
+    for listed in bounded_map(look, wanted, threads=REMOTE_THREADS):
+        found |= listed
+    unseen = [key for key in keys if key not in found]
+    return found | dict(in_batches(lambda key: (key, store.size(key)), unseen, threads=REMOTE_THREADS, batch=1))

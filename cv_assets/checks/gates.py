@@ -95,11 +95,14 @@ def _specify(line: Line, gate: Gate) -> dg.AssetCheckSpec:
 
 
 def _to_result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
+    said = verdict.model_dump(
+        mode="json", include={"saw", "offending"}
+    )  # a number that JSON cannot hold is null there, too
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=verdict.name,
         passed=verdict.passed,
         severity=dg.AssetCheckSeverity[verdict.severity],
         description=verdict.description,
-        metadata={"saw": verdict.saw, "offending": verdict.offending},
+        metadata=said,
     )

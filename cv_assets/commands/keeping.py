@@ -42,7 +42,12 @@ SHORT_GRACE: Final = timedelta(hours=1)
 )  # fmt: skip
 @click.option("--split", "splits", multiple=True, metavar="NAME", help="Images of this split only; may be given again.")
 @click.option("--quarantined", is_flag=True, help="Files that were rejected, too (source layout).")
-@click.option("--link/--copy", "link", default=None, help="Hard links or nothing; copies that may be written to.")
+@click.option(
+    "--link/--copy",
+    "link",
+    default=None,
+    help="Links: fail where none can be made. Copies: may be written to. Default: links where they can be made.",
+)
 @click.option("--verify", is_flag=True, help="Hash what is linked, too; what is copied always is.")
 @click.option("--force", is_flag=True, help="Replace and remove files that somebody changed.")
 @as_json
@@ -83,7 +88,7 @@ def checkout(name: str, folder: Path, as_json: bool, link: bool | None, **wish: 
 @click.command()
 @click.argument("name", metavar="DATASET@VERSION")
 @click.option("--read-data", is_flag=True, help="Read and hash the objects, too.")
-@click.option("--sample", type=float, help="Read this share of them only, such as 0.1.")
+@click.option("--sample", type=float, help="With --read-data: read this share only, such as 0.1.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which share: seeds in a row cover everything.")
 @as_json
 @explained
@@ -167,7 +172,7 @@ class Duration(click.ParamType):
 @click.option("--delete", is_flag=True, help="Delete what was marked long enough ago, and mark the rest.")
 @click.option("--grace", type=Duration(), default="24h", show_default=True, help="How long a mark stands first.")
 @click.option(
-    "--keep-last", type=int, metavar="N", help="Remove committed versions, too, but for the newest N of each."
+    "--keep-last", type=int, metavar="N", help="Remove committed versions, too, but for the newest N of each dataset."
 )
 @as_json
 @explained

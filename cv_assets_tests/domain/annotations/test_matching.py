@@ -134,7 +134,7 @@ NOT_NAMES = [
     "/",
     ".",
     "..",
-    "../a.jpg",  # A14: a name is a key, and what climbs is no key
+    "../a.jpg",  # a name is a key, and what climbs is no key
     "../../etc/passwd",
     r"..\..\a.jpg",
     "images/../a.jpg",

@@ -30,7 +30,7 @@ def _find(tables: Tables, _: DatasetConfig, threshold: float) -> pl.DataFrame:
 def _relabelled(boxes: pl.DataFrame) -> pl.DataFrame:
     """Boxes with the corners of another one before them in the same file; as they are left over, it has another label."""
     same = ("path", *CORNERS)
-    first = boxes.with_columns(pl.col("place").first().over(same).alias("other"), pl.lit(1.0).alias("iou_ratio"))
+    first = boxes.with_columns(pl.col("place").min().over(same).alias("other"), pl.lit(1.0).alias("iou_ratio"))
     return first.filter(pl.col("place") != pl.col("other")).select("place", "other", "iou_ratio")
 
 
