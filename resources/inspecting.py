@@ -153,7 +153,7 @@ class Inspection:
                     if size_bytes != one.size_bytes:
                         self.seen.say(one, "altered", expected, f"{size_bytes} bytes instead of {one.size_bytes}")
                     return
-                self.seen.count_read(len(content.read(one.sha256)))
+                self._back.count_read(len(content.read(one.sha256)))
             except SourceChanged as error:
                 self.seen.say(one, "missing" if isinstance(error, SourceGone) else "altered", expected, str(error))
 

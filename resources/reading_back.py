@@ -52,14 +52,6 @@ class Seen:
     read_bytes: int = 0
     read_again: int = 0
     problems: list[Problem] = field(default_factory=list)
-    _alone: threading.Lock = field(default_factory=threading.Lock)
-
-    def count_read(self, size_bytes: int, *, again: int = 0) -> None:
-        """One more object was read. Threads do so at once: a sum that is read before and written after would lose some."""
-        with self._alone:
-            self.read += 1
-            self.read_bytes += size_bytes
-            self.read_again += again
 
     def say(self, entry: Named, problem: Any, expected: str, found: str) -> None:
         """Put a problem down."""
@@ -77,11 +69,18 @@ class ReadingBack:
     def __init__(self, store: ObjectStore, tell: Callable[[dict[str, Any]], None], *, one_by_one: bool) -> None:
         self._store, self._tell, self._one_by_one = store, tell, one_by_one
         self._by_hash: dict[str, str] = {}
-        self.seen = Seen()
+        self.seen, self._counting = Seen(), threading.Lock()
 
     def expect(self, entries: Iterable[Named]) -> None:
         """Objects of the version: bytes of one of these under the name of another are misplaced, not altered."""
         self._by_hash |= {entry.sha256: entry.key for entry in entries}
+
+    def count_read(self, size_bytes: int, *, again: int = 0) -> None:
+        """One more object was read. Threads do so at once: a sum that is read before and written after would lose some."""
+        with self._counting:
+            self.seen.read += 1
+            self.seen.read_bytes += size_bytes
+            self.seen.read_again += again
 
     def check_sizes(self, entries: list[Named], *, read_data: bool) -> list[Named]:
         """Those that are there with their size; with `read_data`, one of another size is read to tell whose it is."""
@@ -124,7 +123,7 @@ class ReadingBack:
                     continue
                 found = hashlib.sha256(data).hexdigest()
                 if found == entry.sha256:
-                    self.seen.count_read(len(data), again=attempt - 1)
+                    self.count_read(len(data), again=attempt - 1)
                     return data
                 problem = self._classify(entry, len(data), found)
         self.seen.say(entry, problem[0], f"{entry.size_bytes} bytes with sha256 {entry.sha256}", problem[1])

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from cv_assets.domain.digests import bytes_digest
 from cv_assets_tests.conftest import write_files
 from cv_assets_tests.resources.made import make_open, make_version, sha256
 from resources import reading_back, verifying
-from resources.content_store import blob_key
+from resources.content_store import PinnedContent, blob_key
 from resources.inspecting import Inspection, Scope
 from resources.listing import stamp_of
 from resources.object_store import open_store
@@ -70,12 +71,29 @@ def test_pinned_files_that_are_gone_or_changed_in_the_source_are_told_without_re
         assert look(made, **scope) == told
 
 
-def test_many_objects_of_a_remote_store_are_looked_up_by_listing(any_store, monkeypatch):
+def test_every_byte_that_is_read_counts_though_threads_read_at_once(tmp_path, monkeypatch):
+    files = {f"circle/{n}.png": bytes([n]) * 100 for n in range(100)}
+    write_files(tmp_path / "uploads", files.items())
+    pins = {path: stamp_of((tmp_path / "uploads" / path).stat()) for path in files}
+    store = open_store(str(tmp_path / "store"))
+    made = make_version(store, "v1", files, source=str(tmp_path / "uploads"), pins=pins)
+    few = Inspection(made, Scope(read_data=False), lambda _: None).run()
+    read = PinnedContent.read
+    monkeypatch.setattr(PinnedContent, "read", lambda self, sha256: (time.sleep(0.002), read(self, sha256))[1])
+    every = Inspection(made, Scope(read_data=True), lambda _: None).run()
+    shards = sum(entry.size_bytes for entry in made.commit().objects if entry.role != "table")
+    assert every.read - few.read == 1 + 100
+    assert every.read_bytes - few.read_bytes == shards + 100 * 100
+
+
+@pytest.mark.parametrize("keys_a_request", [1_000, 0], ids=["listed", "among far more of other versions"])
+def test_many_objects_of_a_remote_store_are_looked_up_by_listing(any_store, monkeypatch, keys_a_request):
     make_version(any_store, "v1", FILES)
     gone, short = (blob_key(sha256(FILES[f"circle/{n}.png"])) for n in (2, 5))
     any_store.delete(gone)
     any_store.put(short, b"a")
     monkeypatch.setattr(reading_back, "LISTED_FROM", 1)
+    monkeypatch.setattr(reading_back, "KEYS_A_REQUEST", keys_a_request)
     found = look(VersionStore(any_store, "shapes", "v1"), read_data=False)
     assert found == {gone: ("blob", "missing"), short: ("blob", "short")}
 
