@@ -22,6 +22,20 @@ from schemas.datasets import DatasetConfig
 
 __all__ = ["bucket", "pytest_terminal_summary", "s3"]  # fixtures and a hook, found here by pytest
 
+HERE = Path(__file__).parent
+# these wait for other processes, for a minute and more at a time
+LONG = ("browser/", "sensors/test_real_daemons.py", "stack/", "resources/test_fuzzing.py", "faults/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, all else as it was: one that were begun last would run on alone, with every other worker idle."""
+    starts = [f"{HERE}/{name}" for name in LONG]
+
+    def place_of(item: pytest.Item) -> int:
+        return next((number for number, start in enumerate(starts) if str(item.path).startswith(start)), len(starts))
+
+    items.sort(key=place_of)
+
 
 @pytest.fixture(autouse=True)
 def garbage_is_looked_for() -> Iterator[None]:
