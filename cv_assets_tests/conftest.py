@@ -1,5 +1,6 @@
 """What many tests stand on: the real data sets, a store of their own, and a line that is run as people run it."""
 
+import functools
 import gc
 import os
 import time
@@ -101,9 +102,15 @@ def drawn(place: Place) -> Place:
     return place
 
 
-def write_drawn(uploads: Path) -> None:
-    """Write the drawn data set, as if it had lain there for an hour."""
-    write_files(uploads, draw_uploads(7))
+@functools.cache
+def drawn_files(seed: int = 7) -> tuple[tuple[str, bytes], ...]:
+    """The drawn data set as (path, bytes) pairs, drawn once a process."""
+    return tuple(draw_uploads(seed))
+
+
+def write_drawn(uploads: Path, only: str = "") -> None:
+    """Write the drawn data set, or the files whose path holds `only`, as if it had lain there for an hour."""
+    write_files(uploads, [file for file in drawn_files() if only in file[0]])
     an_hour_ago = time.time() - 3600
     for path in uploads.rglob("*"):
         os.utime(path, (an_hour_ago, an_hour_ago))

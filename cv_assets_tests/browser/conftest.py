@@ -12,9 +12,8 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from cv_assets.domain.drawing import draw_uploads
 from cv_assets_tests.browser.ui import RUN_SECONDS, ask, dagster_dev, make_dataset, status_of, wait_until
-from cv_assets_tests.conftest import write_files
+from cv_assets_tests.conftest import drawn_files, write_files
 from resources.object_store import open_store
 from resources.versions import VersionStore
 
@@ -49,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         schedule={"refresh": "0 3 * * *", "verify": "0 4 * * *"},
         freshness="36h",
     )
-    write_files(make_dataset(place, "by_hand", owners=["team:vision"]), draw_uploads(7))
+    write_files(make_dataset(place, "by_hand", owners=["team:vision"]), drawn_files())
     return place
 
 
@@ -93,7 +92,7 @@ def run_by_hand(url: str, place: Path) -> str:
 @pytest.fixture(scope="package")
 def taken(url: str, place: Path) -> VersionStore:
     """The version that the sensor began once `shapes` had uploads."""
-    write_files(place / "uploads" / "shapes", draw_uploads(7))
+    write_files(place / "uploads" / "shapes", drawn_files())
     return wait_for_version(place, "v1")
 
 
