@@ -221,11 +221,11 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("arguments", UNUSABLE.values(), ids=UNUSABLE)
-def test_arguments_that_cannot_be_used_end_with_2_and_a_sentence(place, arguments, monkeypatch):
-    monkeypatch.chdir(place.folder)
-    before = {key: place.store.get(key) for key in place.store.keys("datasets")}
+def test_arguments_that_cannot_be_used_end_with_2_and_a_sentence(made, arguments, monkeypatch):
+    monkeypatch.chdir(made.folder)
+    before = {key: made.store.get(key) for key in made.store.keys("datasets")}
     done = command(*arguments)
     assert done.exit_code == 2
     assert "expected" in done.stderr
     assert said_in_lines(done.stderr)
-    assert {key: place.store.get(key) for key in place.store.keys("datasets")} == before
+    assert {key: made.store.get(key) for key in made.store.keys("datasets")} == before
