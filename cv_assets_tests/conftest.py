@@ -1,5 +1,6 @@
 """What many tests stand on: the real data sets, a store of their own, and a line that is run as people run it."""
 
+import functools
 import gc
 import os
 import time
@@ -21,6 +22,20 @@ from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 
 __all__ = ["bucket", "pytest_terminal_summary", "s3"]  # fixtures and a hook, found here by pytest
+
+HERE = Path(__file__).parent
+# these wait for other processes, for a minute and more at a time
+LONG = ("browser/", "sensors/test_real_daemons.py", "stack/", "resources/test_fuzzing.py", "faults/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, all else as it was: one that were begun last would run on alone, with every other worker idle."""
+    starts = [f"{HERE}/{name}" for name in LONG]
+
+    def place_of(item: pytest.Item) -> int:
+        return next((number for number, start in enumerate(starts) if str(item.path).startswith(start)), len(starts))
+
+    items.sort(key=place_of)
 
 
 @pytest.fixture(autouse=True)
@@ -87,9 +102,15 @@ def drawn(place: Place) -> Place:
     return place
 
 
-def write_drawn(uploads: Path) -> None:
-    """Write the drawn data set, as if it had lain there for an hour."""
-    write_files(uploads, draw_uploads(7))
+@functools.cache
+def drawn_files(seed: int = 7) -> tuple[tuple[str, bytes], ...]:
+    """The drawn data set as (path, bytes) pairs, drawn once a process."""
+    return tuple(draw_uploads(seed))
+
+
+def write_drawn(uploads: Path, only: str = "") -> None:
+    """Write the drawn data set, or the files whose path holds `only`, as if it had lain there for an hour."""
+    write_files(uploads, [file for file in drawn_files() if only in file[0]])
     an_hour_ago = time.time() - 3600
     for path in uploads.rglob("*"):
         os.utime(path, (an_hour_ago, an_hour_ago))

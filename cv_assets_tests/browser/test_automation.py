@@ -6,24 +6,15 @@ from typing import Any
 import pytest
 from selenium import webdriver
 
-from cv_assets.domain.drawing import draw_uploads
 from cv_assets_tests.browser.ui import RUN_SECONDS, ask, find, status_of, wait_until
-from cv_assets_tests.conftest import write_files
-from resources.object_store import open_store
 from resources.versions import VersionStore
 
 pytestmark = pytest.mark.browser
 ASSETS = ("raw_images", "annotations", "manifest", "quarantine", "quality_report", "splits", "shards", "release")
 
 
-def version(place: Path, name: str) -> VersionStore:
-    return VersionStore(open_store(str(place / "store")), "shapes", name)
-
-
-def test_uploads_become_a_version_with_nobody_at_the_keyboard(url: str, place: Path, browser: webdriver.Chrome):
-    write_files(place / "uploads" / "shapes", draw_uploads(7))
-    wait_until(lambda: version(place, "v1").commit() is not None, RUN_SECONDS, place / "dev.log")
-    record = version(place, "v1").commit()
+def test_uploads_become_a_version_with_nobody_at_the_keyboard(url: str, taken: VersionStore, browser: webdriver.Chrome):
+    record = taken.commit()
     assert record is not None
     assert record.counts.images == 122
     browser.get(f"{url}/locations/cv_assets/sensors/shapes_new_uploads")
@@ -31,10 +22,8 @@ def test_uploads_become_a_version_with_nobody_at_the_keyboard(url: str, place: P
     assert find(browser, '//*[contains(text(), \'"version":"v1"\')]')  # the cursor
 
 
+@pytest.mark.usefixtures("taken_again")
 def test_a_backfill_in_the_ui_goes_over_every_version_and_changes_nothing(url: str, place: Path):
-    (place / "uploads" / "shapes" / "circle" / "camera01_1.jpg").unlink()
-    # the checks of the release run after the commit, and are the last to write
-    wait_until(lambda: version(place, "v2").find_verdicts("release") is not None, RUN_SECONDS, place / "dev.log")
     before = files_of(place)
     asked: dict[str, Any] = {
         "assetSelection": [{"path": ["shapes", name]} for name in ASSETS],
@@ -63,6 +52,7 @@ def files_of(place: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.usefixtures("taken")
 def test_what_was_read_back_shows_on_the_release(url: str, place: Path, browser: webdriver.Chrome):
     selector = {"repositoryName": "__repository__", "repositoryLocationName": "cv_assets", "jobName": "shapes__verify"}
     launched = ask(

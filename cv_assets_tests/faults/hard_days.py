@@ -13,13 +13,14 @@ import psutil
 
 from cv_assets_tests.faults.bench import SEED, Bench, Place, Tally, Trial
 from cv_assets_tests.faults.crash_points import TYPED
-from cv_assets_tests.faults.processes import Publish
+from cv_assets_tests.faults.processes import LONGEST_SECONDS, Publish
 from cv_assets_tests.faults.reader import read_below
 from cv_assets_tests.servers.plans import Fault, Plan, after, share
 from cv_assets_tests.servers.s3 import SECRET_KEY, Bucket
 
 SOON_SECONDS: Final = 30.0  # a publish that is told no must not wait for the deadline, which is 120 s
 WRONG_KEY: Final = "a-wrong-key-that-no-message-may-show"
+MIDDLE_REQUESTS: Final = 150  # a publish makes more
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,10 @@ def outage(bench: Bench, bucket: Bucket, seconds: float) -> Tally:
         assert proxy is not None
 
         def strike(publish: Publish) -> None:
-            while len(proxy.log) < 150:
+            end = time.monotonic() + LONGEST_SECONDS
+            while len(proxy.log) < MIDDLE_REQUESTS:
+                assert psutil.pid_exists(publish.pid), f"it ended at {len(proxy.log)} requests: {publish.wait()}"
+                assert time.monotonic() < end, f"no more than {len(proxy.log)} requests in {LONGEST_SECONDS} s"
                 time.sleep(0.005)
             proxy.down()
             time.sleep(seconds)

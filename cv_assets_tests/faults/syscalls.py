@@ -8,6 +8,7 @@ does for each thread alone; and a call costs 0.1 ms where strace stops the proce
 import ctypes
 import errno
 import fcntl
+import functools
 import os
 import platform
 import select
@@ -71,6 +72,7 @@ class Call:
 Judge = Callable[[Call], Verdict]
 
 
+@functools.cache
 def why_not() -> str | None:
     """Why processes cannot be watched here, or None if they can."""
     if platform.machine() not in _MACHINES or os.uname().sysname != "Linux":

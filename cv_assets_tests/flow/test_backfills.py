@@ -148,9 +148,9 @@ def test_a_version_that_there_is_not_stops_it_before_anything_runs(
         assert instance.get_runs_count() == runs
 
 
-def test_a_dataset_without_a_version_has_nothing_to_go_over(drawn: Place):
+def test_a_dataset_without_a_version_has_nothing_to_go_over(place: Place):
     with pytest.raises(ConfigurationError, match=r"among \(none yet\); found none to go over"):
-        go_over(drawn, drawn.config())
+        go_over(place, place.config())
 
 
 def test_a_selection_that_names_nothing_is_said_before_anything_runs(three: Place, config: DatasetConfig):
@@ -196,18 +196,18 @@ USES = {
 
 
 @pytest.mark.parametrize(("arguments", "words"), USES.values(), ids=USES)
-def test_a_command_that_cannot_be_meant_is_exit_code_2(drawn: Place, arguments: list[str], words: str):
+def test_a_command_that_cannot_be_meant_is_exit_code_2(place: Place, arguments: list[str], words: str):
     for version in ("v1", "v2", "v3"):
-        drawn.store.put(f"datasets/shapes/versions/{version}/begun", b"")
+        place.store.put(f"datasets/shapes/versions/{version}/begun", b"")
     with dg.DagsterInstance.get() as instance:
         instance.add_dynamic_partitions("shapes_versions", ["v1", "v2", "v3", "v4"])
-    said = command(drawn, *arguments)
+    said = command(place, *arguments)
     assert said.exit_code == 2
     assert words in said.stderr
 
 
-def test_every_asset_is_backfilled_one_run_a_version(drawn: Place):
-    graph = build_defs(datasets=[drawn.config()]).resolve_asset_graph()
+def test_every_asset_is_backfilled_one_run_a_version(place: Place):
+    graph = build_defs(datasets=[place.config()]).resolve_asset_graph()
     policies = {key.path[-1]: graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
     # none given: Dagster then makes one run a partition (docs/adr/0015-one-run-a-version.md)
     assert set(policies.values()) == {None}

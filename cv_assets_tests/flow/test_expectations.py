@@ -12,9 +12,8 @@ import pytest
 
 from cv_assets.assets.gating import BEFORE_SHARDS, require_gates
 from cv_assets.checks.expectations import EXPECTED_ASSETS, judge_expectations
-from cv_assets.domain.drawing import draw_uploads
 from cv_assets.domain.expecting import expectations_key, suite_of
-from cv_assets_tests.conftest import Place, write_files
+from cv_assets_tests.conftest import Place, drawn_files, write_files
 from cv_assets_tests.domain.images import encode, noise
 from cv_assets_tests.resources.places import command, said_in_lines, shared_place
 from resources.data_docs import data_docs_key
@@ -39,7 +38,7 @@ IN_YEARS = datetime.now(UTC) + timedelta(days=4_000)
 def made(tmp_path_factory):
     """A committed version; one class has a name that nobody should have given."""
     with shared_place(tmp_path_factory) as place:
-        write_files(place.uploads, list(draw_uploads(7))[::4])
+        write_files(place.uploads, drawn_files()[::4])
         write_files(place.uploads, [(f"{EVIL}/{seed}.png", encode(noise((40, 40), seed), "PNG")) for seed in range(5)])
         outcome = place.run(place.config(expectations=SUITE))
         assert outcome.success, outcome.failures
@@ -192,7 +191,7 @@ FRESH = {
 
 def test_an_expectation_that_blocks_holds_the_version_back_until_it_holds_or_is_changed(tmp_path_factory):
     with shared_place(tmp_path_factory) as place:
-        write_files(place.uploads, list(draw_uploads(7))[::8])
+        write_files(place.uploads, drawn_files()[::8])
         outcome = place.run(place.config(expectations=TALL))
         assert not outcome.success
         assert any(line.startswith("manifest: images_are_wide — ") for line in outcome.failures)

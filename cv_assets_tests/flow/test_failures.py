@@ -17,6 +17,7 @@ import pytest
 from dagster._core.events import EngineEventData  # how a launched run says its process
 
 from cv_assets import definitions
+from cv_assets.assets import line
 from cv_assets.assets.line import Line, as_asset
 from cv_assets.definitions import build_defs
 from cv_assets.failures import RETRY, tell_apart
@@ -114,7 +115,7 @@ SLOWLY = """
 import time
 from resources import ingest
 take = ingest._take
-ingest._take = lambda *arguments: (time.sleep(0.5), print("taken", flush=True), take(*arguments))[2]
+ingest._take = lambda *arguments: (time.sleep(0.1), print("taken", flush=True), take(*arguments))[2]
 from cv_assets.cli import main
 main()
 """
@@ -132,9 +133,8 @@ def test_a_command_that_is_interrupted_while_it_reads_ends_at_once_and_another_g
         assert process.stdout is not None
         assert process.stdout.readline() == "taken\n"
         process.send_signal(signal.SIGINT)
-        begin = time.monotonic()
         said = process.communicate(timeout=60)
-    assert time.monotonic() - begin < 40  # to read all of it takes 60
+    assert said[0].count("taken\n") < 80  # of 125
     assert process.returncode == 1
     assert "failed: step shapes__raw_images: Stopped: the run was ended; what was done stays" in said[1]
     config = drawn.config()
@@ -162,8 +162,8 @@ def test_the_arguments_of_a_body_stay_as_dagster_reads_them():
     @tell_apart
     def body(context: dg.AssetExecutionContext, object_store: ObjectStoreResource, table: pl.DataFrame) -> None: ...
 
-    line = Line(DatasetConfig.model_validate({"name": "a", "source": {"url": "b"}}))
-    described = line.describe("release", "", code_version="1", kinds=set())
+    of_dataset = Line(DatasetConfig.model_validate({"name": "a", "source": {"url": "b"}}))
+    described = of_dataset.describe("release", "", code_version="1", kinds=set())
     made = as_asset(described, ins={"table": dg.AssetIn(key="t")})(body)
     assert made.required_resource_keys == {"object_store", "io_manager"}
     assert set(made.keys_by_input_name) == {"table"}
@@ -196,6 +196,7 @@ def test_a_table_that_cannot_be_stored_at_once_is_stored_at_another_try(drawn: P
         return {**given(url), "object_store": store, "io_manager": definitions.RetryingTables(object_store=store)}
 
     monkeypatch.setattr(definitions, "default_resources", flaky)
+    monkeypatch.setattr(line, "RETRY", AT_ONCE)
     Flaky.left = 2
     outcome = drawn.run(drawn.config())
     assert outcome.success, outcome.failures

@@ -10,9 +10,8 @@ import pytest
 from cv_assets.assets import release
 from cv_assets.assets.release import require_blobs
 from cv_assets.definitions import build_defs
-from cv_assets.domain.drawing import draw_uploads
 from cv_assets.domain.lineage import MADE_WITH, READS
-from cv_assets_tests.conftest import Place, write_files
+from cv_assets_tests.conftest import Place, drawn_files, write_files
 from cv_assets_tests.domain.images import encode, noise
 from cv_assets_tests.domain.tables import file_row
 from cv_assets_tests.resources.places import command, shared_place, write_dataset
@@ -30,7 +29,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 def dealt(tmp_path_factory):
     """A place with a version that is checked up to its splits."""
     with shared_place(tmp_path_factory) as place:
-        write_files(place.uploads, list(draw_uploads(7))[::4])
+        write_files(place.uploads, drawn_files()[::4])
         outcome = place.run(place.config(**GROUPED), select=BEFORE_SHARDS)
         assert outcome.success, outcome.failures
         yield place
@@ -205,7 +204,7 @@ def test_a_version_whose_shard_is_gone_is_not_committed(before_release):
 
 def test_a_blocking_check_that_fails_stops_the_line_and_is_said_with_exit_code_1(tmp_path_factory):
     with shared_place(tmp_path_factory) as place:
-        write_files(place.uploads, list(draw_uploads(7))[::12])
+        write_files(place.uploads, drawn_files()[::12])
         write_dataset(place, "shapes")
         # a snapshot of this version as another writer left it: it is not taken again, so the line has to judge it
         kept = [ContentStore(place.store).add(encode(noise((20, 20), seed), "PNG")) for seed in range(2)]

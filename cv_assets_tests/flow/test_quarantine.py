@@ -5,8 +5,7 @@ import shutil
 
 import pytest
 
-from cv_assets.domain.drawing import draw_uploads
-from cv_assets_tests.conftest import Place, write_files
+from cv_assets_tests.conftest import Place, drawn_files, write_files
 from cv_assets_tests.domain.images import encode, noise
 from cv_assets_tests.homes import dagster_home
 from cv_assets_tests.resources.made import sha256
@@ -28,7 +27,7 @@ BYTES = {
 def first(tmp_path_factory):
     """A version that rejected five files; then one of them was deleted from the uploads."""
     with shared_place(tmp_path_factory) as place:
-        drawn = [file for file in draw_uploads(7) if "_1." in file[0] or "_2." in file[0]]
+        drawn = [file for file in drawn_files() if "_1." in file[0] or "_2." in file[0]]
         write_files(place.uploads, [*drawn, *BYTES.items()])
         write_dataset(place, "shapes", STRICT)
         assert command("run", "shapes").exit_code == 0

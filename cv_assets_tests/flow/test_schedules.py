@@ -12,7 +12,7 @@ from cv_assets.definitions import build_defs
 from cv_assets.domain.sampling import in_sample
 from cv_assets_tests.conftest import Place, write_drawn
 from cv_assets_tests.resources.places import shared_place
-from cv_assets_tests.sensors.daemon import Daemon, take_snapshot
+from cv_assets_tests.sensors.daemon import Daemon, defs_of, take_snapshot
 from resources.configured import ObjectStoreResource
 from resources.verifying import verify_version
 from resources.versions import VersionStore
@@ -24,8 +24,8 @@ AT_NIGHT = datetime(2026, 5, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def config(drawn: Place) -> DatasetConfig:
-    return drawn.config(schedule=SCHEDULE)
+def config(place: Place) -> DatasetConfig:
+    return place.config(schedule=SCHEDULE)
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +46,14 @@ def two(made: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place
 
 
 @pytest.fixture
-def daemon(drawn: Place, config: DatasetConfig) -> Iterator[Daemon]:
+def daemon(place: Place, config: DatasetConfig) -> Iterator[Daemon]:
     with dg.DagsterInstance.get() as instance:  # a schedule opens the instance anew, so it cannot be an ephemeral one
-        yield Daemon(instance, config, drawn.store.url)
+        yield Daemon(instance, config, place.store.url)
 
 
 def evaluate(daemon: Daemon, name: str, at: datetime = AT_NIGHT) -> Any:
     """What a schedule of the dataset answers."""
-    (schedule,) = (one for one in build_defs(datasets=[daemon.config]).schedules or () if one.name == name)
+    (schedule,) = (one for one in defs_of(daemon.config).schedules or () if one.name == name)
     assert isinstance(schedule, dg.ScheduleDefinition)
     resources = {"object_store": ObjectStoreResource(url=daemon.store_url)}
     with dg.build_schedule_context(
@@ -70,15 +70,15 @@ def look_at(daemon: Daemon, night: datetime) -> dict[str, Any]:
 def run_job(place: Place, config: DatasetConfig, name: str, **run_config: Any) -> dg.ExecuteInProcessResult:
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:
-        job = build_defs(datasets=[config]).resolve_job_def(name)
+        job = defs_of(config).resolve_job_def(name)
         return job.execute_in_process(instance=instance, run_config={**quiet, **run_config}, raise_on_error=False)
 
 
-def test_only_what_is_asked_for_is_scheduled_and_in_its_own_time_zone(drawn: Place):
+def test_only_what_is_asked_for_is_scheduled_and_in_its_own_time_zone(place: Place):
     asked = [
-        drawn.config("plain"),
-        drawn.config("both", schedule=SCHEDULE),
-        drawn.config("one", schedule={"refresh": "1 2 * * *"}),
+        place.config("plain"),
+        place.config("both", schedule=SCHEDULE),
+        place.config("one", schedule={"refresh": "1 2 * * *"}),
     ]
     found = {one.name: one for one in build_defs(datasets=asked).schedules or ()}
     assert set(found) == {"both_refresh", "both_verify", "one_refresh", "store_gc_dry_run"}
@@ -122,7 +122,7 @@ def test_each_night_another_share_is_read_back(daemon: Daemon):
     given = [one.run_config["ops"]["read_back"]["config"] for one in asked]
     assert {one["sample"] for one in given} == {0.5}
     assert given[0]["seed"] != given[1]["seed"]
-    job = build_defs(datasets=[daemon.config]).resolve_job_def("shapes__verify")
+    job = defs_of(daemon.config).resolve_job_def("shapes__verify")
     assert dg.validate_run_config(job, asked[0].run_config)
 
 
@@ -132,9 +132,9 @@ ROUNDS = [(0.1, 1, 10), (0.05, 1, 20), (0.15, 1, 7), (0.3, 1, 4), (0.1, 7, 10)]
 
 @pytest.mark.parametrize(("share", "days", "looks"), ROUNDS)
 def test_looks_that_follow_each_other_read_every_object_back(
-    daemon: Daemon, drawn: Place, share: float, days: int, looks: int
+    daemon: Daemon, place: Place, share: float, days: int, looks: int
 ):
-    daemon.config = drawn.config(schedule={**SCHEDULE, "verify_share": share})
+    daemon.config = place.config(schedule={**SCHEDULE, "verify_share": share})
     left = {f"blobs/{number}" for number in range(2_000)}
     for look in range(looks):
         given = look_at(daemon, AT_NIGHT + look * timedelta(days=days))
@@ -237,8 +237,8 @@ def test_the_weekly_look_says_what_could_be_freed_and_frees_nothing(two: Place):
     assert two.store.get(orphan) == b"of no version"
 
 
-def test_a_release_has_a_freshness_policy_only_where_it_is_asked_for(drawn: Place):
-    defs = build_defs(datasets=[drawn.config("plain"), drawn.config("fresh", freshness="36h")])
+def test_a_release_has_a_freshness_policy_only_where_it_is_asked_for(place: Place):
+    defs = build_defs(datasets=[place.config("plain"), place.config("fresh", freshness="36h")])
     policies = {spec.key.to_user_string(): spec.freshness_policy for spec in defs.resolve_all_asset_specs()}
     assert {name for name, policy in policies.items() if policy is not None} == {"fresh/release"}
     warns, fails = timedelta(hours=36), timedelta(hours=72)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cv_assets.domain.drawing import draw_uploads
-from cv_assets_tests.conftest import Place, write_files
+from cv_assets_tests.conftest import Place, drawn_files, write_files
 from cv_assets_tests.resources.places import command, said_in_lines, shared_place, write_dataset
 from resources.object_store import open_store
 
@@ -18,7 +17,7 @@ GROUPED = 'group_by: {path_pattern: "(?P<group>camera\\\\d+)_"}'
 def made(tmp_path_factory):
     """Two committed versions: between them one image came, one went, one file got other bytes, and one was renamed."""
     with shared_place(tmp_path_factory) as place:
-        write_files(place.uploads, draw_uploads(7))
+        write_files(place.uploads, drawn_files())
         write_dataset(place, "shapes", GROUPED)
         assert command("run", "shapes").exit_code == 0
         circle, square = place.uploads / "circle", place.uploads / "square"
@@ -222,11 +221,11 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("arguments", UNUSABLE.values(), ids=UNUSABLE)
-def test_arguments_that_cannot_be_used_end_with_2_and_a_sentence(place, arguments, monkeypatch):
-    monkeypatch.chdir(place.folder)
-    before = {key: place.store.get(key) for key in place.store.keys("datasets")}
+def test_arguments_that_cannot_be_used_end_with_2_and_a_sentence(made, arguments, monkeypatch):
+    monkeypatch.chdir(made.folder)
+    before = {key: made.store.get(key) for key in made.store.keys("datasets")}
     done = command(*arguments)
     assert done.exit_code == 2
     assert "expected" in done.stderr
     assert said_in_lines(done.stderr)
-    assert {key: place.store.get(key) for key in place.store.keys("datasets")} == before
+    assert {key: made.store.get(key) for key in made.store.keys("datasets")} == before

@@ -287,12 +287,28 @@ def test_a_fork_starts_workers_of_its_own(large):
         warnings.simplefilter("ignore", DeprecationWarning)  # this process has threads, which a fork leaves behind
         child = os.fork()
     if child == 0:
-        answered = reasons(engine.run("probe", PROBE, [Item("large", large)])) == ["accepted"]
-        its_own = ours.pid not in {worker.pid for worker in workers()}
-        STAFF.dismiss()
-        os._exit(0 if answered and its_own else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        status = 2  # of an error: whatever happens, the child must not go on as a second run of the tests
+        try:
+            answered = reasons(engine.run("probe", PROBE, [Item("large", large)])) == ["accepted"]
+            its_own = ours.pid not in {worker.pid for worker in workers()}
+            STAFF.dismiss()
+            status = 0 if answered and its_own else 1
+        finally:
+            os._exit(status)
+    assert exit_code_of(child, seconds=60) == 0
     assert ours.is_running()
+
+
+def exit_code_of(child, seconds):
+    """How a fork ended. One that hangs, as a fork of a process with threads may, is killed and fails the test."""
+    end = time.monotonic() + seconds
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
+        if time.monotonic() > end:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            pytest.fail(f"the fork did not end within {seconds} s")
+        time.sleep(0.02)
+    return os.waitstatus_to_exitcode(ended[1])
 
 
 def test_a_crew_that_is_abandoned_half_way_keeps_no_worker_that_owes_answers(large):

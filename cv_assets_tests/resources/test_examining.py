@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import polars as pl
 import psutil
@@ -14,6 +15,34 @@ from resources import examining
 from resources.examining import begin_examiner, examine
 from resources.settings import PROJECT_ROOT
 from schemas.errors import EngineError
+
+# what resources/examiner.py answers to `ask`, without the seconds that Great Expectations takes to import
+STUB = """
+import io, json, sys
+import polars as pl
+for line in sys.stdin.buffer:
+    asked = json.loads(line)
+    rows = pl.read_ipc_stream(io.BytesIO(sys.stdin.buffer.read(asked["size_bytes"]))).height
+    replies = {one["key"]: {"passed": rows == one["kwargs"]["value"]} for one in asked["questions"]}
+    print(json.dumps(replies), flush=True)
+"""
+STUB_COMMAND = [sys.executable, "-c", STUB, "resources.examiner"]
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """From here to the end of the test the stub is asked."""
+    monkeypatch.setattr(examining, "_COMMAND", STUB_COMMAND)
+    end_examiners()
+    yield
+    end_examiners()
+
+
+def end_examiners():
+    """No process is left; the next question begins another."""
+    for one in examiners():
+        one.kill()
+        one.wait()
 
 
 def examiners(of=None):
@@ -35,7 +64,7 @@ def test_there_is_one_and_it_keeps_to_what_it_is_asked():
     assert examiners() == [one]
 
 
-def test_where_it_died_another_is_asked_and_is_handed_no_credentials(monkeypatch):
+def test_where_it_died_another_is_asked_and_is_handed_no_credentials(stub, monkeypatch):
     assert ask(3)
     (one,) = examiners()
     one.kill()
@@ -46,45 +75,59 @@ def test_where_it_died_another_is_asked_and_is_handed_no_credentials(monkeypatch
     assert "s3cr3t" not in str(other.environ())
 
 
-def test_where_it_cannot_be_begun_that_is_said(monkeypatch):
-    for one in examiners():
-        one.kill()
-    monkeypatch.setattr(examining, "_COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
-    with pytest.raises(EngineError, match=r"ended with status (3|-9), twice; run `.+raise SystemExit\(3\)` in "):
-        ask(3)
-    monkeypatch.undo()
+def test_where_it_cannot_be_begun_that_is_said(stub, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(examining, "_COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
+        with pytest.raises(EngineError, match=r"ended with status (3|-9), twice; run `.+raise SystemExit\(3\)` in "):
+            ask(3)
     assert ask(3)
 
 
-def test_a_question_that_was_given_up_is_not_answered_to_the_next(monkeypatch):
+def test_a_question_that_was_given_up_is_not_answered_to_the_next(stub, monkeypatch):
     assert ask(3)
 
     def stopped(line):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(examining.json, "loads", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        ask(2)
-    monkeypatch.undo()
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(examining.json, "loads", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            ask(2)
     assert ask(3)
 
 
 BEGUN = """
-import time
-from resources.examining import begin_examiner
-begin_examiner()
+import sys, time
+from resources import examining
+examining._COMMAND = sys.argv[1:] or examining._COMMAND
+examining.begin_examiner()
 print("begun", flush=True)
 time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_it_is_gone_when_the_one_that_began_it_is(how):
+# where nobody is left to end it, it is its own input that ends it: that is the examiner's own doing, so not the stub's
+@pytest.mark.parametrize(("how", "command"), [(signal.SIGKILL, []), (signal.SIGINT, STUB_COMMAND)])
+def test_it_is_gone_when_the_one_that_began_it_is(how, command):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     with subprocess.Popen(
-        [sys.executable, "-c", BEGUN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+        [sys.executable, "-c", BEGUN, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     ) as begun:
-        assert begun.stdout.readline() == b"begun\n"
-        (one,) = examiners(begun.pid)
-        begun.send_signal(how)
+        try:
+            assert begun.stdout.readline() == b"begun\n"
+            one = examiner_of(begun.pid)
+            begun.send_signal(how)
+            begun.wait(60)
+        finally:
+            begun.kill()
     wait_until_dead(one.pid, seconds=120)  # it notices after what it imports
+
+
+def examiner_of(pid):
+    """The one process that `pid` asks; a process that is just being begun has no command line for a moment."""
+    end = time.monotonic() + 30
+    while not (found := examiners(pid)):
+        assert time.monotonic() < end, f"{pid} has begun none"
+        time.sleep(0.01)
+    (one,) = found
+    return one

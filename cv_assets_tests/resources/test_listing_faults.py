@@ -1,12 +1,15 @@
 """A listing of many pages, some of which fail: it goes on where it was, with no gap and no double."""
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
 from cv_assets_tests.servers.fault_proxy import faults_before
 from cv_assets_tests.servers.plans import Fault, after, share
+from cv_assets_tests.servers.s3 import fresh_bucket, serve
 from resources.object_store import open_store
 from resources.source import open_source
 from schemas.errors import SourceUnavailable, StoreUnavailable
@@ -14,6 +17,24 @@ from schemas.errors import SourceUnavailable, StoreUnavailable
 BUSY = Fault(status=503, code="SlowDown")
 PAGE = 50
 KEYS = [f"{number:05d}.png" for number in range(600)]
+ODD = [
+    "a",
+    *(f"a!{number:02d}" for number in range(60)),
+    "a/",
+    "a/b.png",
+    "a-1",
+    "a b",
+    "a+&%25=#.png",
+    "Z",
+    "é",
+    "日",
+    "😀",
+    "z/",
+]
+# what follows the path of the mark is the page that was there, and then the one that never comes
+MARKED = [*(f"a!{number:02d}" for number in range(PAGE - 1)), "a/", "b.png"]
+MANY = [f"{number:05d}" for number in range(1_100)]  # more than a page holds when nobody asks for fewer
+FOLDERS = {"up": KEYS, "odd": ODD, "marked": MARKED, "many": MANY}
 LISTINGS = {
     "store": lambda url: list(open_store(url).keys("")),
     "source": lambda url: open_source(url).listing()["path"].to_list(),
@@ -22,25 +43,37 @@ LISTINGS = {
 
 @pytest.fixture
 def proxy(s3, monkeypatch):
-    """A proxy that all requests go through, none of them signed; one page may take 2 s."""
+    """A proxy that all requests go through, none of them signed."""
     with faults_before(s3.url) as made:
         monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
         monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")  # else what is asked for could not be altered on the way
-        monkeypatch.setenv("CV_ASSETS_STORE_DEADLINE", "2")
-        monkeypatch.setenv("CV_ASSETS_STORE_TIMEOUT", "1")
+        monkeypatch.setenv("CV_ASSETS_STORE_DEADLINE", "60")
+        monkeypatch.setenv("CV_ASSETS_STORE_TIMEOUT", "10")
         yield made
 
 
 @pytest.fixture
-def public(proxy, bucket):
-    """A bucket that anybody may list."""
-    bucket.endpoint.client().put_bucket_acl(Bucket=bucket.name, ACL="public-read")
-    return bucket
+def hasty(proxy, monkeypatch):
+    """The same where giving up is the point: one page may take 2 s."""
+    monkeypatch.setenv("CV_ASSETS_STORE_DEADLINE", "2")
+    monkeypatch.setenv("CV_ASSETS_STORE_TIMEOUT", "1")
+    return proxy
 
 
-def fill(bucket, keys):
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda key: bucket.put(f"up/{key}", b"" if key.endswith("/") else b"x"), keys))
+@pytest.fixture(scope="module")
+def public():
+    """A bucket that anybody may list, with a folder of each table of keys: no fault touches what is in it."""
+    with fresh_bucket(serve()) as bucket:
+        bucket.endpoint.client().put_bucket_acl(Bucket=bucket.name, ACL="public-read")
+        with ThreadPoolExecutor(16) as pool:
+            for folder, keys in FOLDERS.items():
+                put = partial(put_below, bucket, folder)
+                list(pool.map(put, keys))
+        yield bucket
+
+
+def put_below(bucket, folder, key):
+    bucket.put(f"{folder}/{key}", b"" if key.endswith("/") else b"x")
 
 
 def in_small_pages(plan):
@@ -64,58 +97,58 @@ PLANS = {
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("listing", LISTINGS)
 def test_a_page_that_fails_does_not_begin_the_listing_anew(public, proxy, listing, plan):
-    fill(public, KEYS)
     proxy.start_over(in_small_pages(PLANS[plan]()))
     assert LISTINGS[listing](f"{public.url}/up") == KEYS
     assert len(proxy.log) > len(KEYS) / PAGE  # the faults did come, and the pages are as small as was asked
 
 
-ODD = [
-    "a",
-    *(f"a!{number:02d}" for number in range(60)),
-    "a/",
-    "a/b.png",
-    "a-1",
-    "a b",
-    "a+&%25=#.png",
-    "Z",
-    "é",
-    "日",
-    "😀",
-    "z/",
-]
+@pytest.mark.parametrize("fault", [BUSY, Fault(lose_reply=True), Fault(cut_reply=0.5), Fault(reset=True)])
+def test_a_page_of_a_listing_that_fails_makes_no_gap_and_no_double(public, proxy, fault):
+    pages = iter([None, fault])  # the first is sound, the second is not
+    proxy.start_over(lambda request: next(pages, None))
+    assert LISTINGS["store"](f"{public.url}/many") == MANY
+    assert len(proxy.log) >= 3
 
 
 @pytest.mark.parametrize("listing", LISTINGS)
 @pytest.mark.parametrize("number", range(1, 5))
 def test_keys_of_every_kind_and_marks_of_folders_are_listed_as_without_a_fault(public, proxy, listing, number):
-    fill(public, ODD)
     proxy.start_over()
-    wanted = LISTINGS[listing](f"{public.url}/up")
+    wanted = LISTINGS[listing](f"{public.url}/odd")
     proxy.start_over(in_small_pages(lambda request: BUSY if request.number == number else None))
-    assert LISTINGS[listing](f"{public.url}/up") == wanted
+    assert LISTINGS[listing](f"{public.url}/odd") == wanted
     assert len(set(wanted)) == len(wanted) >= len(ODD) - 2
 
 
-ENDINGS = [("store", StoreUnavailable), ("source", SourceUnavailable)]
+ENDINGS = {"store": StoreUnavailable, "source": SourceUnavailable}
 
 
-@pytest.mark.parametrize(("listing", "error"), ENDINGS)
-def test_a_page_that_never_comes_is_given_up_at_the_deadline(public, proxy, listing, error):
-    fill(public, KEYS[:200])
-    proxy.start_over(in_small_pages(after(2, BUSY)))
-    begin = time.monotonic()
-    with pytest.raises(error, match=r"cannot list .*status 503 .*tried for 2 s"):
-        LISTINGS[listing](f"{public.url}/up")
-    assert 2 <= time.monotonic() - begin < 8
+def endings_of(url):
+    """How each listing ends, all begun at once, for each waits until its deadline: type and words of the error, seconds."""
+
+    def end(listing):
+        begin = time.monotonic()
+        with pytest.raises((StoreUnavailable, SourceUnavailable)) as caught:
+            LISTINGS[listing](url)
+        return type(caught.value), str(caught.value), time.monotonic() - begin
+
+    with ThreadPoolExecutor(len(LISTINGS)) as pool:
+        return dict(zip(LISTINGS, pool.map(end, LISTINGS), strict=True))
 
 
-@pytest.mark.parametrize(("listing", "error"), ENDINGS)
-def test_a_page_that_holds_nothing_new_does_not_put_the_deadline_off(public, proxy, listing, error):
-    # what follows the path of the mark is the page that was there, and then the one that never comes
-    fill(public, [*(f"a!{number:02d}" for number in range(PAGE - 1)), "a/", "b.png"])
-    proxy.start_over(in_small_pages(lambda request: BUSY if "continuation-token" in request.target else None))
-    begin = time.monotonic()
-    with pytest.raises(error, match="tried for 2 s"):
-        LISTINGS[listing](f"{public.url}/up")
-    assert time.monotonic() - begin < 8
+def test_a_page_that_never_comes_is_given_up_at_the_deadline(public, hasty):
+    hasty.start_over(in_small_pages(after(2 * len(LISTINGS), BUSY)))
+    found = endings_of(f"{public.url}/up")
+    assert {listing: kind for listing, (kind, _, _) in found.items()} == ENDINGS
+    for listing, (_, said, seconds) in found.items():
+        assert re.search(r"cannot list .*status 503 .*tried for 2 s", said), listing
+        assert 2 <= seconds < 8, listing
+
+
+def test_a_page_that_holds_nothing_new_does_not_put_the_deadline_off(public, hasty):
+    hasty.start_over(in_small_pages(lambda request: BUSY if "continuation-token" in request.target else None))
+    found = endings_of(f"{public.url}/marked")
+    assert {listing: kind for listing, (kind, _, _) in found.items()} == ENDINGS
+    for listing, (_, said, seconds) in found.items():
+        assert "tried for 2 s" in said, listing
+        assert seconds < 8, listing

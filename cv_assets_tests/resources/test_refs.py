@@ -15,11 +15,27 @@ from schemas.releases import Tombstone
 
 
 @pytest.fixture
-def refs(any_store) -> Refs:
+def store() -> ObjectStore:
+    """An empty store in memory: what differs between stores is tried by one test of each kind, and by the races."""
+    return open_store(f"memory:///{os.urandom(8).hex()}")
+
+
+@pytest.fixture
+def refs(store) -> Refs:
+    return filled(store)
+
+
+@pytest.fixture
+def any_refs(any_store) -> Refs:
+    return filled(any_store)
+
+
+def filled(store) -> Refs:
+    """The names of three committed versions and an open one."""
     for number in (1, 2, 3):
-        make_version(any_store, f"v{number}", {f"circle/{number}.png": bytes([number])})
-    make_open(any_store, "v4", {"circle/4.png": b"4"})
-    return Refs(any_store, "shapes")
+        make_version(store, f"v{number}", {f"circle/{number}.png": bytes([number])})
+    make_open(store, "v4", {"circle/4.png": b"4"})
+    return Refs(store, "shapes")
 
 
 def moves(refs):
@@ -32,13 +48,13 @@ def test_latest_is_the_version_that_was_committed_last(refs):
     assert moves(refs) == [(1, "v1"), (2, "v2"), (3, "v3")]
 
 
-def test_no_version_takes_the_name_of_a_tag(any_store, refs):
+def test_no_version_takes_the_name_of_a_tag(store, refs):
     refs.tag("production", "v1")
     refs.require_free("v9")
     words = "'production' is a tag of shapes@v1. Take another, or take the tag back with `cv-assets tag shapes@v1 production"
     with pytest.raises(ConfigurationError, match=words):
         refs.require_free("production")
-    with pytest.raises(ConfigurationError, match=words), publishing(any_store, "shapes", "production"):
+    with pytest.raises(ConfigurationError, match=words), publishing(store, "shapes", "production"):
         pass  # from the UI, where no command line has looked at the name
 
 
@@ -67,10 +83,10 @@ def test_a_version_that_ends_after_a_later_one_moves_nothing(refs):
     assert refs.latest() == "v4"
 
 
-def test_latest_may_be_moved_there_and_back(refs):
+def test_latest_may_be_moved_there_and_back(any_refs):
     for version in ("v1", "v3", "v1"):
-        refs.move_latest(version, "again")
-    assert [version for _, version in moves(refs)] == ["v1", "v2", "v3", "v1", "v3", "v1"]
+        any_refs.move_latest(version, "again")
+    assert [version for _, version in moves(any_refs)] == ["v1", "v2", "v3", "v1", "v3", "v1"]
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2, 3, 4, 7, 8, 9, 31, 33])
@@ -100,20 +116,20 @@ def test_sixteen_publishers_of_one_version_move_latest_once(any_store):
     assert moves(Refs(any_store, "shapes")) == [(1, "v1")]
 
 
-def test_a_tag_names_one_version_until_it_is_moved_on_purpose(refs):
-    refs.tag("production", "v1")
-    refs.tag("production", "v1")  # the same again is no change
+def test_a_tag_names_one_version_until_it_is_moved_on_purpose(any_refs):
+    any_refs.tag("production", "v1")
+    any_refs.tag("production", "v1")  # the same again is no change
     with pytest.raises(
         ConfigurationError, match=r"it is a tag of shapes@v1\. Take another name, or move it with --move"
     ):
-        refs.tag("production", "v2")
-    assert refs.resolve("production") == "v1"
-    refs.tag("production", "v2", move=True)
-    assert refs.tags() == {"production": "v2"}
-    assert refs.names_of("v2") == ["production"]
-    assert refs.names_of("v3") == ["latest"]
-    refs.untag("production")
-    assert refs.tags() == {}
+        any_refs.tag("production", "v2")
+    assert any_refs.resolve("production") == "v1"
+    any_refs.tag("production", "v2", move=True)
+    assert any_refs.tags() == {"production": "v2"}
+    assert any_refs.names_of("v2") == ["production"]
+    assert any_refs.names_of("v3") == ["latest"]
+    any_refs.untag("production")
+    assert any_refs.tags() == {}
 
 
 # what a tag may not be, or may not name
@@ -143,14 +159,14 @@ def test_what_is_not_named_cannot_be_taken_back(refs):
         refs.unpin("v1")
 
 
-def test_a_pin_says_why_until_it_is_released(refs):
-    refs.pin("v1", "the paper's numbers")
-    refs.pin("v4", "being looked at")
-    assert refs.pins() == {"v1": "the paper's numbers", "v4": "being looked at"}
-    refs.pin("v1", "and the model card's")
-    assert refs.pins()["v1"] == "and the model card's"
-    refs.unpin("v1")
-    assert list(refs.pins()) == ["v4"]
+def test_a_pin_says_why_until_it_is_released(any_refs):
+    any_refs.pin("v1", "the paper's numbers")
+    any_refs.pin("v4", "being looked at")
+    assert any_refs.pins() == {"v1": "the paper's numbers", "v4": "being looked at"}
+    any_refs.pin("v1", "and the model card's")
+    assert any_refs.pins()["v1"] == "and the model card's"
+    any_refs.unpin("v1")
+    assert list(any_refs.pins()) == ["v4"]
 
 
 def test_names_that_are_written_over_are_durable_before_they_are_said_to_be_given(refs, monkeypatch):
@@ -177,17 +193,17 @@ def test_without_a_committed_version_there_is_no_latest(any_store):
         Refs(any_store, "shapes").resolve(None)
 
 
-def test_latest_is_not_guessed_where_the_log_is_missing(any_store, refs):
+def test_latest_is_not_guessed_where_the_log_is_missing(any_store, any_refs):
     for key in list(any_store.keys("datasets/shapes/refs")):
         any_store.delete(key)
     with pytest.raises(ConfigurationError, match="name one, such as with `cv-assets rollback shapes v3`"):
-        refs.resolve(None)
+        any_refs.resolve(None)
 
 
-def test_a_damaged_log_is_an_error_and_not_an_older_latest(any_store, refs):
+def test_a_damaged_log_is_an_error_and_not_an_older_latest(any_store, any_refs):
     any_store.put("datasets/shapes/refs/latest/00000003.json", b'{"number": 3}')
     with pytest.raises(CorruptObject):
-        refs.latest()
+        any_refs.latest()
 
 
 def test_only_a_committed_version_becomes_latest(refs):
@@ -197,22 +213,27 @@ def test_only_a_committed_version_becomes_latest(refs):
         refs.move_latest("v7")
 
 
-def test_a_version_whose_commit_record_is_damaged_gets_no_name(any_store, refs):
+def test_a_version_whose_commit_record_is_damaged_gets_no_name(store, refs):
     key = commit_key("shapes", "v1")
-    any_store.put(key, any_store.get(key)[:-20])
+    store.put(key, store.get(key)[:-20])
     for give in (lambda: refs.tag("production", "v1"), lambda: refs.move_latest("v1")):
         with pytest.raises(CorruptObject, match=r"v1/COMMIT\.json is not a CommitRecord .*restore it from a copy"):
             give()
     assert (refs.latest(), refs.tags()) == ("v3", {})
 
 
-def test_a_removed_version_gets_no_name_any_more(any_store, refs):
-    refs.tag("old", "v1")
+def test_a_removed_version_gets_no_name_any_more(any_store, any_refs):
+    any_refs.tag("old", "v1")
     grave = Tombstone(dataset="shapes", version="v1", digest="0", reason="old")
     any_store.put_new(tombstone_key("shapes", "v1"), grave.to_bytes())
-    for give in (refs.resolve, refs.move_latest, lambda version: refs.tag("new", version), lambda v: refs.pin(v, "")):
+    for give in (
+        any_refs.resolve,
+        any_refs.move_latest,
+        lambda version: any_refs.tag("new", version),
+        lambda v: any_refs.pin(v, ""),
+    ):
         with pytest.raises(ConfigurationError, match="shapes@v1 was removed by `cv-assets gc`"):
             give("v1")
     with pytest.raises(ConfigurationError, match="was removed"):
-        refs.resolve("old")
-    assert (refs.latest(), refs.pins(), list(refs.tags())) == ("v3", {}, ["old"])
+        any_refs.resolve("old")
+    assert (any_refs.latest(), any_refs.pins(), list(any_refs.tags())) == ("v3", {}, ["old"])

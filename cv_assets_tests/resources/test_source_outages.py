@@ -1,6 +1,8 @@
 """An outage of the source while its files are read ends the run, which can be run again; a rejection would be for good."""
 
+import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -26,11 +28,11 @@ def landing(tmp_path):
 
 @pytest.fixture
 def proxy(s3, monkeypatch):
-    """A proxy that all the source's requests go through; one waits 1 s for an answer that does not come."""
+    """A proxy that all the source's requests go through."""
     with faults_before(s3.url) as made:
         monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
-        monkeypatch.setenv("CV_ASSETS_STORE_DEADLINE", "1")
-        monkeypatch.setenv("CV_ASSETS_STORE_TIMEOUT", "1")
+        monkeypatch.setenv("CV_ASSETS_STORE_DEADLINE", "60")
+        monkeypatch.setenv("CV_ASSETS_STORE_TIMEOUT", "10")
         yield made
 
 
@@ -156,15 +158,34 @@ FALLEN = {
 }
 
 
-@pytest.mark.parametrize("case", FALLEN)
-@pytest.mark.parametrize(("status", "code"), ABOUT_ONE)
-def test_an_object_that_is_gone_or_forbidden_along_with_its_bucket_is_no_row(remote, proxy, status, code, case):
-    fault, kind = FALLEN[case]
-    source, file = remote
-    proxy.start_over(lambda request: Fault(status=status, code=code) if request.key == f"up/{file.path}" else fault)
-    with pytest.raises(SourceError, match=r"cannot read a\.png of s3://") as caught:
-        source.read(file)
-    assert type(caught.value) is kind
+def test_an_object_that_is_gone_or_forbidden_along_with_its_bucket_is_no_row(proxy, bucket, monkeypatch):
+    cases = {f"{code}, {case}": (*about, *FALLEN[case]) for about in ABOUT_ONE for case in FALLEN for code in about[1:]}
+    folders = {f"case{number}": case for number, case in enumerate(cases)}
+    listed = {}
+    for folder, case in folders.items():
+        bucket.put(f"{folder}/a.png", b"x")
+        if cases[case][-1] is SourceUnavailable:  # it waits until its deadline
+            monkeypatch.setenv("CV_ASSETS_STORE_DEADLINE", "1")
+        else:
+            monkeypatch.setenv("CV_ASSETS_STORE_DEADLINE", "60")
+        source = open_source(f"{bucket.url}/{folder}")
+        listed[case] = (source, next(files_of(source.listing())))
+
+    def strike(request):
+        folder = re.search(r"case\d+", request.target)[0]
+        status, code, fault, _ = cases[folders[folder]]
+        return Fault(status=status, code=code) if request.key == f"{folder}/a.png" else fault
+
+    def read(case):
+        source, file = listed[case]
+        with pytest.raises(SourceError, match=r"cannot read a\.png of s3://") as caught:
+            source.read(file)
+        return type(caught.value)
+
+    proxy.start_over(strike)
+    with ThreadPoolExecutor(len(cases)) as pool:
+        raised = dict(zip(cases, pool.map(read, cases), strict=True))
+    assert raised == {case: kind for case, (*_, kind) in cases.items()}
 
 
 def test_a_bucket_that_is_deleted_makes_no_file_unreadable(remote, bucket):

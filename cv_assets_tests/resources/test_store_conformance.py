@@ -1,5 +1,6 @@
 """What every store does alike, on local disk, in memory and on S3: the same tests for all three."""
 
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -265,3 +266,4 @@ def test_a_listing_of_100000_keys_has_every_key_once(tmp_path, kind):
             (tmp_path / key).touch()
     assert list(store.keys("many")) == sorted(keys)
     assert len(store.folders("many")) == 256
+    shutil.rmtree(tmp_path / "many", ignore_errors=True)  # pytest would keep them for three runs

@@ -9,7 +9,7 @@ import pytest
 
 from cv_assets_tests.servers.fault_proxy import faults_before
 from cv_assets_tests.servers.plans import Fault, on, share
-from cv_assets_tests.servers.s3 import serve
+from cv_assets_tests.servers.s3 import SECRET_KEY, serve
 from resources.content_store import ContentStore
 from resources.object_store import open_store
 from schemas.errors import (
@@ -20,7 +20,6 @@ from schemas.errors import (
     VersionConflict,
 )
 
-SECRET = "test-secret-key-that-no-message-may-show"
 LOST = Fault(lose_reply=True)
 BUSY = Fault(status=503, code="SlowDown")
 # every method that asks the server something, as a call
@@ -41,11 +40,11 @@ CALLS = {
 
 @pytest.fixture
 def proxy(s3, monkeypatch):
-    """A proxy that all the store's requests go through, and a store that gives up after 3 s."""
+    """A proxy that all the store's requests go through."""
     with faults_before(s3.url) as made:
         monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
-        monkeypatch.setenv("CV_ASSETS_STORE_DEADLINE", "3")
-        monkeypatch.setenv("CV_ASSETS_STORE_TIMEOUT", "1")
+        monkeypatch.setenv("CV_ASSETS_STORE_DEADLINE", "60")
+        monkeypatch.setenv("CV_ASSETS_STORE_TIMEOUT", "10")
         yield made
 
 
@@ -69,7 +68,7 @@ def refused(s3, refusing, monkeypatch):
 
 @pytest.fixture
 def hasty(proxy, bucket, monkeypatch):
-    """The same for tests that wait for it to give up."""
+    """The same where giving up is the point."""
     monkeypatch.setenv("CV_ASSETS_STORE_DEADLINE", "1")
     monkeypatch.setenv("CV_ASSETS_STORE_TIMEOUT", "0.5")
     return open_store(f"{bucket.url}/p")
@@ -95,14 +94,14 @@ def test_a_create_only_write_none_of_whose_replies_comes_is_read_back(hasty, pro
     assert bucket.get("p/a") == b"one"
 
 
-def test_a_lost_reply_where_other_content_lies_is_a_conflict(store, proxy, bucket):
+def test_a_lost_reply_where_other_content_lies_is_a_conflict(store, hasty, proxy, bucket):
     bucket.put("p/a", b"other")
     proxy.start_over(on("PUT", LOST, times=1))
     with pytest.raises(VersionConflict):
         store.put_new("a", b"one")
     proxy.start_over(on("PUT", LOST))
     with pytest.raises(VersionConflict):
-        store.put_new("a", b"one")
+        hasty.put_new("a", b"one")
     assert bucket.get("p/a") == b"other"
 
 
@@ -191,15 +190,15 @@ def said_of(call):
 def test_a_wrong_key_is_refused_at_once_and_no_secret_is_shown(s3, proxy, bucket, monkeypatch, call):
     if s3.is_mock:
         pytest.skip("moto accepts any key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET[::-1])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY[::-1])
     message, everything = said_of(lambda: CALLS[call](open_store(bucket.url)))
     assert "the secret key is not the one of this access key" in message
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "NOSUCHKEY")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token-" + SECRET)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token-" + SECRET_KEY)
     second, more = said_of(lambda: CALLS[call](open_store(bucket.url)))
     assert "check AWS_ACCESS_KEY_ID or AWS_PROFILE" in second
     assert len(proxy.log) == 2
-    assert not any(secret in everything + more for secret in (SECRET, SECRET[::-1]))
+    assert not any(secret in everything + more for secret in (SECRET_KEY, SECRET_KEY[::-1]))
 
 
 @pytest.mark.parametrize("call", ["put", "put_new", "get", "keys", "folders", "require_create_only"])
@@ -269,12 +268,14 @@ def test_a_reply_that_never_comes_whole_is_no_object(hasty, proxy, bucket):
 
 
 @pytest.mark.parametrize("part", [0.0, 0.5])
-def test_a_reply_that_stalls_is_asked_for_again(store, proxy, bucket, part):
+def test_a_reply_that_stalls_is_asked_for_again(proxy, bucket, part, monkeypatch):
+    monkeypatch.setenv("CV_ASSETS_STORE_TIMEOUT", "1")
+    store = open_store(f"{bucket.url}/p")
     bucket.put("p/a", DATA)
     proxy.start_over(on("GET", Fault(stall_reply=part), times=1))
     begin = time.monotonic()
     assert store.get("a") == DATA
-    assert time.monotonic() - begin < 6
+    assert time.monotonic() - begin < 30
 
 
 def test_a_server_that_takes_requests_and_never_answers_is_given_up(hasty, proxy, bucket):
@@ -314,16 +315,25 @@ def test_a_bit_that_flips_on_the_way_to_the_store_is_never_kept(s3, store, proxy
     assert len(proxy.requests("PUT")) == 3
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_a_store_that_cannot_be_reached_is_given_up_at_the_deadline(hasty, proxy, call):
+def test_a_store_that_cannot_be_reached_is_given_up_at_the_deadline(hasty, proxy):
     proxy.down()
-    begin = time.monotonic()
-    wanted = CommitStateUnknown if call in {"put_new", "require_create_only"} else StoreUnavailable
-    with pytest.raises(wanted, match="no connection to the server; tried for 1 s"):
-        CALLS[call](hasty)
-    took = time.monotonic() - begin
+
+    def give_up(call):
+        begin = time.monotonic()
+        with pytest.raises(
+            (StoreUnavailable, CommitStateUnknown), match="no connection to the server; tried for 1 s"
+        ) as caught:
+            CALLS[call](hasty)
+        return type(caught.value), time.monotonic() - begin
+
+    with ThreadPoolExecutor(len(CALLS)) as pool:  # each waits until its deadline, and needs nothing of the others
+        found = dict(zip(CALLS, pool.map(give_up, CALLS), strict=True))
+    wanted = dict.fromkeys(CALLS, StoreUnavailable) | dict.fromkeys(
+        ["put_new", "require_create_only"], CommitStateUnknown
+    )
+    assert {call: kind for call, (kind, _) in found.items()} == wanted
     # a write whose outcome is not known is looked for once more
-    assert took < 8
+    assert {call: seconds for call, (_, seconds) in found.items() if seconds >= 8} == {}
 
 
 def test_an_outage_that_ends_before_the_deadline_is_only_a_delay(patient, proxy):
@@ -337,7 +347,7 @@ def test_an_outage_that_ends_before_the_deadline_is_only_a_delay(patient, proxy)
 
 
 @pytest.mark.parametrize("lost", [LOST, BUSY])
-def test_a_commit_that_cannot_be_read_back_is_unknown_and_nothing_is_deleted(hasty, proxy, bucket, lost):
+def test_a_commit_that_cannot_be_read_back_is_unknown_and_nothing_is_deleted(store, hasty, proxy, bucket, lost):
     proxy.start_over(lambda request: lost if request.method == "PUT" else BUSY)
     with pytest.raises(
         CommitStateUnknown, match=r"Whether a was written is not known, and nothing was deleted; run again"
@@ -345,29 +355,18 @@ def test_a_commit_that_cannot_be_read_back_is_unknown_and_nothing_is_deleted(has
         hasty.put_new("a", b"one")
     assert {entry.method for entry in proxy.log} == {"PUT", "GET"}
     proxy.start_over()
-    assert hasty.find("a") == (b"one" if lost is LOST else None)
-    hasty.put_new("a", b"one")
+    assert store.find("a") == (b"one" if lost is LOST else None)
+    store.put_new("a", b"one")
     assert bucket.get("p/a") == b"one"
 
 
-def test_a_commit_that_did_not_land_and_says_so_when_read_back_is_unknown_too(hasty, proxy):
+def test_a_commit_that_did_not_land_and_says_so_when_read_back_is_unknown_too(store, hasty, proxy):
     # the last write may still be on its way
     proxy.start_over(on("PUT", BUSY))
     with pytest.raises(CommitStateUnknown):
         hasty.put_new("a", b"one")
     proxy.start_over()
-    assert hasty.find("a") is None
-
-
-def test_a_page_of_a_listing_that_fails_makes_no_gap_and_no_double(patient, proxy, bucket):
-    keys = [f"many/{number:05d}" for number in range(1_100)]
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda key: bucket.put(f"p/{key}", b""), keys))
-    for fault in (BUSY, LOST, Fault(cut_reply=0.5), Fault(reset=True)):
-        pages = iter([None, fault])  # the first is sound, the second is not
-        proxy.start_over(lambda request, pages=pages: next(pages, None))
-        assert list(patient.keys("many")) == keys
-        assert len(proxy.log) >= 3
+    assert store.find("a") is None
 
 
 def test_an_object_that_is_gone_between_listing_and_reading_is_none(store, proxy, bucket):

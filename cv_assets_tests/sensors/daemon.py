@@ -13,15 +13,31 @@ from cv_assets.definitions import build_defs
 from cv_assets.sensors.new_uploads import build_new_uploads
 from cv_assets_tests.conftest import Place
 from resources.configured import ObjectStoreResource
+from resources.settings import store_url
 from schemas.datasets import DatasetConfig
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EVERY = timedelta(seconds=60)
 RUN_KEY_TAG = "dagster/run_key"
+_built: dict[tuple[str, str], dg.Definitions] = {}
 
 
 class Killed(Exception):
     """The daemon ended in the middle of a tick."""
+
+
+def defs_of(config: DatasetConfig) -> dg.Definitions:
+    """All that Dagster is told of a dataset, and of the store that the environment names; built once for both."""
+    held = (config.model_dump_json(), store_url())
+    if held not in _built:
+        _built.clear()  # a test has one dataset, or two
+        _built[held] = build_defs(datasets=[config])
+    return _built[held]
+
+
+def job_of(config: DatasetConfig) -> dg.JobDefinition:
+    """The job that makes a version of a dataset."""
+    return defs_of(config).resolve_job_def(config.name)
 
 
 @dataclass
@@ -68,7 +84,7 @@ class Daemon:
         if self.instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: str(asked.run_key)})):
             return False
         self.instance.create_run_for_job(
-            build_defs(datasets=[self.config]).resolve_job_def(self.config.name),
+            job_of(self.config),
             tags={**asked.tags, RUN_KEY_TAG: str(asked.run_key), "dagster/partition": str(asked.partition_key)},
             status=dg.DagsterRunStatus.NOT_STARTED,
         )
@@ -90,7 +106,7 @@ class Daemon:
 
 def take_snapshot(daemon: Daemon, version: str) -> None:
     """Materialize raw_images of a version, as a run of the command line or the UI does."""
-    job = build_defs(datasets=[daemon.config]).resolve_job_def(daemon.config.name)
+    job = job_of(daemon.config)
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     key = dg.AssetKey([daemon.config.name, "raw_images"])
     assert job.execute_in_process(

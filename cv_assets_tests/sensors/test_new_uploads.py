@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from cv_assets.definitions import build_defs
-from cv_assets_tests.conftest import Place
+from cv_assets_tests.conftest import Place, write_drawn
 from cv_assets_tests.sensors.daemon import Daemon, Killed, daemons, take_snapshot
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
@@ -22,16 +22,14 @@ MOST_TICKS = 6
 
 
 @pytest.fixture
-def config(drawn: Place) -> DatasetConfig:
-    for path in drawn.uploads.rglob("*.*"):  # a few are enough
-        if path.parent.name != "circle" or "camera01" not in path.name:
-            path.unlink()
-    return drawn.config(uploads=UPLOADS)
+def config(place: Place) -> DatasetConfig:
+    write_drawn(place.uploads, only="circle/camera01")  # a few are enough
+    return place.config(uploads=UPLOADS)
 
 
 @pytest.fixture
-def daemon(drawn: Place, config: DatasetConfig) -> Iterator[Daemon]:
-    with daemons(drawn, config) as (one,):
+def daemon(place: Place, config: DatasetConfig) -> Iterator[Daemon]:
+    with daemons(place, config) as (one,):
         yield one
 
 
@@ -84,24 +82,24 @@ def test_nothing_is_begun_twice(daemon: Daemon):
 
 @pytest.mark.parametrize("other", ["dataset", "store"])
 def test_what_another_dataset_or_another_store_has_of_these_uploads_is_of_no_account(
-    daemon: Daemon, drawn: Place, other
+    daemon: Daemon, place: Place, other
 ):
     settle(daemon)
     daemon.run_requested()
-    config = drawn.config("others", uploads=UPLOADS) if other == "dataset" else daemon.config
-    store_url = str(drawn.folder / "another") if other == "store" else daemon.store_url
+    config = place.config("others", uploads=UPLOADS) if other == "dataset" else daemon.config
+    store_url = str(place.folder / "another") if other == "store" else daemon.store_url
     assert settle(Daemon(daemon.instance, config, store_url)) == "begun v1"
 
 
-def test_uploads_that_go_on_keep_the_sensor_waiting(daemon: Daemon, drawn: Place):
+def test_uploads_that_go_on_keep_the_sensor_waiting(daemon: Daemon, place: Place):
     for number in range(6):
-        upload(drawn, f"late_{number}.png")
+        upload(place, f"late_{number}.png")
         assert "settled in 2 min if it stays so." in daemon.tick()
     assert settle(daemon) == "begun v1"
 
 
-def test_a_file_that_is_written_slowly_is_not_taken_by_half(daemon: Daemon, drawn: Place):
-    path = upload(drawn, "slow.png")
+def test_a_file_that_is_written_slowly_is_not_taken_by_half(daemon: Daemon, place: Place):
+    path = upload(place, "slow.png")
     whole = path.read_bytes()
     path.write_bytes(b"")
     for end in range(0, len(whole), len(whole) // 5 + 1):
@@ -110,8 +108,8 @@ def test_a_file_that_is_written_slowly_is_not_taken_by_half(daemon: Daemon, draw
     path.write_bytes(whole)
     settle(daemon)
     daemon.run_requested()
-    assert len(set(held(drawn, "v1"))) == len(list(drawn.uploads.rglob("*.*")))
-    assert VersionStore(drawn.store, "shapes", "v1").load_table("raw_images")["size_bytes"].max() >= len(whole)
+    assert len(set(held(place, "v1"))) == len(list(place.uploads.rglob("*.*")))
+    assert VersionStore(place.store, "shapes", "v1").load_table("raw_images")["size_bytes"].max() >= len(whole)
 
 
 CHANGES = {
@@ -148,16 +146,16 @@ def age(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("change", "words"), CHANGES.values(), ids=CHANGES)
-def test_every_change_of_the_source_makes_one_more_version(daemon: Daemon, drawn: Place, change, words):
-    settle_files(drawn)
+def test_every_change_of_the_source_makes_one_more_version(daemon: Daemon, place: Place, change, words):
+    settle_files(place)
     settle(daemon)
     daemon.run_requested()
-    change(drawn)
+    change(place)
     assert words in daemon.tick()
     assert settle(daemon) == "begun v2"
     daemon.run_requested()
     assert begun(daemon) == ["v1", "v2"]
-    assert held(drawn, "v1") != held(drawn, "v2")
+    assert held(place, "v1") != held(place, "v2")
     assert daemon.tick().startswith("Nothing new: ")
 
 
@@ -167,8 +165,8 @@ def settle_files(place: Place) -> None:
         age(path)
 
 
-def test_a_version_that_a_person_made_is_recognised(daemon: Daemon, drawn: Place):
-    settle_files(drawn)
+def test_a_version_that_a_person_made_is_recognised(daemon: Daemon, place: Place):
+    settle_files(place)
     daemon.instance.add_dynamic_partitions("shapes_versions", ["by-hand"])
     take_snapshot(daemon, "by-hand")
     assert "by-hand holds what is there" in settle(daemon)
@@ -176,13 +174,13 @@ def test_a_version_that_a_person_made_is_recognised(daemon: Daemon, drawn: Place
     assert not daemon.requested
 
 
-def test_what_came_between_request_and_snapshot_is_taken_once(daemon: Daemon, drawn: Place):
+def test_what_came_between_request_and_snapshot_is_taken_once(daemon: Daemon, place: Place):
     settle(daemon)
-    late = age_and_name(upload(drawn, "late.png"))
-    settle_files(drawn)
+    late = age_and_name(upload(place, "late.png"))
+    settle_files(place)
     assert "is about to take what is there as v1" in settle(daemon)
     daemon.run_requested()
-    assert late in held(drawn, "v1")
+    assert late in held(place, "v1")
     assert "v1 holds what is there" in daemon.tick()
     assert daemon.tick().startswith("Nothing new: ")
     assert begun(daemon) == ["v1"]
@@ -193,67 +191,67 @@ def age_and_name(path: Path) -> str:
     return f"circle/{path.name}"
 
 
-def test_what_was_in_the_source_during_the_snapshot_alone_makes_one_more_version(daemon: Daemon, drawn: Place):
+def test_what_was_in_the_source_during_the_snapshot_alone_makes_one_more_version(daemon: Daemon, place: Place):
     settle(daemon)
-    mistake = upload(drawn, "mistake.png")
+    mistake = upload(place, "mistake.png")
     assert daemon.run_requested() == ["v1"]
-    assert "circle/mistake.png" in held(drawn, "v1")
+    assert "circle/mistake.png" in held(place, "v1")
     mistake.unlink()  # the source lists again what v1 was asked for
     assert settle(daemon) == "begun v2"
     assert daemon.run_requested() == ["v2"]
-    assert "circle/mistake.png" not in held(drawn, "v2")
+    assert "circle/mistake.png" not in held(place, "v2")
     assert daemon.tick().startswith("Nothing new")
 
 
-def test_few_changes_wait_for_more(drawn: Place, config: DatasetConfig):
-    with daemons(drawn, drawn.config(uploads={**UPLOADS, "min_files": 3})) as (daemon,):
-        settle_files(drawn)
+def test_few_changes_wait_for_more(place: Place, config: DatasetConfig):
+    with daemons(place, place.config(uploads={**UPLOADS, "min_files": 3})) as (daemon,):
+        settle_files(place)
         settle(daemon)
         daemon.run_requested()
         for number in range(2):
-            upload(drawn, f"more_{number}.png")
+            upload(place, f"more_{number}.png")
         said = settle(daemon)
         assert "2 new, 0 changed, 0 removed; a version is begun from 3 on (uploads.min_files)" in said
-        first(drawn).unlink()
+        first(place).unlink()
         settle(daemon)
         assert begun(daemon) == ["v1", "v2"]
 
 
-def test_an_empty_landing_place_is_no_version_and_no_error(daemon: Daemon, drawn: Place):
-    uploads = (drawn.uploads / "circle").rename(drawn.folder / "later")
+def test_an_empty_landing_place_is_no_version_and_no_error(daemon: Daemon, place: Place):
+    uploads = (place.uploads / "circle").rename(place.folder / "later")
     assert settle(daemon) == "Found 0 files, 0 bytes: no file that is there is an image; a version needs one."
-    uploads.rename(drawn.uploads / "circle")
+    uploads.rename(place.uploads / "circle")
     assert settle(daemon) == "begun v1"
 
 
-def test_a_source_whose_every_image_vanished_begins_no_version(daemon: Daemon, drawn: Place):
+def test_a_source_whose_every_image_vanished_begins_no_version(daemon: Daemon, place: Place):
     settle(daemon)
     daemon.run_requested()
-    shutil.rmtree(drawn.uploads / "circle")
+    shutil.rmtree(place.uploads / "circle")
     assert "removed since v1" in daemon.tick()
     assert "no file that is there is an image" in settle(daemon)
     assert begun(daemon) == ["v1"]
 
 
-def test_looks_that_did_not_follow_each_other_do_not_add_up(daemon: Daemon, drawn: Place):
+def test_looks_that_did_not_follow_each_other_do_not_add_up(daemon: Daemon, place: Place):
     settle(daemon)
     daemon.run_requested()
-    path = first(drawn)
+    path = first(place)
     for _ in range(MOST_TICKS):
-        aside = path.rename(drawn.folder / "aside.png")
+        aside = path.rename(place.folder / "aside.png")
         assert "1 removed since v1; settled in 2 min if" in daemon.tick()
         aside.rename(path)
         assert daemon.tick().startswith("Nothing new: ")
     assert begun(daemon) == ["v1"]
 
 
-def test_a_listing_that_fails_is_a_failed_tick_and_nothing_is_lost(daemon: Daemon, drawn: Place):
+def test_a_listing_that_fails_is_a_failed_tick_and_nothing_is_lost(daemon: Daemon, place: Place):
     daemon.tick()
-    away = drawn.uploads.rename(drawn.folder / "away")
+    away = place.uploads.rename(place.folder / "away")
     for _ in range(3):
         with pytest.raises(SourceError, match="expected a folder with uploads"):
             daemon.tick()
-    away.rename(drawn.uploads)
+    away.rename(place.uploads)
     assert settle(daemon) == "begun v1"
 
 
@@ -273,8 +271,8 @@ def test_a_tick_that_ends_in_between_is_made_good_by_the_next(daemon: Daemon, ki
     assert begun(daemon) == ["v1"]
 
 
-def test_a_cursor_that_is_lost_costs_a_wait_and_no_version(daemon: Daemon, drawn: Place):
-    settle_files(drawn)
+def test_a_cursor_that_is_lost_costs_a_wait_and_no_version(daemon: Daemon, place: Place):
+    settle_files(place)
     settle(daemon)
     daemon.run_requested()
     for text in (None, "not a cursor"):
@@ -284,8 +282,8 @@ def test_a_cursor_that_is_lost_costs_a_wait_and_no_version(daemon: Daemon, drawn
     assert begun(daemon) == ["v1"]
 
 
-def test_two_daemons_that_tick_at_once_ask_for_the_same_version_and_run(drawn: Place, config: DatasetConfig):
-    with daemons(drawn, config, 2) as (one, other):
+def test_two_daemons_that_tick_at_once_ask_for_the_same_version_and_run(place: Place, config: DatasetConfig):
+    with daemons(place, config, 2) as (one, other):
         for _ in range(2):
             one.tick()
         other.cursor, other.now = one.cursor, one.now = one.cursor, one.now + timedelta(seconds=60)
@@ -301,8 +299,8 @@ LAG = ["partition", "run", "snapshot"]
 
 
 @pytest.mark.parametrize("done", LAG)
-def test_a_daemon_that_lags_behind_begins_nothing_anew(drawn: Place, config: DatasetConfig, done: str):
-    with daemons(drawn, config, 2) as (one, other):
+def test_a_daemon_that_lags_behind_begins_nothing_anew(place: Place, config: DatasetConfig, done: str):
+    with daemons(place, config, 2) as (one, other):
         for _ in range(2):
             one.tick()
         other.cursor, other.now = one.cursor, one.now
@@ -318,13 +316,13 @@ def test_a_daemon_that_lags_behind_begins_nothing_anew(drawn: Place, config: Dat
         assert len(one.requested + other.requested) == 1
 
 
-def test_many_daemons_that_are_killed_anywhere_begin_each_listing_once(drawn: Place, config: DatasetConfig):
+def test_many_daemons_that_are_killed_anywhere_begin_each_listing_once(place: Place, config: DatasetConfig):
     seed = 11
     chance = random.Random(seed)
-    settle_files(drawn)
-    with daemons(drawn, config, 3) as crowd:
+    settle_files(place)
+    with daemons(place, config, 3) as crowd:
         for change in range(4):
-            age(upload(drawn, f"change_{change}.png"))
+            age(upload(place, f"change_{change}.png"))
             for _ in range(14):
                 daemon = chance.choice(crowd)
                 daemon.now = max(one.now for one in crowd)
@@ -338,13 +336,13 @@ def test_many_daemons_that_are_killed_anywhere_begin_each_listing_once(drawn: Pl
             for daemon in crowd:
                 settle(daemon)
                 daemon.run_requested()
-        found = [held(drawn, version) for version in begun(crowd[0])]
+        found = [held(place, version) for version in begun(crowd[0])]
     distinct = {tuple(sorted(files.items())) for files in found}
     assert len(found) == len(distinct), f"a listing was taken twice (seed {seed})"
     assert f"circle/change_{change}.png" in found[-1]
 
 
-def test_a_run_that_failed_before_its_snapshot_is_told_and_not_asked_for_for_ever(daemon: Daemon, drawn: Place):
+def test_a_run_that_failed_before_its_snapshot_is_told_and_not_asked_for_for_ever(daemon: Daemon, place: Place):
     settle(daemon)
     daemon.run_requested(succeed=False)
     for _ in range(4):
@@ -354,17 +352,17 @@ def test_a_run_that_failed_before_its_snapshot_is_told_and_not_asked_for_for_eve
         assert "cv-assets run shapes --version v1" in said
     assert len(daemon.requested) == 1
 
-    upload(drawn, "another.png")  # something else is there: worth another try, of the same version
+    upload(place, "another.png")  # something else is there: worth another try, of the same version
     settle(daemon)
     assert [run.partition_key for run in daemon.requested] == ["v1", "v1"]
     daemon.run_requested()
     assert daemon.tick().startswith("Nothing new: ")
 
 
-def test_uploads_during_a_run_become_the_version_after(daemon: Daemon, drawn: Place):
+def test_uploads_during_a_run_become_the_version_after(daemon: Daemon, place: Place):
     settle(daemon)
     take_snapshot(daemon, "v1")  # and the run goes on
-    upload(drawn, "another.png")
+    upload(place, "another.png")
     settle(daemon)
     assert begun(daemon) == ["v1", "v2"]
 
@@ -376,19 +374,19 @@ def test_a_partition_that_was_added_by_hand_is_the_next_version(daemon: Daemon):
     assert [run.partition_key for run in daemon.requested] == ["v1"]
 
 
-def test_the_clock_of_the_uploads_is_of_no_account(daemon: Daemon, drawn: Place):
-    for path in drawn.uploads.rglob("*.*"):
+def test_the_clock_of_the_uploads_is_of_no_account(daemon: Daemon, place: Place):
+    for path in place.uploads.rglob("*.*"):
         os.utime(path, (4_000_000_000, 4_000_000_000))  # in a hundred years
     settle(daemon)
     daemon.run_requested()
     assert daemon.tick().startswith("Nothing new: ")
-    for path in drawn.uploads.rglob("*.*"):
+    for path in place.uploads.rglob("*.*"):
         age(path)
     settle(daemon)
     assert begun(daemon) == ["v1", "v2"]
 
 
-def test_a_dataset_that_does_not_ask_has_no_sensor(drawn: Place):
-    plain, asking = drawn.config("plain"), drawn.config("asking", uploads={})
+def test_a_dataset_that_does_not_ask_has_no_sensor(place: Place):
+    plain, asking = place.config("plain"), place.config("asking", uploads={})
     names = {sensor.name for sensor in build_defs(datasets=[plain, asking]).sensors or ()}
     assert names == {"asking_new_uploads", "dead_runs"}

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from cv_assets.domain.drawing import draw_uploads
-from cv_assets_tests.conftest import Place, write_files
+from cv_assets_tests.conftest import Place, drawn_files, write_files
 from cv_assets_tests.sensors.daemon import Daemon, daemons, take_snapshot
 from resources.requeue import Requeues
 from resources.versions import VersionStore
@@ -20,7 +19,7 @@ CUT_OFF = "circle/camera02_cut_off.jpg"
 @pytest.fixture
 def daemon(place: Place) -> Iterator[Daemon]:
     """A daemon whose dataset has a first version of six images, of which one is cut off."""
-    write_files(place.uploads, [file for file in draw_uploads(7) if "circle/camera01" in file[0] or file[0] == CUT_OFF])
+    write_files(place.uploads, [file for file in drawn_files() if "circle/camera01" in file[0] or file[0] == CUT_OFF])
     for path in place.uploads.rglob("*.*"):
         os.utime(path, (1_000_000_000, 1_000_000_000))
     with daemons(place, place.config(uploads=UPLOADS)) as (one,):
