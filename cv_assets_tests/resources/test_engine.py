@@ -238,10 +238,11 @@ def test_a_worker_can_write_no_file_and_has_bounded_memory(large):
 
 
 def test_a_worker_shares_no_open_file_with_its_parent(large, tmp_path):
-    with (tmp_path / "secret").open("w"):
+    with (tmp_path / "secret").open("w") as secret:
+        os.set_inheritable(secret.fileno(), True)  # Python's own files are not, those of a library in C may be
         thread, _ = run_aside(Engine(workers=1), [Item(str(n), large) for n in range(48)])
         worker = first_worker()
-        time.sleep(0.3)
+        # past the exec, as its command line is a worker's: what is open now, it was given
         opened = {file.path for file in worker.open_files()}
         thread.join(60)
     assert str(tmp_path / "secret") not in opened
