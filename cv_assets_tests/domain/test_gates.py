@@ -237,7 +237,10 @@ def test_a_schema_objects_to_what_breaks_it_and_to_nothing_else(table, spoil, na
     tables = {**TABLES, table: spoil(TABLES[table])}
     verdict = gate.judge({read: tables[read] for read in gate.reads}, CONFIG)
     assert not verdict.passed
-    told = {(row["column"], row["check" if row["check"] in OF_NO_ONE_VALUE else "failure_case"]) for row in verdict.offending}
+    told = {
+        (row["column"], row["check" if row["check"] in OF_NO_ONE_VALUE else "failure_case"])
+        for row in verdict.offending
+    }
     assert told == {named}
     assert AssetVerdicts(asset=gate.asset, table_digests={}, verdicts=[verdict]).to_bytes()
 
