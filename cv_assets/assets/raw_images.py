@@ -56,7 +56,10 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
         rejected = snapshot.drop_nulls("reason").height + probes.drop_nulls("reason").height
         said = {"size_bytes": int(snapshot["size_bytes"].sum()), "rejected": rejected, "files_read": taken.files_read}
         docs = line.data_docs(version, "raw_images")
-        said |= {"files_that_no_pattern_names": len(taken.not_included), "some_of_them": taken.not_included[:NAMES_TOLD]}
+        said |= {
+            "files_that_no_pattern_names": len(taken.not_included),
+            "some_of_them": taken.not_included[:NAMES_TOLD],
+        }
         return result(snapshot, **said, **docs)
 
     return raw_images
