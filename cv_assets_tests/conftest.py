@@ -2,7 +2,9 @@
 
 import functools
 import gc
+import io
 import os
+import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -83,6 +85,17 @@ class Place:
     def objects(self, prefix: str) -> dict[str, bytes]:
         """Key below `prefix` → bytes, of every object there."""
         return {key.removeprefix(prefix): self.store.get(key) for key in self.store.keys(prefix)}
+
+    def packed(self, config: DatasetConfig) -> dict[str, bytes]:
+        """Member name → bytes, of all tar shards of the newest version."""
+        found: dict[str, bytes] = {}
+        for shard in self.summary(config)["shards"]:
+            with tarfile.open(fileobj=io.BytesIO(self.store.get(shard["key"]))) as opened:
+                for member in opened:
+                    content = opened.extractfile(member)
+                    assert content is not None
+                    found[member.name] = content.read()
+        return found
 
 
 @pytest.fixture

@@ -25,6 +25,9 @@ PR_SET_PDEATHSIG: Final = 1
 SILENT_SECONDS: Final = 0.2
 # So many images are measured at a time; of more the figures do not fit into a core's cache.
 MEASURED_AT_ONCE: Final = 32
+NO_MEMORY: Final = {
+    "rejected": {"reason": "memory-over-limit", "detail": "decoding needs more memory than a worker may use"}
+}
 
 
 def _decode(data: bytes, limits: Limits, _: dict[str, Any]) -> dict[str, Any]:
@@ -69,24 +72,26 @@ def confine(memory_bytes: int) -> None:
 
 def answer(do: str, limits: Limits, arguments: dict[str, Any], incoming: BinaryIO) -> dict[str, Any]:
     """Do one task. An error that no rule foresees is an answer too, so that the next task is still done."""
+    item = json.loads(incoming.readline())
     try:
-        data = read_item(incoming)
+        data = read_item(item, incoming)
     except OSError as error:  # the store's fault, not the image's
         return {"unreadable": one_line(error)}
+    except MemoryError:
+        if "path" not in item:
+            raise  # the rest of it is still in the pipe, where the next item is looked for
+        return NO_MEMORY
     try:
         # the hash is of just the bytes that were decoded, so that one read tells both
         return {"sha256": hashlib.sha256(data).hexdigest(), **WORK[do](data, limits, arguments)}
     except MemoryError:
-        return {
-            "rejected": {"reason": "memory-over-limit", "detail": "decoding needs more memory than a worker may use"}
-        }
+        return NO_MEMORY
     except Exception as error:  # noqa: BLE001 - a decoder may raise anything, and the batch goes on
         return {"rejected": {"reason": "undecodable", "detail": one_line(error)}}
 
 
-def read_item(incoming: BinaryIO) -> bytes:
-    """The bytes of the next item: of the file it names, or those that follow it."""
-    item = json.loads(incoming.readline())
+def read_item(item: dict[str, Any], incoming: BinaryIO) -> bytes:
+    """The bytes of an item: of the file it names, or those that follow it."""
     if "path" not in item:
         return incoming.read(item["size"])
     with open(item["path"], "rb", buffering=0) as opened:  # noqa: PTH123 - a quarter faster, as there is no buffer

@@ -14,6 +14,7 @@ from selenium.webdriver.chrome.service import Service
 
 from cv_assets_tests.browser.ui import RUN_SECONDS, ask, dagster_dev, make_dataset, status_of, wait_until
 from cv_assets_tests.conftest import drawn_files, write_files
+from cv_assets_tests.servers.lacking import leave_out
 from resources.object_store import open_store
 from resources.versions import VersionStore
 
@@ -27,7 +28,7 @@ FLAGS = (
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
-        pytest.skip("chromium and chromedriver are not installed (Debian: chromium, chromium-driver)")
+        leave_out("chromium", "chromium and chromedriver are not installed (Debian: chromium, chromium-driver)")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):

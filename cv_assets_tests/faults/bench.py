@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from cv_assets.domain.drawing import draw_uploads
 from cv_assets_tests.faults.processes import Ending, Order, Publish, Publishers, publishers
 from cv_assets_tests.faults.reader import Partial, Poller, Read, read_below, seen_version
-from cv_assets_tests.faults.syscalls import FLUSHES, NAMINGS, WRITES, Call, Judge
+from cv_assets_tests.faults.syscalls import FLUSHES, NAMINGS, WRITES, Call, Judge, Verdict
 from cv_assets_tests.servers.fault_proxy import FaultProxy, faults_before
 from cv_assets_tests.servers.s3 import Bucket, serve
 from resources.progress import track
@@ -44,7 +44,10 @@ class Tally:
         self.tried += 1
         self.polls += trial.polls
         self.failures += [f"{point}: {failure}" for failure in trial.failures]
-        self.notes[trial.ending.outcome] = self.notes.get(trial.ending.outcome, 0) + 1
+        if trial.struck is False and not trial.may_miss:  # what nothing happened to has survived nothing
+            self.failures.append(f"{point}: the fault struck nothing")
+        for note in (trial.ending.outcome, *(["missed"] if trial.struck is False else [])):
+            self.notes[note] = self.notes.get(note, 0) + 1
 
     def try_each(self, points: Iterable[Point], trial: "Callable[[Point], Trial]", *, at_once: int = 2) -> "Tally":
         """Count a try of each point, two of them at the same time."""
@@ -69,6 +72,8 @@ class Trial:
     polls: int
     failures: list[str]
     seconds: float = 0.0  # that the publish took, without the rerun
+    struck: bool | None = None  # did the fault happen at all? None where there is none that strikes at one place
+    may_miss: bool = False  # it was aimed at the very end, and the publish may have ended before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +106,16 @@ class Bench:
         self.publishers, self.folder, self._verify_every = made, folder, verify_every
         self.uploads = folder / "uploads"
         write_uploads(self.uploads)
-        self._numbers = itertools.count()
+        self._numbers, self._reruns = itertools.count(), itertools.count()
         self.undisturbed = self.local()  # only to be read
         ending = self.publishers.run(self.undisturbed.order())
         assert ending.outcome == "published", ending
         assert ending.digest is not None
         self.digest = ending.digest
+
+    def begin_scenario(self) -> None:
+        """Count reruns anew, so that the first one of each scenario is verified, however many there were before."""
+        self._reruns = itertools.count()
 
     @cached_property
     def calls(self) -> list[Call]:
@@ -136,30 +145,37 @@ class Bench:
         *,
         watch: Sequence[str] = (),
         judge: Judge | None = None,
-        during: Callable[[Publish], None] | None = None,
+        during: Callable[[Publish], bool | None] | None = None,
         heal: Callable[[], None] | None = None,
     ) -> Trial:
-        """A publish that something happens to, a reader meanwhile, and the rerun after it."""
+        """A publish that something happens to, a reader meanwhile, and the rerun after it.
+
+        It has struck if the judge gave a verdict, the proxy did something to a request, or `during` did not return False.
+        """
+        struck = False
         with Poller(place.read, DATASET, VERSION) as poller:
 
-            def look_and_judge(call):  # the publisher stands still while the reader looks
+            def look_and_judge(call: Call) -> Verdict:  # the publisher stands still while the reader looks
+                nonlocal struck
                 poller.poll()
-                return judge(call) if judge is not None else None
+                verdict = judge(call) if judge is not None else None
+                struck = struck or verdict is not None
+                return verdict
 
             publish = self.publishers.start(order or place.order(), watch=watch)
             if place.proxy is not None:
                 place.proxy.victim = publish.pid
             begin = time.monotonic()
             publish.begin(place.root, look_and_judge)
-            if during is not None:
-                during(publish)
+            told = during(publish) if during is not None else False
             ending = publish.wait()
             took = time.monotonic() - begin
+        struck = struck or told is not False or (place.proxy is not None and place.proxy.has_struck())
         if heal is not None:
             heal()
         failures = [*poller.faults, *self._objections(ending), *self._rerun(place)]
         failures += [f"the reader saw digest {found}" for found in poller.digests - {self.digest}]
-        return Trial(ending, poller.polls, failures, took)
+        return Trial(ending, poller.polls, failures, took, struck)
 
     def _objections(self, ending: Ending) -> list[str]:
         if ending.outcome == "published" and ending.digest != self.digest:
@@ -178,7 +194,7 @@ class Bench:
             return [f"after the rerun, {error}"]
         if found != self.digest:
             return [f"after the rerun, the reader saw {found}"]
-        if next(self._numbers) % self._verify_every:
+        if next(self._reruns) % self._verify_every:
             return []
         verified = self.publishers.run(place.order(do="verify"))
         return [] if verified.digest == self.digest else [f"after the rerun, verify said {verified}"]

@@ -26,6 +26,7 @@ def collect_between_steps(bench: Bench, points: Iterable[int]) -> Tally:
         tried = bench.survive(place, watch=STEPS, judge=judge)
         if not _is_published_or_gave_way(tried.ending):
             tried.failures.append(f"ended as {tried.ending}")
+        tried.struck = bool(collected)
         tried.failures += [f"the collector ended as {one}" for one in collected if not _is_collected_or_gave_way(one)]
         return tried
 
@@ -47,6 +48,7 @@ def publish_between_deletions(bench: Bench, points: Iterable[int]) -> Tally:
         with Poller(place.read, DATASET, VERSION) as poller:
             collected = collector.begin(place.root, judge).wait()
         tried = bench.survive(place)
+        tried.struck = bool(published)
         tried.failures += [
             *poller.faults,
             *(f"ended as {one}" for one in published if not _is_published_or_gave_way(one)),
@@ -56,6 +58,16 @@ def publish_between_deletions(bench: Bench, points: Iterable[int]) -> Tally:
         return tried
 
     return Tally("local disk, a publish between two steps of gc").try_each(points, trial)
+
+
+def publisher_steps(bench: Bench) -> list[Call]:
+    """The steps of a publish that finds its blobs: fewer than of one that writes them."""
+    place = _with_marked_blobs(bench)
+    publish = bench.publishers.start(place.order(), watch=STEPS).begin(place.root)
+    ending = publish.wait()
+    assert ending.outcome == "published", ending
+    assert publish.watch is not None
+    return publish.watch.calls
 
 
 def collector_steps(bench: Bench) -> list[Call]:

@@ -4,17 +4,20 @@ import errno
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from cv_assets_tests.faults.bench import COMMIT, DATASET, VERSION, Bench, Place, Tally, Trial
 from cv_assets_tests.faults.durability import Disk
 from cv_assets_tests.faults.reader import named_keys
 from cv_assets_tests.faults.syscalls import FLUSHES, NAMINGS, Call, Judge, Verdict
-from cv_assets_tests.servers.plans import MOMENTS, Entry, Fault, Moment, at
+from cv_assets_tests.servers.plans import MOMENTS, Entry, Fault, Moment, at, on
 from cv_assets_tests.servers.s3 import Bucket
 from schemas import errors
 
 STEPS: Final = (*FLUSHES, *(name for name in NAMINGS if not name.startswith("mkdir")))
+NEAR_THE_END: Final = 2  # threads may need a request or two more in one publish than in another
+Step = int | Literal["before the commit", "after the commit"]
+Sent = int | Literal["COMMIT.json"]
 TYPED: Final = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
 
 
@@ -29,12 +32,16 @@ def local_steps(bench: Bench) -> list[Call]:
     return local_calls(bench, STEPS)
 
 
-def kill_at_steps(bench: Bench, points: Iterable[int], *, bug: str | None = None) -> Tally:
-    """Kill the publisher before its n-th step; one step further the same call has happened."""
+def kill_at_steps(bench: Bench, points: Iterable[Step], *, bug: str | None = None) -> Tally:
+    """Kill the publisher before its n-th step; one step further the same call has happened, and the last is beyond the end."""
+    last = len(local_steps(bench))
 
-    def trial(point: int) -> Trial:
+    def trial(point: Step) -> Trial:
         place = bench.local()
-        return bench.survive(place, place.order(bug=bug), watch=STEPS, judge=only_at(point, "die"))
+        judge = only_at(point, "die") if isinstance(point, int) else only_at_commit("die", later=point[:5] == "after")
+        tried = bench.survive(place, place.order(bug=bug), watch=STEPS, judge=judge)
+        tried.may_miss = isinstance(point, int) and point > last
+        return tried
 
     return Tally("local disk, killed at a file system call").try_each(points, trial)
 
@@ -76,7 +83,7 @@ def lose_at_flush(bench: Bench, keys: Iterable[str]) -> Tally:
             tried = bench.survive(place, watch=("syncfs",), judge=judge)
         else:
             publish = bench.publishers.start(place.order(), watch=("syncfs",)).begin(place.root, judge)
-            tried = Trial(publish.wait(), 0, _without_the_lost(bench, place))
+            tried = Trial(publish.wait(), 0, _without_the_lost(bench, place))  # struck, or the ending is another
         if tried.ending.kind != "ObjectsLost":
             tried.failures.append(f"a lost page was not noticed: {tried.ending}")
         return tried
@@ -117,6 +124,7 @@ def unflushed_at_commit(bench: Bench, bug: str | None = None) -> Tally:
     named = {place.root / key for key in named_keys(place.read, DATASET, VERSION)} - {place.root / COMMIT}
     lacking += [f"bytes or name of {path.name}" for path in named - set(lasting_at_commit)]
     trial.failures += [f"a power cut could take {what}" for what in sorted(set(lacking))]
+    trial.struck = bool(lasting_at_commit)  # the judge only looks on: did it see the commit at all?
     tally = Tally("local disk, what is flushed before the commit")
     tally.add("order", trial)
     return tally
@@ -143,14 +151,20 @@ def crash_requests(log: Iterable[Entry]) -> list[tuple[int, Moment]]:
     ]
 
 
-def kill_at_requests(bench: Bench, bucket: Bucket, points: Iterable[tuple[int, Moment]]) -> Tally:
-    """Kill the publisher at its n-th request: before the server sees it, midway, or before the reply."""
+def kill_at_requests(bench: Bench, bucket: Bucket, points: Iterable[tuple[Sent, Moment]], last: int) -> Tally:
+    """Kill the publisher at its n-th request, or at the one with the commit: before the server sees it, midway, or after.
 
-    def trial(point: tuple[int, Moment]) -> Trial:
+    `last` is the number of requests of an undisturbed publish: a publish that makes fewer misses those at the end alone.
+    """
+
+    def trial(point: tuple[Sent, Moment]) -> Trial:
+        sent, fault = point[0], Fault(kill=point[1])
         with bench.remote(bucket) as place:
             assert place.proxy is not None
-            place.proxy.start_over(at(point[0], Fault(kill=point[1])))
-            return bench.survive(place)
+            place.proxy.start_over(at(sent, fault) if isinstance(sent, int) else on("PUT", fault, key=COMMIT, times=1))
+            tried = bench.survive(place)
+        tried.may_miss = isinstance(sent, int) and sent > last - NEAR_THE_END
+        return tried
 
     return Tally("S3, killed at a request").try_each(points, trial)
 
@@ -158,3 +172,17 @@ def kill_at_requests(bench: Bench, bucket: Bucket, points: Iterable[tuple[int, M
 def only_at(point: int, verdict: Verdict) -> Judge:
     """A judge that strikes the call with this number."""
     return lambda call: verdict if call.number == point else None
+
+
+def only_at_commit(verdict: Verdict, *, later: bool) -> Judge:
+    """A judge that strikes the call by which the commit record appears, or else the next one after it."""
+    seen = False
+
+    def judge(call: Call) -> Verdict:
+        nonlocal seen
+        if seen:
+            return verdict if later else None
+        seen = call.kind in {"link", "rename"} and call.paths[-1].name == "COMMIT.json"
+        return verdict if seen and not later else None
+
+    return judge

@@ -3,8 +3,9 @@
 import random
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -36,33 +37,63 @@ class Refusal:
 def killed_at_random(bench: Bench, number: int, *, seed: int = SEED) -> Tally:
     """SIGKILL to the publisher at a moment that was drawn, until it is done at the latest."""
     generator = random.Random(seed)
-    begin = time.monotonic()
-    bench.publishers.run(bench.local().order())
-    longest = time.monotonic() - begin
+    longest = _longest(bench)
 
-    def trial(delay: float) -> Trial:
-        def strike(publish: Publish) -> None:
-            time.sleep(delay)
-            publish.kill()
+    def trial(share: float) -> Trial:
+        def attempt(delay: float) -> Trial:
+            def strike(publish: Publish) -> None:
+                time.sleep(delay)
+                publish.kill()
 
-        return bench.survive(bench.local(), during=strike)
+            tried = bench.survive(bench.local(), during=strike)
+            tried.struck = tried.ending.outcome == "killed"
+            return tried
 
-    delays = [generator.uniform(0, longest) for _ in range(number)]
-    return Tally("local disk, kill -9 at random times", seed=seed).try_each(delays, trial)
+        return _until_struck(attempt, share * longest)
+
+    shares = [generator.random() for _ in range(number)]
+    return Tally("local disk, kill -9 at random times", seed=seed).try_each(shares, trial)
+
+
+def _longest(bench: Bench) -> float:
+    """Seconds that a publish takes as those do that are killed: beside another one, and with a reader for each."""
+    with ThreadPoolExecutor(2) as pool:
+        tried = list(pool.map(lambda _: bench.survive(bench.local()), range(2)))
+    assert [one.failures for one in tried] == [[], []]
+    return max(one.seconds for one in tried)
+
+
+def _until_struck(attempt: Callable[[float], Trial], delay: float) -> Trial:
+    """Try again, sooner, while the publish has ended before the kill: some are quicker than the one that was measured."""
+    tried = attempt(delay)
+    for part in (0.7, 0.4):
+        if tried.struck:
+            break
+        again = attempt(delay * part)
+        again.failures += tried.failures
+        tried = again
+    return tried
 
 
 def decoders_killed(bench: Bench, number: int, *, seed: int = SEED) -> Tally:
     """SIGKILL to a decoding worker: at work it is replaced; at its start, the run ends with an error that says so."""
     generator = random.Random(seed)
 
-    def trial(delay: float) -> Trial:
-        def strike(publish: Publish) -> None:
+    def attempt(delay: float) -> Trial:
+        def strike(publish: Publish) -> bool:
             worker = _first_child(publish.pid)
             time.sleep(delay)
-            with suppress(psutil.NoSuchProcess, AttributeError):
-                worker.kill()
+            try:
+                if worker is not None:
+                    worker.kill()
+            except psutil.NoSuchProcess:
+                return False
+            return worker is not None
 
-        tried = bench.survive(bench.local(), during=strike)
+        return bench.survive(bench.local(), during=strike)
+
+    def trial(delay: float) -> Trial:
+        tried = _until_struck(attempt, delay)
         if tried.ending.outcome != "published" and tried.ending.kind != "EngineError":
             tried.failures.append(f"ended as {tried.ending}")
         return tried
@@ -143,7 +174,8 @@ def outage(bench: Bench, bucket: Bucket, seconds: float) -> Tally:
 
 
 def full_disk(bench: Bench, sizes_kb: Sequence[int]) -> Tally:
-    """A file system of so many kB, made larger for the rerun."""
+    """A file system of so many kB, made larger for the rerun. One that cannot hold the version must fail the publish."""
+    needed_kb = sum(-(-path.stat().st_size // 4096) * 4 for path in bench.undisturbed.root.rglob("*") if path.is_file())
 
     def trial(size_kb: int) -> Trial:
         root = bench.folder / f"disk-{size_kb}"
@@ -154,6 +186,7 @@ def full_disk(bench: Bench, sizes_kb: Sequence[int]) -> Tally:
         said = tried.ending
         if said.outcome == "failed" and (said.kind not in TYPED or "No space left" not in said.message):
             tried.failures.append(f"failed as {said}")
+        tried.struck, tried.may_miss = said.outcome == "failed", size_kb >= needed_kb
         return tried
 
     return Tally("local disk, full").try_each(sizes_kb, trial)
@@ -167,6 +200,7 @@ def read_only_disk(bench: Bench) -> Tally:
     with small_disk(root, 64_000, "ro"):
         place = Place(str(root), bench.uploads, read_below(root), root)
         trial = bench.survive(place, heal=lambda: _mount("-o", "remount,rw", str(root)))
+    trial.struck = trial.ending.outcome == "failed"
     if trial.ending.kind not in TYPED or "Read-only file system" not in trial.ending.message:
         trial.failures.append(f"ended as {trial.ending}")
     tally.add("ro", trial)
@@ -195,6 +229,7 @@ def limited(bench: Bench, limits: Sequence[tuple[str, int]]) -> Tally:
         tried = bench.survive(place, place.order(limits=dict([limit])))
         if tried.ending.outcome == "failed" and tried.ending.kind not in TYPED:
             tried.failures.append(f"failed as {tried.ending}")
+        tried.struck = tried.ending.outcome == "failed"
         return tried
 
     return Tally("local disk, limits of the process").try_each(limits, trial)
@@ -210,6 +245,7 @@ def turned_down(bench: Bench, cases: Mapping[str, Refusal]) -> Tally:
             place.proxy.start_over(case.plan)
             tried = bench.survive(place, place.order(environment=case.environment))
         said = tried.ending
+        tried.struck = said.outcome == "failed"  # a wrong key or a server that ignores conditions is in no log
         if said.kind != "StoreRefused" or case.words not in said.message:
             tried.failures.append(f"ended as {said}")
         if any(secret in said.message for secret in (SECRET_KEY, WRONG_KEY)):

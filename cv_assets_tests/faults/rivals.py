@@ -32,9 +32,15 @@ def sixteen_alike(bench: Bench, place: Place, *, number: int = PUBLISHERS) -> Ta
     with Poller(place.read, DATASET, VERSION) as poller:
         endings = all_at_once(bench, [place.order()] * number)
     failures = [*poller.faults, *(f"ended as {ending}" for ending in endings if ending.digest != bench.digest)]
+    failures += _changed(poller)
     tally.add("all", Trial(endings[0], poller.polls, failures))
     tally.tried = number
     return tally
+
+
+def _changed(poller: Poller) -> list[str]:
+    """What is committed stays as it is: a reader sees one content, however often it looks."""
+    return [f"the reader saw several digests: {sorted(poller.digests)}"] if len(poller.digests) > 1 else []
 
 
 def _where(place: Place) -> str:
@@ -78,7 +84,7 @@ def different_uploads(bench: Bench, place: Place, uploads: Sequence[Path]) -> Ta
     with Poller(place.read, DATASET, VERSION) as poller:
         endings = all_at_once(bench, orders)
     seen = place.digest()
-    failures = [*poller.faults, *([] if seen else ["nothing was committed"])]
+    failures = [*poller.faults, *_changed(poller), *([] if seen else ["nothing was committed"])]
     for ending in endings:
         joined = ending.outcome == "published" and ending.digest == seen
         if not joined and ending.kind != "VersionConflict":
@@ -106,7 +112,8 @@ def paused_before_commit(bench: Bench, *, alike: bool, bug: str | None = None) -
         quick, wanted = _overtake(bench, place, alike=alike)
         go_on.set()
         ending = slow.wait()
-    tally.add("link", Trial(ending, poller.polls, [*poller.faults, *_overtaken(bench, place, ending, quick, wanted)]))
+    failures = [*poller.faults, *_changed(poller), *_overtaken(bench, place, ending, quick, wanted)]
+    tally.add("link", Trial(ending, poller.polls, failures))
     return tally
 
 
@@ -133,7 +140,7 @@ def paused_before_commit_on_s3(bench: Bench, bucket: Bucket, *, alike: bool, bug
             quick, wanted = _overtake(bench, direct, alike=alike)
             go_on.set()
             ending = slow.wait()
-        failures = [*poller.faults, *_overtaken(bench, place, ending, quick, wanted)]
+        failures = [*poller.faults, *_changed(poller), *_overtaken(bench, place, ending, quick, wanted)]
         tally.add("PUT", Trial(ending, poller.polls, failures))
     return tally
 

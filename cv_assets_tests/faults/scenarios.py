@@ -34,6 +34,11 @@ class Scenario:
     needs: tuple[Need, ...]
     run: Run
 
+    def try_on(self, bench: Bench, bucket: Bucket, whole: bool) -> Tally:
+        """Run it, as the first or after others."""
+        bench.begin_scenario()
+        return self.run(bench, bucket, whole)
+
 
 def why_skip(scenario: Scenario) -> str | None:
     """Why a scenario cannot be run on this machine, or None."""
@@ -58,10 +63,9 @@ def _drawn(points: Sequence[Item], whole: bool, number: int) -> list[Item]:
 
 
 def _kill_at_steps(bench: Bench, _: Bucket, whole: bool) -> Tally:
-    steps = crash_points.local_steps(bench)
-    commit = next(step.number for step in steps if step.paths[-1].name == "COMMIT.json")
-    window = [] if whole else [commit, commit + 1]  # just before and just after the one moment that counts
-    return crash_points.kill_at_steps(bench, [*window, *_drawn(range(1, len(steps) + 2), whole, 4)])
+    beyond = len(crash_points.local_steps(bench)) + 1
+    window: list[crash_points.Step] = ["before the commit", "after the commit"]  # around the one moment that counts
+    return crash_points.kill_at_steps(bench, [*window, *_drawn(range(1, beyond + 1), whole, 4)])
 
 
 def _fail(names: tuple[str, ...], verdict: int | Literal["short"], number: int) -> Run:
@@ -81,9 +85,9 @@ def _lose_at_flush(bench: Bench, _: Bucket, whole: bool) -> Tally:
 
 def _kill_at_requests(bench: Bench, bucket: Bucket, whole: bool) -> Tally:
     log = crash_points.remote_requests(bench, bucket)
-    commit = next(entry.number for entry in log if entry.method == "PUT" and entry.key.endswith("COMMIT.json"))
-    window = [] if whole else [(commit, moment) for moment in MOMENTS]
-    return crash_points.kill_at_requests(bench, bucket, [*window, *_drawn(crash_points.crash_requests(log), whole, 2)])
+    window = [("COMMIT.json", moment) for moment in MOMENTS]
+    points = [*window, *_drawn(crash_points.crash_requests(log), whole, 2)]
+    return crash_points.kill_at_requests(bench, bucket, points, len(log))
 
 
 def _different_uploads(bench: Bench, _: Bucket, whole: bool) -> Tally:
@@ -110,7 +114,7 @@ def _alike_on_s3(bench: Bench, bucket: Bucket, whole: bool) -> Tally:
 
 
 def _collect_between_steps(bench: Bench, _: Bucket, whole: bool) -> Tally:
-    steps = range(1, len(crash_points.local_steps(bench)) + 1)
+    steps = range(1, len(collectors.publisher_steps(bench)) + 1)
     return collectors.collect_between_steps(bench, list(steps) if whole else [3, 8, 15])
 
 

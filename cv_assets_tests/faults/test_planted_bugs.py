@@ -109,3 +109,12 @@ def test_a_call_that_is_made_to_fail_does_fail(bench):
     assert tally.notes == {"failed": 1}
     killed = crash_points.kill_at_steps(bench, [1])
     assert killed.notes == {"killed": 1}
+
+
+@watched
+def test_a_fault_that_strikes_nothing_is_no_survival_unless_it_lay_beyond_the_end(bench):
+    missed = crash_points.fail_at_steps(bench, ("link", "linkat"), [1_000], errno.EIO)
+    assert missed.failures == ["1000: the fault struck nothing"]
+    assert missed.survived == 0
+    beyond = crash_points.kill_at_steps(bench, [len(local_steps(bench)) + 1])
+    assert (beyond.failures, beyond.notes) == ([], {"published": 1, "missed": 1})

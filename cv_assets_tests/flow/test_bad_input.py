@@ -48,6 +48,31 @@ def archive():
     return out.getvalue()
 
 
+def tape(*members):
+    """A tar with these members, as it comes."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as opened:
+        for member in members:
+            opened.addfile(member, io.BytesIO(bytes(member.size)))
+    return out.getvalue()
+
+
+def entry(name, **more):
+    member = tarfile.TarInfo(name)
+    for field, value in more.items():
+        setattr(member, field, value)
+    return member
+
+
+def zip_bomb():
+    """A megabyte of nothing a member, in a thousandth of the room."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as opened:
+        for number in range(50):
+            opened.writestr(f"{number}.png", bytes(1_000_000))
+    return out.getvalue()
+
+
 POLYGLOT = encode(picture(), "JPEG") + archive()
 
 # path of a file, its bytes, and the reason why it is rejected; None for an image that is accepted
@@ -77,6 +102,10 @@ FILES = [
     ("circle/cut.jpg", encode(noise((90, 90)), "JPEG")[:2_000], "undecodable"),
     ("circle/page.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "format-not-allowed"),
     ("circle/shell.jpg", b"#!/bin/sh\nrm -rf /\n", "format-not-allowed"),
+    ("circle/climbs.tar", tape(entry("../../climbed.png", size=9), entry("../up", size=9)), "format-not-allowed"),
+    ("circle/links.tar", tape(entry("away", type=tarfile.SYMTYPE, linkname="/etc/passwd")), "format-not-allowed"),
+    ("circle/swells.zip", zip_bomb(), "format-not-allowed"),
+    ("circle/swells.png", zip_bomb(), "format-not-allowed"),  # under a name that is looked into
     ("circle/tiny.png", encode(noise((4, 4)), "PNG"), "side-under-limit"),
     ("circle/long.png", png(16, 16)[:33] + struct.pack(">I", 2**31) + b"IDAT", "undecodable"),
     *((f"{label}/{n}.png", encode(noise((20, 20), 100 + 2 * k + n), "PNG"), None) for k, label in enumerate(LABELS)

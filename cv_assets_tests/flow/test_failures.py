@@ -25,6 +25,7 @@ from cv_assets.processes import PROCESS_TAG, fail_dead_runs, process_tags
 from cv_assets_tests.conftest import Place
 from resources.configured import ObjectStoreResource
 from resources.object_store import ObjectStore
+from resources.packing import find_packed
 from resources.settings import PROJECT_ROOT
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
@@ -266,6 +267,36 @@ def test_a_run_that_was_killed_is_marked_and_the_next_one_goes_on_without_it(dra
         assert instance.event_log_storage.get_concurrency_run_ids() == set()
         said = [entry.dagster_event.message for entry in instance.all_logs(left.run_id) if entry.dagster_event]
         assert any(f"(pid {left.tags[PROCESS_TAG].split()[1]}) is gone" in (words or "") for words in said)
+
+
+KILLED_BEHIND_A_SHARD = """
+import os, signal
+from resources import packing
+save = packing.save_packed
+def save_and_die(*arguments): save(*arguments), os.kill(os.getpid(), signal.SIGKILL)
+packing.save_packed = save_and_die
+from cv_assets.cli import main
+main(["run", "shapes"])
+"""
+
+
+def test_a_run_that_was_killed_behind_its_first_shard_is_gone_on_with_and_writes_nothing_again(drawn: Place):
+    place_dataset(drawn)
+    killed = run_command(drawn, "-c", KILLED_BEHIND_A_SHARD)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    version, store = VersionStore(drawn.store, "shapes", "v1"), drawn.folder / "store"
+    shards = [path for path in store.rglob("*.tar") if find_packed(version, path.parent.name, path.name)]
+    blobs = [path for path in (store / "blobs").rglob("*") if path.is_file()]
+    assert shards  # those that are finished, and not all of them
+    assert version.find_table_key("shards") is None
+    assert len(blobs) > 100
+    before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in (*shards, *blobs)}
+
+    again = run_command(drawn, "-c", "from cv_assets.cli import main; main(['run', 'shapes', '--version', 'v1'])")
+    assert again.returncode == 0, again.stderr
+    written = [path.name for path, was in before.items() if (path.stat().st_ino, path.stat().st_mtime_ns) != was]
+    assert written == []
+    assert "committed" in again.stdout
 
 
 def place_dataset(place: Place) -> None:

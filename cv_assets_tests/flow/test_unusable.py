@@ -9,6 +9,8 @@ import pytest
 
 from cv_assets.definitions import build_defs
 from cv_assets.runs import run_line
+from cv_assets_tests.conftest import write_files
+from cv_assets_tests.domain.images import encode, noise
 from cv_assets_tests.resources.places import command, said_in_lines, shared_place, write_dataset
 
 
@@ -193,20 +195,41 @@ def test_shares_that_do_not_make_one_stop_every_command_with_exit_code_2(here):
         wrong.unlink()
 
 
-@pytest.mark.parametrize("name", ["../../up", "' OR 1=1"])
-def test_a_partition_that_was_added_past_the_command_line_writes_nothing_outside(here, name):
-    config = here.config("sneaky")
-    job = build_defs(datasets=[config]).resolve_job_def("sneaky")
-    before = {path for path in here.folder.rglob("*") if path.is_file() and "dagster" not in path.parts}
+def run_past_the_command_line(here, dataset, name):
+    """The job of a dataset, and one of its assets, in a partition that nobody looked at: (success, what it said) of both."""
+    uploads = here.uploads / dataset
+    write_files(uploads, [(f"ant/{number}.png", encode(noise((20, 20), number), "PNG")) for number in range(2)])
+    config = here.config(dataset, source={"url": str(uploads)})
+    job = build_defs(datasets=[config]).resolve_job_def(dataset)
     with dg.DagsterInstance.get() as instance:
-        instance.add_dynamic_partitions("sneaky_versions", [name])
-        for selection in (None, [dg.AssetKey(["sneaky", "splits"])]):
+        instance.add_dynamic_partitions(f"{dataset}_versions", [name])
+        for selection in (None, [dg.AssetKey([dataset, "splits"])]):
             done = job.execute_in_process(
                 instance=instance, partition_key=name, asset_selection=selection, raise_on_error=False,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )  # fmt: skip
-            assert not done.success
-    assert {path for path in here.folder.rglob("*") if path.is_file() and "dagster" not in path.parts} == before
+            failed = [event.step_failure_data.error for event in done.all_events if event.is_step_failure]
+            yield done.success, [error.message for error in failed]
+
+
+def files_of(here, *but):
+    return {path for path in here.folder.rglob("*") if path.is_file() and not {"dagster", *but} & set(path.parts)}
+
+
+@pytest.mark.parametrize("name", ["../../up", "' OR 1=1"])
+def test_a_partition_that_was_added_past_the_command_line_writes_nothing_outside(here, name):
+    before = files_of(here, "sneaky")
+    for success, said in run_past_the_command_line(here, "sneaky", name):
+        assert not success
+        assert len(said) == 1
+        assert "expected a version name of letters, digits" in said[0]
+        assert f"found {name!r}" in said[0]
+    assert files_of(here, "sneaky") == before
+
+
+def test_a_partition_that_was_added_past_the_command_line_with_a_good_name_is_a_version(here):
+    assert [success for success, _ in run_past_the_command_line(here, "added", "v1")] == [True, True]
+    assert here.version(here.config("added"), "v1").commit() is not None
 
 
 def test_a_mistake_of_the_caller_is_raised_and_not_printed(here):

@@ -47,10 +47,14 @@ def parsed(*arguments, exit_code=0):
 
 def test_diff_says_what_differs_and_how_much(place):
     found = parsed("diff", "shapes@v1", "shapes@v2")
+    before, after = (place.version(place.config(), name).load_table("splits") for name in ("v1", "v2"))
+    was, now = (dict(table.select("image_id", "split").iter_rows()) for table in (before, after))
+    moved = {image: (was[image], now[image]) for image in was.keys() & now.keys() if was[image] != now[image]}
     assert found["counts"] == {
-        "added": 2, "removed": 2, "changed_paths": 1, "renamed": 1, "moved": found["counts"]["moved"],
+        "added": 2, "removed": 2, "changed_paths": 1, "renamed": 1, "moved": len(moved),
         "annotations_added": 0, "annotations_removed": 0, "annotations_changed": 0,
     }  # fmt: skip
+    assert {row["image_id"]: (row["before"], row["after"]) for row in found["moved"]} == moved
     assert [row["path"] for row in found["added"]] == ["circle/camera01_2.jpg", "circle/camera01_new.jpg"]
     assert [row["path"] for row in found["changed_paths"]] == ["circle/camera01_2.jpg"]
     assert found["digests"]["before"] != found["digests"]["after"]

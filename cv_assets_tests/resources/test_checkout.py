@@ -2,28 +2,24 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from cv_assets_tests.resources.killed_checkouts import ONE, TWO, version
 from cv_assets_tests.resources.made import make_open, make_version, sha256
 from resources import working_tree
 from resources.checkout import check_out
 from resources.content_store import blob_key
 from resources.laying_out import Wish
 from resources.object_store import open_store
+from resources.settings import PROJECT_ROOT
+from resources.versions import VersionStore
 from resources.working_tree import WorkingTree
 from schemas.errors import ConfigurationError, CorruptObject, StoreError
 from schemas.upkeep import CheckoutRecord
-
-ONE = {
-    "circle/a.png": b"a round one",
-    "circle/sub/b.png": b"another",
-    "square/c.png": b"a square",
-    "labels.csv": b"x,y",
-}
-TWO = {**ONE, "circle/a.png": b"a rounder one", "star/d.png": b"a star"}
-TWO.pop("circle/sub/b.png")
 
 
 @pytest.fixture
@@ -34,10 +30,6 @@ def store(tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "out"
-
-
-def version(store, name="v1", files=ONE, **more):
-    return make_version(store, name, files, annotation_files=["labels.csv"], **more)
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
@@ -310,33 +302,20 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("how", ["best", "copy"])
-@pytest.mark.parametrize("stop", range(1, 9))
 @pytest.mark.parametrize("then", ["on", "back"])
-def test_a_checkout_that_was_killed_is_finished_or_undone_by_the_next(store, folder, monkeypatch, how, stop, then):
-    one, two = version(store), version(store, "v2", TWO)
-    check_out(one, folder, Wish(how=how))
-    done = []
-    for name in ("link", "rename"):
-        call = getattr(os, name)
-
-        def end(*arguments, _call=call, **more):
-            done.append(1)
-            if len(done) == stop:
-                raise Killed
-            return _call(*arguments, **more)
-
-        monkeypatch.setattr(working_tree.os, name, end)
-    try:
-        check_out(two, folder, Wish(how=how))
-    except Killed:
-        pass
-    else:
-        assert len(done) < stop
-    monkeypatch.undo()
-    # the same again, or back to the one before: nothing of the other one stays
-    for made, files in ((two, TWO), (one, ONE))[:: 1 if then == "on" else -1]:
-        assert check_out(made, folder, Wish(how=how)).kept == []
-        assert {path: data for path, data in files_in(folder).items() if not path.endswith(".tmp")} == files
+def test_a_checkout_that_was_killed_at_any_step_is_finished_or_undone_by_the_next(tmp_path, how, then):
+    program = Path(__file__).with_name("killed_checkouts.py")
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    subprocess.run([sys.executable, program, tmp_path, how], check=True, env=environment, timeout=120)
+    places = sorted(tmp_path.iterdir())
+    assert len(places) > 8
+    for place in places:
+        one, two = (VersionStore(open_store(str(place / "store")), "shapes", name) for name in ("v1", "v2"))
+        # the same again, or back to the one before: nothing of the other one stays
+        for made, files in ((two, TWO), (one, ONE))[:: 1 if then == "on" else -1]:
+            assert check_out(made, place / "out", Wish(how=how)).kept == []
+            found = files_in(place / "out")
+            assert {path: data for path, data in found.items() if not path.endswith(".tmp")} == files
 
 
 def kill_at(monkeypatch, number, call):

@@ -82,6 +82,21 @@ def test_the_lease_of_a_killed_process_runs_out_and_is_removed(store):
         assert store.look(lease.key) is None
 
 
+class HoursAhead(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + timedelta(hours=LEASE_HOURS + 1)
+
+
+def test_a_lease_is_as_old_as_the_clock_of_its_store_says(any_store, monkeypatch):
+    lease = Lease(any_store, "leases/shapes/v2", "publishing shapes@v2", Clock())
+    monkeypatch.setattr("resources.object_store.datetime", HoursAhead)
+    # a disk has no other clock than this machine's, by which the lease has run out
+    believed = [] if any_store.is_local else [lease.key]
+    assert [entry.key for entry in young_leases(any_store, "leases")] == believed
+    assert list(any_store.keys("leases")) == believed
+
+
 def test_a_lease_that_is_renewed_does_not_run_out(store):
     clock = Clock()
     lease = Lease(store, "leases", "publishing shapes@v2", clock)

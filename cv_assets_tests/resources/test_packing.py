@@ -14,7 +14,7 @@ from resources.engine import Engine
 from resources.object_store import open_store
 from resources.packing import Packer, find_packed, save_packed
 from resources.versions import VersionStore
-from schemas.errors import CorruptObject
+from schemas.errors import CorruptObject, StoreError
 from schemas.images import Limits
 from schemas.releases import ShardEntry, ShardIndex
 
@@ -100,6 +100,15 @@ def test_an_image_whose_stored_bytes_changed_is_not_packed(store, planned, is_tu
     store.put(blob_key(image_id), bytes(data))
     with pytest.raises(CorruptObject, match=image_id):
         pack(store, planned)
+
+
+@pytest.mark.parametrize("is_turned", [False, True], ids=["packed as it is", "turned"])
+def test_an_image_that_is_gone_leaves_no_shard_with_a_hole(store, planned, is_turned):
+    image_id = turned_and_straight(planned)[0 if is_turned else 1]
+    store.delete(blob_key(image_id))
+    with pytest.raises(StoreError, match=image_id):
+        pack(store, planned)
+    assert list(store.keys("datasets")) == []  # no shard, no index, and no word that either is finished
 
 
 def test_a_shard_is_known_to_be_finished_only_while_its_bytes_are_what_was_written(store):

@@ -164,6 +164,7 @@ def test_a_reader_sees_one_whole_content_or_the_other_while_they_are_overwritten
             any_store.put("a", content)
     done.set()
     reader.join()
+    assert seen  # by a reader that looked at all
     assert seen <= contents
 
 

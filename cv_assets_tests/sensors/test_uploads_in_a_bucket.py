@@ -1,6 +1,7 @@
 """The sensor new_uploads on a bucket: what an object is, its ETag says."""
 
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -72,7 +73,9 @@ def test_a_bucket_that_does_not_answer_fails_the_tick_in_time_and_loses_nothing(
         unused.bind(("127.0.0.1", 0))  # bound and not listening: refused
         away.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
         away.setenv("CV_ASSETS_STORE_DEADLINE", "2")
+        begin = time.monotonic()
         with pytest.raises(SourceUnavailable, match="Run again"):
             daemon.tick()
+        assert time.monotonic() - begin < 30  # far from the default of 120 s
     assert settle(daemon) == "begun v1"
     assert begun(daemon) == ["v1"]

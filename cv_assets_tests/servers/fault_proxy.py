@@ -51,6 +51,10 @@ class FaultProxy:
         """The log, of one method or of all."""
         return [entry for entry in list(self.log) if method in {None, entry.method}]
 
+    def has_struck(self) -> bool:
+        """Has any request met a fault since the log began?"""
+        return any(entry.fault is not None for entry in list(self.log))
+
     def up(self) -> None:
         """Accept connections."""
         start = asyncio.start_server(self._converse, "127.0.0.1", self.port, limit=1 << 20)

@@ -20,6 +20,7 @@ import pytest
 from botocore.config import Config
 
 from cv_assets_tests.servers.ceph import Ceph, is_installed
+from cv_assets_tests.servers.lacking import is_required
 from cv_assets_tests.servers.plans import Request
 
 ACCESS_KEY, SECRET_KEY = "TESTACCESSKEY0001", "test-secret-key-that-no-message-may-show"
@@ -131,6 +132,8 @@ def serve() -> Endpoint:
         ceph = Ceph(access_key=ACCESS_KEY, secret_key=SECRET_KEY)
         atexit.register(ceph.stop)
         return Endpoint("Ceph RGW", ceph.url, _environment(ceph.url, ACCESS_KEY, SECRET_KEY))
+    if is_required("ceph"):
+        pytest.fail("CV_ASSETS_TEST_REQUIRE asks for Ceph (Debian: radosgw ceph-mon ceph-osd), and it is not installed")
     return _serve_moto()
 
 

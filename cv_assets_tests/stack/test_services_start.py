@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from cv_assets.domain.drawing import draw_uploads
+from cv_assets_tests.servers.lacking import leave_out
 from cv_assets_tests.servers.ports import free_port
 from cv_assets_tests.stack.compose_file import read_compose
 from cv_assets_tests.stack.native import NativeStack, interruptible
@@ -90,7 +91,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
     """The services, started and healthy; afterwards, all ended when they were asked to."""
     binaries = find_binaries()
     if binaries is None:
-        pytest.skip("PostgreSQL is not installed here (Debian: apt-get install postgresql)")
+        leave_out("postgresql", "PostgreSQL is not installed here (Debian: apt-get install postgresql)")
     port, given = free_port(), read_compose()["services"]["postgres"]["environment"]
     native = build_stack(tmp_path_factory.mktemp("stack"), database_port=port)
     database = running_postgres(

@@ -1,1 +1,0 @@
-"""A bucket for uploads."""
