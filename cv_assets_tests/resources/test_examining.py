@@ -75,6 +75,23 @@ def test_where_it_died_another_is_asked_and_is_handed_no_credentials(stub, monke
     assert "s3cr3t" not in str(other.environ())
 
 
+DIES_AMID_ITS_FIRST_ANSWER = """
+import os, sys
+if not os.path.exists(sys.argv[1]):
+    open(sys.argv[1], "w").close()
+    sys.stdin.buffer.readline()
+    print('{"a": ', end="", flush=True)
+    os._exit(9)
+"""
+
+
+def test_half_an_answer_is_none_and_another_is_asked(stub, monkeypatch, tmp_path):
+    dying = [sys.executable, "-c", DIES_AMID_ITS_FIRST_ANSWER + STUB, str(tmp_path / "died"), "resources.examiner"]
+    monkeypatch.setattr(examining, "_COMMAND", dying)
+    assert ask(3)
+    assert (tmp_path / "died").exists()
+
+
 def test_where_it_cannot_be_begun_that_is_said(stub, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr(examining, "_COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
