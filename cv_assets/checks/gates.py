@@ -95,9 +95,8 @@ def _specify(line: Line, gate: Gate) -> dg.AssetCheckSpec:
 
 
 def _to_result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
-    said = verdict.model_dump(
-        mode="json", include={"saw", "offending"}
-    )  # a number that JSON cannot hold is null there, too
+    # as it is stored: a number that JSON cannot hold, which no page could show, is null
+    said = verdict.model_dump(mode="json", include={"saw", "offending"})
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=verdict.name,
