@@ -184,10 +184,11 @@ def test_the_command_says_a_row_a_version_and_its_exit_code_counts(three: Place,
 
 
 USES = {
-    "no such version": (["shapes", "--versions", "v9"], "among v1, v2, v3; found v9"),
+    "no such version": (["shapes", "--versions", "v9"], "among v1, v2, v3; found 'v9'"),
+    "a version without a name": (["shapes", "--versions", "v1,"], "among v1, v2, v3; found ''"),
     "a version that only Dagster knows, of another store": (
         ["shapes", "--versions", "v4"],
-        "among v1, v2, v3; found v4",
+        "among v1, v2, v3; found 'v4'",
     ),
     "no such dataset": (["squares"], "found 'squares'"),
     "no such asset": (["shapes", "--select", "shard"], "--select: expected assets among"),

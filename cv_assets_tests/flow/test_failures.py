@@ -156,7 +156,8 @@ def test_every_step_has_the_policy_and_a_pool(place: Place):
         "quality_report",
         "shards",
     }
-    assert set(pools.values()) == {"decoding", "store"}
+    assert {name for name, pool in pools.items() if pool == "reading_back"} == {"read_back", "store__look_for_garbage"}
+    assert set(pools.values()) == {"decoding", "store", "reading_back"}
 
 
 def test_the_arguments_of_a_body_stay_as_dagster_reads_them():
