@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from typing import Any, Final
 
+import dagster as dg
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
@@ -38,6 +39,11 @@ def keep_records_open() -> None:
         vars(module)["create_engine"] = kept_engine  # there is no setting for it
     atexit.unregister(_close)
     atexit.register(_close)
+
+
+def are_files_here(instance: dg.DagsterInstance) -> bool:
+    """Are the records files of this machine, so that whoever wrote them was a process of it?"""
+    return isinstance(instance.run_storage, sqlite_run_storage.SqliteRunStorage)
 
 
 def kept_engine(url: str, *, connect_args: dict[str, Any] | None = None, **_: Any) -> Engine:

@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
-from dagster._core.events import RunFailureReason
-from dagster._core.storage.runs.sqlite import SqliteRunStorage
 
 from cv_assets.beginning import is_removed
-from cv_assets.dagster_records import keep_records_open
+from cv_assets.dagster_records import are_files_here, keep_records_open
 from cv_assets.definitions import build_defs
 from cv_assets.domain.versions import check_version, next_version, sort_versions
 from cv_assets.partitions import versions_of
@@ -130,7 +128,7 @@ def _run(
     defs: dg.Definitions, instance: dg.DagsterInstance, dataset: str, *, version: str, keys: list[dg.AssetKey] | None
 ) -> RunOutcome:
     # a run that was killed may hold the pools that this one needs; where the records are files here, so were all processes
-    fail_dead_runs(instance, launched=isinstance(instance.run_storage, SqliteRunStorage))
+    fail_dead_runs(instance, launched=are_files_here(instance))
     free_ended_runs(instance)
     partitions = versions_of(dataset)
     assert partitions.name is not None
@@ -224,7 +222,8 @@ def _failed_steps(result: dg.ExecuteInProcessResult) -> Iterable[str]:
 def _is_interruption(event: dg.DagsterEvent) -> bool:
     if event.is_step_failure:
         return "Stopped" in {cause.cls_name for cause in _causes(event.step_failure_data.error)}
-    return event.is_run_failure and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+    reason = event.job_failure_data.failure_reason if event.is_run_failure else None
+    return reason is not None and reason.name == "UNEXPECTED_TERMINATION"
 
 
 def _causes(error: Any) -> Iterator[Any]:
