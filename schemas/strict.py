@@ -1,10 +1,11 @@
 """The base of what people write: a record that knows all its keys."""
 
-from typing import Any, Final, cast, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-_NUMBERS: Final = (int, float, int | None, float | None)
+_NUMBERS: Final = frozenset({int, float, NoneType})
 
 
 class Strict(BaseModel):
@@ -19,9 +20,15 @@ class Strict(BaseModel):
         wanted: Any = cls.model_fields[str(info.field_name)].annotation
         if get_origin(wanted) is dict:
             wanted = get_args(wanted)[1]
-        if wanted in _NUMBERS and any(isinstance(one, bool) for one in _values(value)):
+        if _is_number(wanted) and any(isinstance(one, bool) for one in _values(value)):
             raise ValueError("expected a number")
         return value
+
+
+def _is_number(wanted: Any) -> bool:
+    """Is it a type of numbers, or of numbers and null?"""
+    parts = get_args(wanted) if get_origin(wanted) in {Union, UnionType} else (wanted,)
+    return all((get_args(part)[0] if get_origin(part) is Annotated else part) in _NUMBERS for part in parts)
 
 
 def _values(given: object) -> list[object]:

@@ -43,6 +43,7 @@ def end_examiners():
     for one in examiners():
         one.kill()
         one.wait()
+    examining._examiner.cache_clear()
 
 
 def examiners(of=None):
