@@ -1,7 +1,6 @@
 """Images by the SHA-256 of their bytes: uploads are kept here once, or left where they are and pinned."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
@@ -53,23 +52,23 @@ class ContentStore:
         """Are the bytes read from files of this machine?"""
         return self._store.is_local
 
-    def present(self, sizes: Mapping[str, int]) -> set[str]:
-        """Those hashes whose blob is there with the size in bytes that `sizes` gives."""
+    def has(self, blobs: pl.DataFrame) -> pl.Series:
+        """For each row of a table with the columns sha256 and size_bytes: is its blob there with that size?"""
+        return self._find_sizes(blobs["sha256"]).eq_missing(blobs["size_bytes"])
+
+    def _find_sizes(self, hashes: pl.Series) -> pl.Series:
+        """Size in bytes of the blob with each hash, null where there is none."""
         folder = self._store.local_path(BLOBS)
-        if folder is not None:
-            root = os.fsencode(folder)
-            try:
-                found = find_sizes([b"%b/%b/%b" % (root, name[:2], name) for name in map(str.encode, sizes)])
-            except OSError as error:
-                raise StoreError(
-                    f"cannot look for images in {folder}: {error}; let this user enter its folders"
-                ) from error
-            return {sha256 for (sha256, size), there in zip(sizes.items(), found, strict=True) if there == size}
-
-        def look(sha256: str) -> str | None:
-            return sha256 if self._store.size(blob_key(sha256)) == sizes[sha256] else None
-
-        return {sha256 for sha256 in bounded_map(look, sizes, threads=REMOTE_THREADS) if sha256 is not None}
+        if folder is None:
+            asked = hashes.unique().to_list()
+            sizes = bounded_map(self._store.size, map(blob_key, asked), threads=REMOTE_THREADS)
+            size_of = dict(zip(asked, sizes, strict=True))
+            return pl.Series([size_of[sha256] for sha256 in hashes], dtype=pl.Int64)
+        within = pl.select(pl.concat_str(hashes.str.head(2), pl.lit("/"), hashes)).to_series()
+        try:
+            return find_sizes(folder, within)
+        except OSError as error:
+            raise StoreError(f"cannot look for images in {folder}: {error}; let this user enter its folders") from error
 
     def read(self, sha256: str) -> bytes:
         """The bytes with this hash. Raises StoreError if they are gone, CorruptObject if they changed."""

@@ -193,15 +193,21 @@ class Snapshot:
 
     def probe_again(self, snapshot: pl.DataFrame, probes: pl.DataFrame | None) -> pl.DataFrame:
         """The Probes table of a snapshot; images whose decoder gave up before are tried again."""
-        every = [self._probes.known()] if probes is None else [probes, self._probes.known()]
-        settled = pl.concat(every).filter(pl.col("reason").is_null() | ~pl.col("reason").is_in(PASSING_REASONS))
-        ids = image_files(snapshot)["sha256"].unique().sort()
-        missing = ids.filter(~ids.is_in(settled["image_id"].implode()))
-        content = contents_of(self._store, self._config.source.url, snapshot)
-        again = self._probes.probe(map(content.item, missing), self._engine)
-        done = to_frame("probes", list(track(again, len(missing), label="images", log=self._log)))
-        found = pl.concat([settled, done]).unique("image_id", keep="first", maintain_order=True)
-        return found.join(image_files(snapshot), left_on="image_id", right_on="sha256", how="semi").sort("image_id")
+        is_settled = pl.col("reason").is_null() | ~pl.col("reason").is_in(PASSING_REASONS)
+        settled = self._probes.known().filter(is_settled)
+        if probes is not None:  # what the version had first goes before what has become known since
+            settled = pl.concat([probes.filter(is_settled), settled]).unique(
+                "image_id", keep="first", maintain_order=True
+            )
+        asked = image_files(snapshot).select(image_id="sha256").unique()
+        found = settled.join(asked, on="image_id", how="semi")
+        missing = asked.join(found, on="image_id", how="anti")["image_id"].sort()
+        if not missing.is_empty():
+            content = contents_of(self._store, self._config.source.url, snapshot)
+            again = self._probes.probe(map(content.item, missing), self._engine)
+            done = list(track(again, len(missing), label="images", log=self._log))
+            found = pl.concat([found, to_frame("probes", done)])
+        return found.sort("image_id")
 
     def _look_for_absent(self, listing: Listing, requeued: Sequence[RequeuedFile]) -> tuple[KeptFiles, list[Entry]]:
         """Requeued images that the source has no more and whose bytes are kept; what stays in the source is never kept."""
@@ -238,9 +244,7 @@ class Snapshot:
     def _lost(self, seen: pl.DataFrame, source: Source) -> pl.DataFrame:
         """Those of the rows whose bytes were kept, here or as a version of an object, and are there no more."""
         if self._config.source.mode == "copy":
-            sizes = dict(zip(seen["sha256"].to_list(), seen["size_bytes"].to_list(), strict=True))
-            gone = sizes.keys() - self._content.present(sizes)
-            return seen.filter(pl.col("sha256").is_in(list(gone)))
+            return seen.filter(~self._content.has(seen))
         # any other pin is the stamp that was just listed; a version ends, and the same bytes are uploaded as another one
         versioned = seen.filter(pl.col("pin").str.starts_with("version:"))
 

@@ -8,11 +8,12 @@ import platform
 import re
 import secrets
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import polars as pl
 from pyarrow.fs import LocalFileSystem
 
 # since Linux 5.8, syncfs reports writes that failed earlier
@@ -42,13 +43,14 @@ def read_file(path: str) -> bytes:
         return opened.readall()
 
 
-def find_sizes(paths: Sequence[bytes]) -> list[int | None]:
-    """Size in bytes of each path, or None where there is no file, in order. Raises OSError.
+def find_sizes(folder: Path, names: pl.Series) -> pl.Series:
+    """Size in bytes of each file below a folder, or null where there is none, in order. Raises OSError.
 
     In one call, beside which Python goes on: a version asks for all of its blobs.
     """
-    found = LocalFileSystem().get_file_info(paths)
-    return [about.size for about in found]  # only files have one
+    root = os.fsencode(folder) + b"/"
+    found = LocalFileSystem().get_file_info([root + name for name in names.cast(pl.Binary).to_list()])
+    return pl.Series([about.size for about in found], dtype=pl.Int64)  # only files have one
 
 
 def replace(path: Path, parts: Iterable[bytes]) -> None:

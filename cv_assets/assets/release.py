@@ -79,14 +79,14 @@ def _publish(version: VersionStore, config: DatasetConfig) -> CommitRecord:
 def require_blobs(store: ObjectStore, snapshot: pl.DataFrame) -> dict[str, str]:
     """Key → SHA-256 of the blobs of a RawImages table. Raises StoreError unless every one is there with its size."""
     copied = snapshot.filter(pl.col("sha256").is_not_null() & pl.col("pin").is_null())
-    sizes: dict[str, int] = dict(copied.select("sha256", "size_bytes").iter_rows())
-    missing = sorted(sizes.keys() - ContentStore(store).present(sizes))
-    if missing:
+    blobs = copied.unique("sha256")
+    missing = blobs.filter(~ContentStore(store).has(blobs))["sha256"].sort()
+    if len(missing):
         raise StoreError(
             f"expected every blob of the snapshot in {store.url}; {len(missing)} are missing or short, such as "
             f"{blob_key(missing[0])}. Restore them from a copy, or begin a new version, which takes them from the source"
         )
-    return {blob_key(sha256): sha256 for sha256 in sizes}
+    return {blob_key(sha256): sha256 for sha256 in blobs["sha256"]}
 
 
 def list_objects(version: VersionStore, tables: Iterable[StoredTable], shards: pl.DataFrame) -> list[ObjectEntry]:

@@ -86,13 +86,14 @@ def test_a_source_below_a_folder_that_may_not_be_entered_is_said(public_folder):
 
 CLOSED_BLOBS = """
 import os, sys
+import polars as pl
 from resources.content_store import ContentStore
 from resources.object_store import open_store
 from schemas.errors import StoreError
 if os.geteuid() == 0:
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
 try:
-    ContentStore(open_store(sys.argv[1])).present({"a" * 64: 1})
+    ContentStore(open_store(sys.argv[1])).has(pl.DataFrame({"sha256": ["a" * 64], "size_bytes": [1]}))
 except StoreError as error:
     print(error)
 """
