@@ -129,7 +129,7 @@ def list_raw_keys(url: str) -> list[dict[str, Any]]:
         retries={"mode": "standard", "max_attempts": 8},
         signature_version=UNSIGNED if _is_anonymous() else None,
     )
-    session = boto3.Session()
+    session = boto3.Session(region_name=_region())
     try:
         client = session.client("s3", region_name=session.region_name or "us-east-1", config=settings)
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=prefix)
@@ -145,6 +145,11 @@ def list_raw_keys(url: str) -> list[dict[str, Any]]:
         }
         for entry in found
     ]
+
+
+def _region() -> str | None:
+    """What the AWS command line and every other SDK take first, and boto3 does not look at."""
+    return os.environ.get("AWS_REGION") or None
 
 
 def _is_anonymous() -> bool:
@@ -187,7 +192,7 @@ def _reached(_environment: frozenset[tuple[str, str]]) -> dict[str, Any]:
     from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
 
     try:
-        session = boto3.Session()
+        session = boto3.Session(region_name=_region())
         anonymous = _is_anonymous()
         if not anonymous and session.get_credentials() is None:
             raise ConfigurationError(
@@ -208,10 +213,10 @@ def _reached(_environment: frozenset[tuple[str, str]]) -> dict[str, Any]:
     # these obstore finds by itself; but not one of a private network, of FIPS, or of AWS in China
     is_usual = urlsplit(endpoint).hostname in {"s3.amazonaws.com", f"s3.{region}.amazonaws.com"}
     where: dict[str, Any] = {"region": region} if is_usual else {"region": region, "endpoint": endpoint}
-    who: dict[str, Any] = (
-        {"skip_signature": True} if anonymous else {"credential_provider": Boto3CredentialProvider(session)}
-    )
-    return {**where, **who}
+    if anonymous:
+        return {**where, "skip_signature": True}
+    # boto3 renews those that end within 15 minutes, and hands out all others
+    return {**where, "credential_provider": Boto3CredentialProvider(session, ttl=timedelta(minutes=15))}
 
 
 @cache

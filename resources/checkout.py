@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from cv_assets.domain.placing import PLACED, Placing, find_folded, place_as_uploaded, place_by_class
+from resources.backends import is_remote, local_root
 from resources.content_store import contents_of
 from resources.laying_out import Before, CheckedOut, File, Layout, Wish, files_of
 from resources.object_store import ObjectStore
@@ -38,6 +39,7 @@ def check_out(version: VersionStore, folder: Path, wish: Wish) -> CheckedOut:
     if record is None:
         raise ConfigurationError(f"expected a committed version, found {version.dataset}@{version.version} open")
     _refuse_store(version.store, folder)
+    _refuse_source(record.source_url, folder)
     tables = {name: version.load_table(name) for name in PLACED}
     placing = (
         place_by_class(tables, wish.splits)
@@ -106,6 +108,13 @@ def _refuse_store(store: ObjectStore, folder: Path) -> None:
     inside = store.local_path(MARKER)
     if inside is not None and folder.resolve().is_relative_to(inside.parent.resolve()):
         raise ConfigurationError(f"expected a folder outside of the store {store.url}, found {folder}; name another")
+
+
+def _refuse_source(url: str, folder: Path) -> None:
+    if not is_remote(url) and folder.resolve().is_relative_to(local_root(url, setting="source.url").resolve()):
+        raise ConfigurationError(
+            f"expected a folder outside of the source {url}, whose uploads all files in it are; found {folder}; name another"
+        )
 
 
 def _refuse_folded(tree: WorkingTree, placing: Placing) -> None:

@@ -165,5 +165,6 @@ def _checked(sha256: str, data: bytes) -> bytes:
 def _corrupt(sha256: str, found: str) -> CorruptObject:
     return CorruptObject(
         f"expected {blob_key(sha256)} to hold bytes with that hash, found sha256 {found}; "
-        "restore the blob from the upload or from a copy (a new version of the sound upload does), then run again"
+        "mend a committed version that has the image with `cv-assets repair`. If none has it, delete that object and begin "
+        "a new version: what is gone is read from the source again"
     )

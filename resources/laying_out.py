@@ -6,6 +6,7 @@ Names are handed to the system as they are: a Path for each of 50,000 files woul
 import errno
 import json
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,6 @@ from resources.working_tree import WorkingTree
 from schemas.errors import ConfigurationError, CorruptObject, StoreError
 
 CLASSES: Final = "classes.json"
-READ_ONLY: Final = 0o444
 # this file system, this owner or this file takes no hard link: copy instead
 _NO_LINKS: Final = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
 
@@ -104,8 +104,16 @@ class Layout:
         to_copy = [(path, files[path]) for path in shown if not self._link(path, files[path])]
         self._copy(to_copy)
         if classes:
-            self._now[CLASSES] = _described(bytes_digest(classes), self._tree.write(CLASSES, classes))
+            self._write_classes((before or {}).get(CLASSES, ()), wanted[CLASSES], classes)
         return self._now
+
+    def _write_classes(self, old: tuple[File, ...], new: File, data: bytes) -> None:
+        there = self._tree.look(CLASSES)
+        mine = there is None or self._wish.force or self._is_ours(CLASSES, there, old)
+        if mine or (there is not None and self._has_bytes(CLASSES, there, new)):
+            self._now[CLASSES] = _described(new.sha256, self._tree.write(CLASSES, data))
+        else:
+            self._keep(CLASSES, old)
 
     def _remove(self, path: str, old: tuple[File, ...]) -> None:
         there = self._tree.look(path)
@@ -194,7 +202,7 @@ class Layout:
             self._content.read(new.sha256)
         if status.st_mode & 0o222:
             with suppress(PermissionError):  # it belongs to somebody else, who alone may change its mode
-                os.chmod(blob, READ_ONLY)  # noqa: PTH101
+                os.chmod(blob, stat.S_IMODE(status.st_mode) & ~0o222)  # noqa: PTH101
         return status
 
     def _is_blob(self, there: os.stat_result, new: File) -> bool:

@@ -34,20 +34,24 @@ class Lease:
         self._store, self._clock, self.purpose = store, clock, purpose
         self.key = f"{folder}/{secrets.token_hex(8)}.json"
         self._data = LeaseRecord(purpose=purpose, holder=f"{socket.gethostname()}:{os.getpid()}").to_bytes()
-        self._renewed_seconds = clock()
+        self._renewed_seconds, self._is_gone = clock(), False
         self._store.put(self.key, self._data)
 
     def renew(self) -> None:
-        """Make the lease young again, unless it has grown so old that the others may have stopped to believe in it."""
+        """Make the lease young again, unless the others may have stopped to believe in it.
+
+        It may have grown old by our clock; or by the store's alone, as on a machine that was paused, and then it was removed.
+        """
         began = self._clock()
-        if self._is_young():
+        self._is_gone = self._is_gone or self._store.look(self.key) is None
+        if self._is_young() and not self._is_gone:
             self._store.put(self.key, self._data)
             if self._is_young():  # this process may have been stopped on the way
                 self._renewed_seconds = began
 
     def require(self) -> None:
         """Raises StoreUnavailable unless the lease was held all the time since it was taken."""
-        if not self._is_young() or self._store.look(self.key) is None:
+        if not self._is_young() or self._is_gone or self._store.look(self.key) is None:
             raise StoreUnavailable(
                 f"{self.purpose} was stopped for so long that its lease {self.key} ran out; "
                 "nothing was written since. Run again"

@@ -19,6 +19,7 @@ from pyarrow.fs import LocalFileSystem
 # since Linux 5.8, syncfs reports writes that failed earlier
 _SYNCFS_REPORTS: Final = (5, 8)
 _WRITE_BYTES: Final = 1 << 18
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 LOST: Final = "lost"  # folder of what was found damaged
 
 
@@ -32,6 +33,13 @@ def create_durably(path: Path, data: bytes, *, root: Path) -> None:
     try:
         _write(temporary, [data], flushed=True)
         os.link(temporary, path)
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            said = (
+                "its file system has no hard links, by which one of several writers is first; keep the store on another"
+            )
+            raise OSError(error.errno, said) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     flush_folders({path.parent}, root=root)

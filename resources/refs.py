@@ -210,7 +210,9 @@ class Refs:
         return self._get(LatestEntry, self._entry_key(number))
 
     def _every(self, kind: type[AnyRecord], folder: str) -> list[AnyRecord]:
-        found = (find_record(self._store, kind, key) for key in self._store.keys(f"{self._prefix}/{folder}"))
+        keys = self._store.keys(f"{self._prefix}/{folder}")
+        # a desktop leaves files of its own where somebody looks
+        found = (find_record(self._store, kind, key) for key in keys if re.search(r"/[^./][^/]*\.json\Z", key))
         return [record for record in found if record is not None]  # one may be taken back meanwhile
 
     def _get(self, kind: type[AnyRecord], key: str) -> AnyRecord:

@@ -57,6 +57,14 @@ def test_a_linked_file_is_the_blob_and_nobody_may_write_to_it(store, folder):
     assert blob.stat().st_mode & 0o777 == 0o444
 
 
+def test_a_blob_that_others_may_not_read_is_not_opened_to_them(store, folder):
+    made = version(store)
+    blob = store.local_path(blob_key(sha256(ONE["circle/a.png"])))
+    blob.chmod(0o640)
+    check_out(made, folder, Wish(how="link"))
+    assert blob.stat().st_mode & 0o777 == 0o440
+
+
 def test_a_copied_file_may_be_written_to_and_the_store_does_not_change(store, folder):
     check_out(version(store), folder, Wish(how="copy"))
     (folder / "circle/a.png").write_bytes(b"scribble")
@@ -102,6 +110,18 @@ def test_another_layout_in_the_same_folder_leaves_nothing_of_the_first(store, fo
     assert len(files_in(folder)) == 5
     check_out(made, folder, Wish())
     assert files_in(folder) == {**ONE, "classes.json": b"{}"}
+
+
+def test_names_of_classes_that_somebody_changed_are_kept_and_told_until_it_is_forced(store, folder):
+    made = version(store)
+    check_out(made, folder, Wish())
+    (folder / "classes.json").write_bytes(b"mine")
+    for _ in range(2):
+        assert check_out(made, folder, Wish(layout="classes")).kept == ["classes.json"]
+        assert files_in(folder)["classes.json"] == b"mine"
+    assert check_out(made, folder, Wish(layout="classes", force=True)).kept == []
+    assert b'"circle": "circle"' in files_in(folder)["classes.json"]
+    assert check_out(made, folder, Wish(layout="classes")).kept == []
 
 
 @pytest.mark.parametrize("how", ["best", "copy"])
@@ -196,6 +216,15 @@ def test_a_damaged_marker_is_refused(store, folder):
     (folder / ".cv-assets.json").write_bytes(b"{}")
     with pytest.raises(ConfigurationError, match=r"\.cv-assets\.json is damaged; empty the folder"):
         check_out(version(store), folder, Wish())
+
+
+def test_the_source_is_no_place_for_a_checkout(store, tmp_path, monkeypatch):
+    made = version(store)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / made.commit().source_url).mkdir(parents=True, exist_ok=True)
+    for inside in (Path(made.commit().source_url), Path(made.commit().source_url) / "v1"):
+        with pytest.raises(ConfigurationError, match="a folder outside of the source"):
+            check_out(made, tmp_path / inside, Wish())
 
 
 def test_the_store_itself_is_no_place_for_a_checkout(store):

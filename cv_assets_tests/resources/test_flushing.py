@@ -37,6 +37,16 @@ def failing(monkeypatch):
     monkeypatch.setattr(local_disk, "_flush_file_systems", fail)
 
 
+def test_a_file_system_without_hard_links_is_named_as_such(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")  # as exFAT and some shares answer
+
+    monkeypatch.setattr(os, "link", refused)
+    with pytest.raises(StoreError, match="has no hard links, by which one of several writers is first"):
+        open_store(str(tmp_path / "store")).require_create_only()
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+
+
 def test_files_that_still_hold_what_was_written_are_written_anew_and_flushed(store, failing, monkeypatch):
     flushed, fsync = [], os.fsync
     before = {key: store.local_path(key).stat().st_ino for key in HASHES}

@@ -121,6 +121,18 @@ def test_a_publisher_that_was_stopped_for_hours_does_not_trust_its_lease_nor_bri
         lease.require()
 
 
+def test_a_lease_that_a_collector_found_too_old_by_its_clock_is_not_brought_back(store):
+    lease = Lease(
+        store, "leases", "publishing shapes@v2", Clock()
+    )  # by our clock no time passes: this machine was paused
+    age(store, lease.key, LEASE_HOURS + 1)
+    assert young_leases(store, "leases") == []
+    lease.renew()
+    assert store.look(lease.key) is None
+    with pytest.raises(StoreUnavailable, match="ran out"):
+        lease.require()
+
+
 def test_a_publisher_whose_lease_was_taken_away_fails_at_the_end_of_the_block(store):
     with pytest.raises(StoreUnavailable, match="ran out"), publishing(store, "shapes", "v2") as lease:
         store.delete(lease.key)

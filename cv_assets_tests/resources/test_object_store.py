@@ -209,6 +209,23 @@ def test_an_endpoint_of_the_profile_is_the_one_that_is_asked(s3, monkeypatch, tm
     assert reached.config["endpoint"] == endpoint
 
 
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ({"AWS_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-1"),
+        ({}, "us-east-1"),
+    ],
+)
+def test_the_region_is_the_one_that_every_tool_of_aws_takes(s3, monkeypatch, given, taken):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    for name, region in given.items():
+        monkeypatch.setenv(name, region)
+    assert remote_backends("s3://bucket/p", setting="CV_ASSETS_STORE").asking().config["region"] == taken
+
+
 def test_the_usual_endpoint_of_aws_is_left_to_the_client(s3, monkeypatch):
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     assert "endpoint" not in remote_backends("s3://bucket/p", setting="CV_ASSETS_STORE").asking().config
@@ -286,7 +303,7 @@ def test_a_blob_whose_bytes_changed_is_an_error_that_names_it(store):
     sha256 = content.add(b"pixels")
     for damaged in (b"pixelS", b"pixel", b""):
         store.put(blob_key(sha256), damaged)
-        with pytest.raises(CorruptObject, match="restore the blob from the upload") as caught:
+        with pytest.raises(CorruptObject, match="delete that object and begin a new version") as caught:
             content.read(sha256)
         assert blob_key(sha256) in str(caught.value)
 

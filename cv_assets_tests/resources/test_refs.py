@@ -200,6 +200,13 @@ def test_latest_is_not_guessed_where_the_log_is_missing(any_store, any_refs):
         any_refs.resolve(None)
 
 
+def test_what_a_desktop_leaves_between_tags_is_no_tag(any_store, any_refs):
+    any_refs.tag("production", "v1")
+    for name in (".DS_Store", "._production.json", "desktop.ini"):
+        any_store.put(f"datasets/shapes/refs/tags/{name}", b"\x00\x00\x00\x01Bud1")
+    assert any_refs.tags() == {"production": "v1"}
+
+
 def test_a_damaged_log_is_an_error_and_not_an_older_latest(any_store, any_refs):
     any_store.put("datasets/shapes/refs/latest/00000003.json", b'{"number": 3}')
     with pytest.raises(CorruptObject):
