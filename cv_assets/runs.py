@@ -88,7 +88,7 @@ def backfill(
     versions: Sequence[str] | None,
     select: str | None,
 ) -> Iterator[RunOutcome]:
-    """Materialize the same assets of several versions, one run each, as they were begun; without `versions`, of all.
+    """Materialize the same assets of several versions, one run each, in the order of their names; without `versions`, of all.
 
     Nothing that is committed changes: what is missing is made, and other shards are recorded beside the old ones. One
     that fails does not keep the next from being tried. Raises ConfigurationError for a version that there is not.

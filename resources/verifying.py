@@ -33,10 +33,10 @@ def verify_version(
     With `read_data` all objects, or a `sample` of them (a share, chosen by `seed`), are read and hashed. Raises
     ConfigurationError for an open version or a sample that is no share, StoreUnavailable, StoreRefused.
     """
-    if sample is not None and not (read_data and 0 < sample <= 1):
-        raise ConfigurationError(
-            f"expected a sample above 0 and at most 1 of the objects to read (with --read-data), found {sample:g}"
-        )
+    if sample is not None and not read_data:
+        raise ConfigurationError("expected --read-data with --sample, which says how much is read; add it")
+    if sample is not None and not 0 < sample <= 1:
+        raise ConfigurationError(f"expected a sample above 0 and at most 1 of the objects to read, found {sample:g}")
     scope = Scope(read_data=read_data, sample=sample, seed=seed)
     if version.store.url.startswith("memory:"):  # no other process can see it
         seen = Inspection(version, scope, lambda _: None).run()

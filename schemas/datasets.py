@@ -101,6 +101,9 @@ class ColumnNames(Strict):
         return self
 
 
+_EXAMPLES = {"csv": "labels.csv", "voc": "Annotations/*.xml", "coco": "annotations/*.json", "yolo": "labels/**/*.txt"}
+
+
 class AnnotationsConfig(Strict):
     """How labels are written down, and in which files of the source."""
 
@@ -117,7 +120,7 @@ class AnnotationsConfig(Strict):
         in_files = self.format not in {"folder", "none"}
         if in_files and not self.include:
             raise ValueError(
-                f'format {self.format} reads labels from files: name them in `include`, such as ["Annotations/*.xml"]'
+                f'format {self.format} reads labels from files: name them in `include`, such as ["{_EXAMPLES[self.format]}"]'
             )
         if not in_files and self.include:
             raise ValueError(f"format {self.format} reads no annotation files: leave `include` out")

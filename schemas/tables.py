@@ -19,7 +19,7 @@ class RawImages(Table):
     """The snapshot of a source: one row a file that the dataset's patterns name."""
 
     path: str = pa.Field(
-        unique=True, description="path below the source, `/` between folders; data, never opened again"
+        unique=True, description="path below the source, `/` between folders; opened again only under its pin"
     )
     role: str = pa.Field(isin=FILE_ROLES, description="is the file an image, or does it hold annotations")
     size_bytes: int = pa.Field(ge=0, description="size of the file")
@@ -138,7 +138,7 @@ class Manifest(Table):
 
 
 class Quarantine(Table):
-    """One row a rejected image file: its bytes are kept where they could be read."""
+    """One row a rejected image file. Where its bytes could be read they are kept, or stay in the source, pinned."""
 
     path: str = pa.Field(unique=True, description="path below the source")
     sha256: str = pa.Field(

@@ -12,8 +12,8 @@ def build_quarantine_asset(line: Line) -> dg.AssetsDefinition:
     """The asset `quarantine` of a dataset."""
     described = line.describe(
         "quarantine",
-        "Every image file that was rejected, with stage, reason and what was found. Its bytes stay in the content store "
-        "where they could be read.",
+        "Every image file that was rejected, with stage, reason and what was found. Where its bytes could "
+        "be read they are kept in the content store, or stay in the source, pinned.",
         code_version="1",
         kinds={"file"},
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @as_json
 @explained
 def backfill(dataset: str, select: str | None, versions: str | None, every: bool, as_json: bool) -> None:
-    """Go over versions of DATASET one after another, as they were begun.
+    """Go over versions of DATASET one after another, in the order of their names.
 
     What is missing is made; what is committed never changes: other shards are recorded beside it. One version that fails
     does not stop the others; the exit code is 1 then.

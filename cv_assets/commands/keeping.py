@@ -93,7 +93,7 @@ def checkout(name: str, folder: Path, as_json: bool, link: bool | None, **wish: 
 @as_json
 @explained
 def verify(name: str, read_data: bool, sample: float | None, seed: int, as_json: bool) -> None:
-    """Say whether all that a version names is there, unaltered.
+    """Say whether all that a version names is there, with its size; with --read-data, also whether its bytes are unaltered.
 
     Exits with 1 if something is not.
     """
@@ -105,6 +105,7 @@ def verify(name: str, read_data: bool, sample: float | None, seed: int, as_json:
         print_json({**report.model_dump(), "passed": report.passed})
     else:
         read = f"{report.read} read ({in_bytes(report.read_bytes)})"
+        read = read if read_data else f"{read}; --read-data compares the bytes, too"
         again = f", {report.read_again} sound at the second look only" if report.read_again else ""
         click.echo(f"{chosen.name}: {report.objects} objects looked at, {read}{again}")
         _print_problems(report.problems)
@@ -208,5 +209,5 @@ def _print_garbage(found: "Garbage", grace: timedelta) -> None:
         click.echo(f"    marked, for a later call    {waiting['count']:>8}  {in_bytes(waiting['bytes'])}")
     leftovers = said["leftovers"]
     click.echo(f"  leftovers of killed writers   {leftovers['count']:>8}  {in_bytes(leftovers['bytes'])}")
-    click.echo(f"  versions                      {len(found.versions):>8}  {', '.join(said['versions'])}".rstrip())
+    click.echo(f"  versions to remove            {len(found.versions):>8}  {', '.join(said['versions'])}".rstrip())
     click.echo("nothing was deleted; use --delete" if found.dry_run else "done")

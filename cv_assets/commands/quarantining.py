@@ -48,8 +48,8 @@ _KEPT: Final = {"yes": "bytes are kept", "source": "bytes are in the source", "n
 def quarantine(dataset: str, reasons: tuple[str, ...], version: str | None, every: bool, as_json: bool) -> None:
     """Files of DATASET that were rejected.
 
-    With reason, when they were first and last seen, how many versions rejected them (`attempts`; one that met a file as it
-    was went by what was found before), and whether their bytes are kept.
+    With reason, when they were first and last seen, how many versions rejected them (`attempts`; a version that met an
+    unchanged file went by the earlier result, and counts, too), and whether their bytes are kept.
     """
     refs = choose_dataset(dataset)
     from resources.rejections import find_looked_at, list_rejections

@@ -49,7 +49,7 @@ KINDS: Final = {
 @as_json
 @explained
 def list_datasets(as_json: bool) -> None:
-    """Every dataset with its versions, and their names.
+    """Every dataset that has a file in the folder of datasets, with its versions, and their names.
 
     Exits with 1 if a version's commit record cannot be read; all others are listed.
     """

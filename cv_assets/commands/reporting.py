@@ -98,7 +98,7 @@ def _show_docs(version: "VersionStore", asset: str, *, opens: bool, output: Path
 def _print_expected(expected: "dict[str, list[Verdict]]") -> None:
     for asset, verdicts in expected.items():
         broken = [one for one in verdicts if not one.passed]
-        click.echo(f"{asset}: {len(verdicts) - len(broken)} of {in_number(len(verdicts), 'expectation')} hold")
+        click.echo(f"{asset}: {len(verdicts) - len(broken)} of {in_number(len(verdicts), 'expectation')} kept")
         for one in broken:
             click.echo(f"  {one.severity:<6}{one.name}: {shown(one.description)}")
 

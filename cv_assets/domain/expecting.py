@@ -32,7 +32,7 @@ DEFAULT_SUITE: Final = Expectations.model_validate(
              "where": {"reason": None}, "severity": "ERROR", "name": "labels_speak_of_accepted_images",
              "description": "Every label or box belongs to an image of this version."},
             {"expect": "column_value_lengths_to_be_between", "column": "label", "min_value": 1, "max_value": 100,
-             "name": "labels_are_short_names", "description": "A label is a name, no text and not empty."},
+             "name": "labels_are_short_names", "description": "Labels are 1 to 100 characters long."},
             {"expect": "column_values_to_be_between", "column": "box_share", "max_value": 1, "mostly": 0.99,
              "name": "boxes_are_no_larger_than_images", "description": "Nearly every box is at most as large as its image."},
         ],
@@ -49,7 +49,7 @@ DEFAULT_SUITE: Final = Expectations.model_validate(
         ],
         "classes": [
             {"expect": "column_values_to_be_between", "column": "images", "min_value": 3,
-             "name": "classes_have_three_images", "description": "Every class has an image for training, validation and test."},
+             "name": "classes_have_three_images", "description": "Every class has at least three images."},
         ],
         "drift": [
             {"expect": "column_values_to_be_between", "column": "js_distance", "max_value": 0.5, "where": {"drifted": True},

@@ -229,8 +229,8 @@ GATES: Final[tuple[Gate, ...]] = (
     Gate("boxes_lie_in_their_images", "manifest", ("manifest", "annotations"), _boxes_lie_in_their_images,
          "Corners of boxes are in order, and inside the upright image.", "WARN"),
     Gate("frame_of_boxes_is_known", "manifest", ("manifest", "annotations"), _frame_of_boxes_is_known,
-         "No box lies in a photo with an EXIF turn of which nothing says if the box was turned, too; boxes are taken for upright "
-         "ones until `annotations.frame: stored` or `upright` says it.", "WARN"),
+         "Of every box in a photo with an EXIF turn it is known if it means the stored or the upright image; upright is taken "
+         "for granted until `annotations.frame` says it.", "WARN"),
     schema_gate("quarantine"),
     Gate("decoders_came_to_an_end", "quarantine", ("quarantine",), _decoders_came_to_an_end,
          "No image was given up for want of time or memory; to retry, materialize raw_images again, or begin the next version if "

@@ -143,6 +143,6 @@ def test_a_blob_that_changed_is_an_error_of_the_store_and_not_a_verdict_on_the_i
         probe(store, images)
 
 
-def test_an_id_without_a_blob_elsewhere_is_an_error(images):
+def test_an_id_without_a_blob_elsewhere_is_an_error():
     with pytest.raises(StoreError):
         probe(open_store("memory://nowhere"), [image_id("nowhere")])

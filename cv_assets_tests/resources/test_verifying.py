@@ -107,7 +107,7 @@ def test_an_open_version_is_refused_with_what_to_do(version):
 def test_a_sample_that_is_no_share_is_refused(version, sample):
     with pytest.raises(ConfigurationError, match="expected a sample above 0 and at most 1"):
         verify_version(version, read_data=True, sample=sample)
-    with pytest.raises(ConfigurationError, match="with --read-data"):
+    with pytest.raises(ConfigurationError, match="expected --read-data with --sample"):
         verify_version(version, sample=0.5)
 
 

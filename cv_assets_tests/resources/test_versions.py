@@ -112,7 +112,7 @@ def test_a_flipped_bit_is_an_error_or_changes_nothing(store, version, name):
     assert odd == []
 
 
-def test_a_flipped_bit_in_the_number_of_rows_is_an_error(store, version):
+def test_a_flipped_bit_in_the_number_of_rows_is_an_error():
     data = table_bytes(SPLITS)
     fewer = []
     for at in range(len(data) - 8 - int.from_bytes(data[-8:-4], "little"), len(data) - 8):

@@ -113,6 +113,11 @@ def check_rules(config: DatasetConfig) -> None:
         if rule.threshold is None:
             raise ConfigurationError(
                 f"{where}, but this rule has none; leave it out, or write `{code}: false` to leave out the rule"
+                + (
+                    "; how near is said by quality.near_duplicates.max_distance_bits"
+                    if code == "near-duplicate"
+                    else ""
+                )
             )
         low, high = rule.bounds
         if not low <= value <= high:
