@@ -157,7 +157,8 @@ class Layout:
 
     def _is_ours(self, path: str, there: os.stat_result, old: tuple[File, ...]) -> bool:
         """Is what lies there what was laid out, by this or by an earlier checkout, one that was killed included?"""
-        return any(self._has_bytes(path, there, one) if one.mtime_ns < 0 else _is_untouched(there, one) for one in old)
+        # a checkout that was copied, moved or restored has other inodes, and no time that was not set
+        return any(_is_untouched(there, one) or self._has_bytes(path, there, one) for one in old)
 
     def _has_bytes(self, path: str, there: os.stat_result, file: File) -> bool:
         return there.st_size == file.size_bytes and self._tree.has_bytes(path, file.sha256)

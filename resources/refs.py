@@ -261,7 +261,7 @@ class Refs:
 
     def _check_tag(self, name: str) -> None:
         taken = name != LATEST and check_version(name) in list_versions(self._store, self.dataset)
-        if name == LATEST or taken or re.fullmatch(r"v\d+", name):
+        if name == LATEST or taken or re.fullmatch(r"[vV]\d+", name):
             raise ConfigurationError(
                 f"expected a tag that cannot be taken for a version; found {name!r}, which names "
                 + ("the newest release: move it with `cv-assets rollback`" if name == LATEST else "a version")

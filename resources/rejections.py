@@ -69,21 +69,24 @@ def list_rejections(version: VersionStore) -> pl.DataFrame:
 def find_looked_at(refs: Refs, named: str | None) -> VersionStore:
     """The version that is named, else the last one whose files were looked at. Raises ConfigurationError.
 
-    Not latest: a version that is held back for what it rejected is the one that is asked about. Between v1, v2, … and
-    names of other forms the time of the snapshots tells.
+    Not latest: a version that is held back for what it rejected is the one that is asked about. The last of v1, v2, … is
+    told by its name, so that not all of them are looked at; between that and names of other forms the time of the snapshots tells.
     """
     store, dataset = refs.store, refs.dataset
     if named is not None:
         return VersionStore(store, dataset, refs.resolve(named))
-    last: dict[bool, VersionStore] = {}
+    looked_at: list[VersionStore] = []
+    has_numbered = False
     for name in reversed(sort_versions(list_versions(store, dataset))):
-        is_numbered, version = re.fullmatch(r"[vV]\d+", name) is not None, VersionStore(store, dataset, name)
-        if is_numbered not in last and any(version.find_table_key(table) for table in ("quarantine", "probes")):
-            last[is_numbered] = version
-        if len(last) == 2:
-            break
-    if last:
-        return max(last.values(), key=_modified)
+        is_numbered = re.fullmatch(r"[vV]\d+", name) is not None
+        if is_numbered and has_numbered:
+            continue
+        version = VersionStore(store, dataset, name)
+        if any(version.find_table_key(table) for table in ("quarantine", "probes")):
+            looked_at.append(version)
+            has_numbered = has_numbered or is_numbered
+    if looked_at:
+        return max(looked_at, key=_modified)
     raise ConfigurationError(
         f"expected a version of {dataset} whose files were looked at, found none; make one with `cv-assets run {dataset}`"
     )

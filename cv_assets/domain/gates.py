@@ -37,7 +37,11 @@ def _some_label_is_read(tables: Tables, config: DatasetConfig) -> Finding:
 
 def _labels_have_files(tables: Tables, _: DatasetConfig) -> Finding:
     annotations = tables["annotations"]
-    lost = annotations.filter(pl.col("reason").is_in(["no-file", "ambiguous-file", "file-quarantined"]))
+    lost = annotations.filter(
+        pl.col("reason").is_in(["no-file", "ambiguous-file"])
+        # of a rejected file that no annotation speaks of there is a row, too
+        | ((pl.col("reason") == "file-quarantined") & (pl.col("label").is_not_null() | pl.col("named").is_not_null()))
+    )
     saw = {"labels": annotations["label"].count(), **dict(lost.group_by("reason").len().sort("reason").iter_rows())}
     return Finding(saw, lost.select("annotation_id", "named", "reason", "detail"))
 

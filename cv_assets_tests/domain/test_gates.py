@@ -263,6 +263,13 @@ def test_images_kept_out_of_the_splits_break_no_gate():
     assert failed == []
 
 
+def test_a_rejected_file_that_no_label_names_lacks_nothing():
+    row = label_row("broken.png", None, image_id=None, reason="file-quarantined", named=None)
+    annotations = with_rows("annotations", row)(TABLES["annotations"].drop_nulls("label"))
+    (gate,) = (gate for gate in GATES if gate.name == "labels_have_files")
+    assert gate.judge({"annotations": annotations}, CONFIG).passed
+
+
 def test_warnings_are_only_the_gates_that_speak_of_what_was_uploaded():
     assert {gate.name for gate in GATES if not gate.is_blocking} == {
         "labels_have_files",

@@ -155,6 +155,23 @@ def test_the_same_object_said_by_two_paths_of_one_image_is_one_object():
     assert json.loads(members[f"{image_id('a.png')}.json"])["objects"] == [{"label": "ant"}]
 
 
+def test_objects_that_two_copies_of_an_image_number_differently_are_one_object_each():
+    labels = [
+        label_row(
+            path,
+            "ant",
+            place=place,
+            box=(1, 2, 3 + place % 2, 4),
+            attributes=f'{{"id": {place}}}',
+            image_id=image_id("a.png"),
+        )
+        for place, path in enumerate(["a.png", "a.png", "b.png", "b.png"])
+    ]
+    _, members = shard_of({"a.png": ["ant"]}, labels)
+    found = json.loads(members[f"{image_id('a.png')}.json"])["objects"]
+    assert [one["attributes"]["id"] for one in found] == [0, 1]
+
+
 def test_names_of_any_script_are_kept_as_they_are():
     odd = "größe/ﷺ\u202egpj.\n<b>.png"
     _, members = shard_of({odd: ["größe\n<b>"]})

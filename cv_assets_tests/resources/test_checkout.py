@@ -112,6 +112,14 @@ def test_another_layout_in_the_same_folder_leaves_nothing_of_the_first(store, fo
     assert files_in(folder) == {**ONE, "classes.json": b"{}"}
 
 
+def test_a_checkout_that_was_copied_elsewhere_goes_on_to_another_version(store, folder, tmp_path):
+    one, two = version(store), version(store, "v2", TWO)
+    check_out(one, folder, Wish(how="copy"))
+    shutil.copytree(folder, tmp_path / "moved", copy_function=shutil.copyfile)
+    assert check_out(two, tmp_path / "moved", Wish(how="copy")).kept == []
+    assert files_in(tmp_path / "moved") == TWO
+
+
 def test_names_of_classes_that_somebody_changed_are_kept_and_told_until_it_is_forced(store, folder):
     made = version(store)
     check_out(made, folder, Wish())

@@ -171,6 +171,9 @@ def test_the_version_that_is_asked_is_the_named_one_else_the_last_that_was_looke
     assert (refs.latest(), find_looked_at(refs, None).version) == ("v8", "v10")
     look_at(store, "2024-06", {"a.png": (BROKEN, "undecodable")}, on_day=40_002)  # by name it comes first
     assert find_looked_at(refs, None).version == "2024-06"
+    for name, day in (("zeta", 40_003), ("alpha", 40_004)):
+        look_at(store, name, {"a.png": (BROKEN, "undecodable")}, on_day=day)
+        assert find_looked_at(refs, None).version == name
     assert find_looked_at(refs, "v9").version == "v9"
     with pytest.raises(
         StoreError, match="expected table probes of shapes@v11, found none; materialize shapes/raw_images"

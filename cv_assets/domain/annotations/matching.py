@@ -161,16 +161,27 @@ class ImageIndex:
         """The match, unless the folder that the key names is there and the image found lies in another one."""
         if match.path is None:
             return match
-        if is_spelled or is_tail(match.path, key):
+        if is_spelled:
             return Match(match.path, is_spelled=True)
-        lost = None if _agree_on_folders(key, match.path) else self._folder_meant(key, folders)
-        return match if lost is None else no_file(f"no image file fits {shown(key)}: the folder {shown(lost)} has none")
+        found, lost = folder_of(match.path), self._folder_meant(key, folders)
+        if lost is None or lost == found or is_tail(folder_of(key), found):  # a key that says less agrees
+            return Match(match.path, is_spelled=is_tail(match.path, key))
+        return no_file(f"no image file fits {shown(key)}: the folder {shown(lost)} has none")
 
     def _folder_meant(self, key: str, folders: list[str]) -> str | None:
-        """The folder that should hold the image, if any image lies in it; for a bare name that of its annotation file."""
-        order = ["", *folders] if "/" in key else folders[:1]
-        places = (folder_of(joined(folder, key)) for folder in order)
-        return next(filter(self._folders.__contains__, places), None)
+        """The folder that should hold the image, if any image lies in it; for a bare name that of its annotation file.
+
+        Of a path of another machine it is the longest of its ends that is a folder here.
+        """
+        if "/" not in key:
+            places = [folder_of(joined(folders[0], key))]
+        else:
+            places = [folder_of(joined(folder, key)) for folder in ("", *folders)] + _tails(folder_of(key))
+        return next(filter(self.has_images, places), None)
+
+    def has_images(self, folder: str) -> bool:
+        """Does an image lie right in this folder?"""
+        return folder in self._folders
 
     def expected(self, named: str, beside: str) -> str:
         """The path that `named` would have if its image were there; the name itself where no folder is meant."""
@@ -192,8 +203,15 @@ def _agree_on_folders(key: str, path: str) -> bool:
 
 def _differs(key: str, path: str) -> bool:
     """Does a key that found an image say something else of its folders, or of its extension?"""
-    extensions = {image_extension(key), image_extension(path)} - {None}
-    return len(extensions) > 1 or not _agree_on_folders(key, path)
+    return _differs_in_extension(key, path) or not _agree_on_folders(key, path)
+
+
+def _differs_in_extension(key: str, path: str) -> bool:
+    return len({image_extension(key), image_extension(path)} - {None}) > 1
+
+
+def _name_of(named: str) -> str:
+    return (lookup_key(named) or "").rpartition("/")[2]
 
 
 def by_name(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
@@ -204,13 +222,18 @@ def by_name(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
     """
     names = dict.fromkeys((source, entry.sought) for source, entry in entries)
     matches = {(source, named): images.find(named, source) for source, named in names if named is not None}
-    owners: dict[str, tuple[str, str]] = {}
-    for name, match in matches.items():
+    owners: dict[str, tuple[str, str]] = {}  # by whom a path is spelled
+    callers: dict[str, tuple[str, str]] = {}  # by whom its name is, extension and all
+    for (source, named), match in matches.items():
         if match.path and match.is_spelled:
-            owners.setdefault(match.path, name)
+            owners.setdefault(match.path, (source, named))
+        if match.path and _name_of(named) == _name_of(match.path):
+            callers.setdefault(match.path, (source, named))
     for (source, named), match in matches.items():
         if match.path in owners and not match.is_spelled and _differs(images.expected(named, source), match.path):
             matches[source, named] = _owned(named, match.path, *owners[match.path])
+        elif match.path in callers and _differs_in_extension(named, match.path):
+            matches[source, named] = _owned(named, match.path, *callers[match.path])
     return lambda source, entry: matches[source, entry.sought or ""]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cv_assets.domain.annotations.boxes import number_in, to_box
 from cv_assets.domain.annotations.matching import ImageIndex, Match, Matcher, no_file
-from cv_assets.domain.annotations.paths import without_extension
+from cv_assets.domain.annotations.paths import folder_of, without_extension
 from cv_assets.domain.annotations.records import Entries, Entry, Sources, unparsable
 from cv_assets.domain.annotations.text import lines_of, shown
 from cv_assets.domain.annotations.yolo_classes import Classes, is_class_file
@@ -34,7 +34,10 @@ def by_label_path(sources: Sources, images: ImageIndex, entries: Entries) -> Mat
     owners = {match.path: path for path, match in direct.items() if match.path is not None}
 
     def guess(path: str) -> Match:
-        match = images.find(without_extension(path), path)
+        stem = without_extension(path)
+        mirrored = _mirrored(stem)
+        # where that folder is there, it has lost the image, and one of that name elsewhere is another
+        match = images.find(mirrored if images.has_images(folder_of(mirrored)) else stem, path)
         owner = owners.get(match.path or "")
         return match if owner is None else no_file(f"no image file for it: {shown(match.path)} has {shown(owner)}")
 

@@ -88,6 +88,9 @@ def _objects_by_image(annotations: pl.DataFrame) -> dict[str, list[dict[str, Any
     corners = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
     sound = pl.col("reason").is_null() & pl.col("image_id").is_not_null() & pl.col("label").is_not_null()
     known = annotations.filter(sound)
+    # of copies of an image each may be labelled, under numbers of its own: an object is told by its label and box
+    is_of_first_path = pl.col("image_path") == pl.col("image_path").min().over("image_id", "label", *corners)
+    known = known.filter(is_of_first_path)
     columns = known.select("image_id", "label", *corners, "attributes").unique(maintain_order=True)
     objects: dict[str, list[dict[str, Any]]] = {}
     for row in columns.iter_rows(named=True):

@@ -62,6 +62,9 @@ LOST = [
     (["dogs/2.jpg", "cats/1.png"], "ann.csv", "dogs/1.jpg", "dogs"),
     (["set/val/2.jpg", "set/train/1.jpg"], "set/annotations/val.json", "val/1.jpg", "set/val"),
     (["x/val/2.jpg", "y/val/x/1.jpg"], "x/ann.json", "val/1.jpg", "x/val"),
+    (["sub/2.jpg", "1.jpg"], "ann.csv", "sub/1.jpg", "sub"),  # which ends in the name of the other
+    (["p/q/2.jpg", "q/1.jpg"], "ann.csv", "p/q/1.jpg", "p/q"),
+    (["b/1.jpg", "a/3.jpg"], "ann.csv", "home/me/data/b/3.jpg", "b"),  # as another machine has it
 ]
 
 
@@ -98,6 +101,15 @@ TWO_NAMES = [
     (["cats/1.jpg"], "cats/1.jpg", r".\cats\1", "cats/1.jpg"),
     (["set/cats/1.jpg"], "cats/2.jpg", "/home/me/1.jpg", "set/cats/1.jpg"),  # which nothing spells
 ]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_image_that_is_called_by_its_name_is_not_given_to_one_of_another_extension(order):
+    names = ("1.jpg", "1.png", "1")[::order]
+    entries = [("ann.csv", Entry(place=str(at), named=named)) for at, named in enumerate(names)]
+    matcher = by_name(Sources((), ("images/1.jpg",), {}.__getitem__), ImageIndex(["images/1.jpg"]), entries)
+    found = {entry.named: matcher(source, entry).path for source, entry in entries}
+    assert found == {"1.jpg": "images/1.jpg", "1.png": None, "1": "images/1.jpg"}
 
 
 @pytest.mark.parametrize(("paths", "spelled", "other", "expected"), TWO_NAMES)

@@ -209,6 +209,13 @@ def test_an_image_that_has_its_own_label_file_is_not_given_to_another():
     ]
 
 
+def test_a_label_whose_own_folder_has_lost_the_image_is_not_given_to_one_without_labels():
+    labels = {"labels/val/1.txt": "0 0.5 0.5 0.2 0.4", "labels/val/2.txt": "", **NAMES}
+    frame = read(labels, images=["images/train/1.jpg", "images/train/2.jpg", "images/val/3.jpg"])
+    assert set(frame["reason"].drop_nulls()) == {"no-file", "no-label"}
+    assert frame.filter(frame["reason"] == "no-label")["image_path"].len() == 3
+
+
 def test_without_its_image_a_label_has_no_box_because_pixels_cannot_be_told():
     frame = read({"a.txt": "0 0.5 0.5 0.2 0.4", **NAMES}, images=[])
     assert column(frame, "label", "x_min_px", "reason") == [("cat", None, "no-file")]
