@@ -12,11 +12,11 @@ import dagster as dg
 
 from cv_assets.domain.digests import record_digest
 from cv_assets.domain.uploads import Changes, Listing
-from cv_assets.domain.versions import next_version, sort_versions
-from cv_assets.partitions import versions_of
+from cv_assets.domain.versions import next_version
+from cv_assets.partitions import begun_versions, versions_of
 from resources.arrivals import listing_taken
 from resources.object_store import ObjectStore
-from resources.records import find_record, list_versions, tombstone_key
+from resources.records import find_record, tombstone_key
 from resources.source import require_apart
 from resources.uploads import changes_since, has_requeued, has_snapshot
 from resources.versions import VersionStore
@@ -60,9 +60,8 @@ class Leave:
 
 
 def look_at_versions(instance: dg.DagsterInstance, store: ObjectStore, dataset: str) -> Standing:
-    """What versions there are. Dagster keeps its partitions in the order in which they were begun."""
-    begun = instance.get_dynamic_partitions(_partitions_name(dataset))
-    names = [*sort_versions(set(list_versions(store, dataset)) - set(begun)), *begun]
+    """What versions there are, in the order in which they were begun (cv_assets/partitions.py)."""
+    names = begun_versions(instance, store, dataset)
     return Standing(names, next((name for name in reversed(names) if has_snapshot(store, dataset, name)), None))
 
 
@@ -119,6 +118,8 @@ def _begin(
     version = last if begun and not is_removed(store, config.name, last) else following
     asked_for = _asked_for(store, config.name, version, listing)
     ended = _find_run(instance, asked_for)
+    if ended is not None and ended.status in IN_PROGRESS:  # it began between two looks
+        return Leave(f"run {ended.run_id} ({ended.status.value}) is about to take what is there as {version}")
     if ended is not None:
         return Leave(
             f"{version} was begun for what is there ({changes}), but run {ended.run_id} ended as {ended.status.value} before "

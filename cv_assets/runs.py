@@ -12,7 +12,7 @@ from cv_assets.beginning import is_removed
 from cv_assets.dagster_records import are_files_here, keep_records_open
 from cv_assets.definitions import build_defs
 from cv_assets.domain.versions import check_version, next_version, sort_versions
-from cv_assets.partitions import versions_of
+from cv_assets.partitions import begun_versions, versions_of
 from cv_assets.pools import wait_asleep
 from cv_assets.processes import fail_dead_runs, free_ended_runs, process_tags
 from resources.ingest import Listing, list_source
@@ -65,7 +65,7 @@ def run_line(
     defs = _prepare(datasets)
     keys = None if select is None else _select(defs, config.name, select)
     with _open_instance() as instance:
-        known = _known_versions(instance, store, config.name)
+        known = begun_versions(instance, store, config.name)
         version = next_version(known) if version is None else check_version(version)
         Refs(store, config.name).require_distinct(version)
         left_out: list[str] | None = None
@@ -116,12 +116,6 @@ def _prepare(datasets: Sequence[DatasetConfig]) -> dg.Definitions:
     keep_records_open()
     wait_asleep(lambda said: print(said, file=sys.stderr, flush=True))
     return build_defs(datasets=datasets)
-
-
-def _known_versions(instance: dg.DagsterInstance, store: ObjectStore, dataset: str) -> set[str]:
-    partitions = versions_of(dataset)
-    assert partitions.name is not None
-    return {*instance.get_dynamic_partitions(partitions.name), *list_versions(store, dataset)}
 
 
 def _run(

@@ -70,7 +70,7 @@ def _verify(line: Line, cron: str, schedule: ScheduleConfig) -> dg.ScheduleDefin
         execution_timezone=schedule.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Reads {schedule.verify_share:.0%} of the objects of every committed version of {name} back, "
-        "others each time. The run fails if any is missing or damaged.",
+        "others each day. The run fails if any is missing or damaged.",
     )
     def verify(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         # days, for seeds that follow each other take neighbouring shares; a coarser step may land on the same one each time

@@ -8,6 +8,7 @@ import polars as pl
 from cv_assets.assets.gating import BEFORE_RELEASE, require_gates
 from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.releasing import build_commit
+from cv_assets.partitions import begun_versions
 from resources.configured import ObjectStoreResource
 from resources.content_store import ContentStore, blob_key
 from resources.object_store import ObjectStore
@@ -44,20 +45,17 @@ def build_release(line: Line) -> dg.AssetsDefinition:
         else:
             version.flush_committed()  # this run may have written equal bytes over what another one committed
         # also for a version that was committed before: the run that did so may have ended between the two
-        Refs(store, version.dataset).advance(
-            version.version, later=_begun_after(context.instance, line, version.version)
-        )
+        Refs(store, version.dataset).advance(version.version, later=_begun_after(context.instance, version))
         frame = to_frame("release", [entry.model_dump() for entry in record.objects])
         return result(frame, version_digest=record.digest, counts=record.counts.model_dump(), splits=record.splits)
 
     return release
 
 
-def _begun_after(instance: dg.DagsterInstance, line: Line, version: str) -> list[str]:
-    """Versions that were begun after this one: Dagster keeps its partitions in that order."""
-    assert line.partitions.name is not None
-    begun = list(instance.get_dynamic_partitions(line.partitions.name))
-    return begun[begun.index(version) + 1 :] if version in begun else []
+def _begun_after(instance: dg.DagsterInstance, version: VersionStore) -> list[str]:
+    """Versions that were begun after this one."""
+    begun = begun_versions(instance, version.store, version.dataset)
+    return begun[begun.index(version.version) + 1 :] if version.version in begun else []
 
 
 def _publish(version: VersionStore, config: DatasetConfig) -> CommitRecord:

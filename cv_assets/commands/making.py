@@ -53,7 +53,9 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
         click.echo(f"failed: {shown(line)}", err=True)
     if outcome.failures or not outcome.success:
         click.echo(
-            f"{dataset}@{outcome.version} did not pass; look at run {outcome.run_id} in the UI (`make dev`)", err=True
+            f"{dataset}@{outcome.version} did not pass; look at run {outcome.run_id} in the UI (`make dev`), "
+            f"then go on with `cv-assets run {dataset} --version {outcome.version}`",
+            err=True,
         )
     summary = summarize(find_version(store, dataset, outcome.version), config) if outcome.success else {}
     if as_json:

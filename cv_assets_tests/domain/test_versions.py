@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cv_assets.domain.versions import check_version, next_version, sort_versions
+from cv_assets.domain.versions import check_version, in_order_of_beginning, next_version, sort_versions
 from schemas.errors import ConfigurationError
 
 GOOD = ["v1", "v10", "2024-05-01", "1.0.3", "A", "0", "v1_final-2", "x" * 64, "v-1", "a.-b"]
@@ -128,3 +128,19 @@ def test_any_safe_names_can_be_sorted_and_the_order_of_the_input_means_nothing(n
 
 def test_a_folder_with_an_odd_name_in_the_store_does_not_stop_the_others_from_being_listed():
     assert set(sort_versions(["v1", "²", "v²", "٣"])) == {"v1", "²", "v²", "٣"}
+
+
+ORDERS = [
+    # what Dagster knows, in its order; what only the store does; all in order
+    (["v2", "v1"], [], ["v2", "v1"]),
+    ([], ["v10", "v9"], ["v9", "v10"]),
+    (["v7"], ["v1", "v8", "v6", "v10"], ["v1", "v6", "v7", "v8", "v10"]),  # the records of a new machine
+    (["v1", "v2", "v3"], ["v4"], ["v1", "v2", "v3", "v4"]),  # a partition that was deleted
+    (["v3", "2024-05", "v4"], ["2024-06", "2024-04"], ["v3", "2024-04", "2024-05", "2024-06", "v4"]),
+    (["v1", "v2"], ["zeta", "alpha"], ["alpha", "zeta", "v1", "v2"]),  # of which nothing tells
+]
+
+
+@pytest.mark.parametrize(("begun", "others", "order"), ORDERS)
+def test_versions_that_dagster_does_not_know_have_their_place_by_number(begun, others, order):
+    assert in_order_of_beginning(begun, others) == order
