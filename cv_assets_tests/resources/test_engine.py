@@ -172,12 +172,12 @@ def test_a_worker_that_hangs_is_given_up_after_the_time_that_an_image_may_take(l
     wait_until(lambda: worker.rlimit(psutil.RLIMIT_NOFILE) == (64, 64))
     start = time.monotonic()
     worker.send_signal(signal.SIGSTOP)
-    thread.join(40)
+    thread.join(10)
     took = time.monotonic() - start
     if thread.is_alive():  # let the test end
         worker.kill()
         thread.join(30)
-    assert took < 30  # 2 s, and 48 decodes on a machine that may be busy; a start may take 60
+    assert took < 9
     assert len(answers) == 48
 
 
