@@ -6,9 +6,9 @@ from functools import cache, cached_property
 from typing import Final, Literal, NamedTuple, TypeVar
 
 from cv_assets.domain.annotations.paths import (
+    composed,
     folder_of,
     folders_upward,
-    image_extension,
     is_tail,
     joined,
     lookup_key,
@@ -115,10 +115,19 @@ class _Keys:
 
 
 class ImageIndex:
-    """All image paths of a source, accepted or not, ready to be looked up by foreign names."""
+    """All image paths of a source, accepted or not, ready to be looked up by foreign names.
+
+    An accent may be a character of its own (NFD, as macOS writes it) or not (NFC). Names are compared as NFC, unless two
+    paths of the source differ in nothing else.
+    """
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self._all = tuple(paths)
+        written = tuple(paths)
+        self._all = tuple(map(composed, written))
+        self.composed: Callable[[str], str] = composed
+        if len(set(self._all)) < len(written):
+            self._all, self.composed = written, str
+        self._written = {path: raw for path, raw in zip(self._all, written, strict=True) if path != raw}
 
     @cached_property
     def _whole(self) -> _Keys:
@@ -140,13 +149,13 @@ class ImageIndex:
         the one nearest to `beside`, else none. A name in a folder of the source is not found in another folder: what
         ends alike is how other machines are read, and a folder that is there has lost the image.
         """
-        key = lookup_key(named)
+        key = self.key(named)
         if key is None:
             return no_file(f"{shown(named)} cannot name a file of the source")
-        folders = folders_upward(beside)
+        folders = folders_upward(self.composed(beside))
         for twins, is_spelled in self._steps(key, folders):
             if twins:
-                return self._unless_lost(twins.nearest(folders), key, folders, is_spelled=is_spelled)
+                return self._as_written(self._unless_lost(twins.nearest(folders), key, folders, is_spelled=is_spelled))
         return no_file(f"no image file fits {shown(named)}")
 
     def _steps(self, key: str, folders: list[str]) -> Iterator[tuple[_Twins | None, bool]]:
@@ -181,65 +190,27 @@ class ImageIndex:
 
     def has_images(self, folder: str) -> bool:
         """Does an image lie right in this folder?"""
-        return folder in self._folders
+        return self.composed(folder) in self._folders
 
     def expected(self, named: str, beside: str) -> str:
         """The path that `named` would have if its image were there; the name itself where no folder is meant."""
-        key = lookup_key(named) or ""
-        folder = self._folder_meant(key, folders_upward(beside))
+        key = self.key(named) or ""
+        folder = self._folder_meant(key, folders_upward(self.composed(beside)))
         return key if folder is None else joined(folder, key.rpartition("/")[2])
 
     def with_stem(self, stem: str) -> Match | None:
         """The image whose path without extension is exactly `stem`; None if there is none."""
-        twins = self._bare.exactly(stem)
-        return twins.nearest([folder_of(stem)]) if twins else None
+        key = self.composed(stem)
+        twins = self._bare.exactly(key)
+        return self._as_written(twins.nearest([folder_of(key)])) if twins else None
 
+    def key(self, named: str) -> str | None:
+        """A foreign name as it is looked up; None if it cannot name an image of the source."""
+        key = lookup_key(named)
+        return None if key is None else self.composed(key)
 
-def _agree_on_folders(key: str, path: str) -> bool:
-    """Does one only have more folders in front than the other?"""
-    one, other = folder_of(key), folder_of(path)
-    return is_tail(one, other) or is_tail(other, one)
-
-
-def _differs(key: str, path: str) -> bool:
-    """Does a key that found an image say something else of its folders, or of its extension?"""
-    return _differs_in_extension(key, path) or not _agree_on_folders(key, path)
-
-
-def _differs_in_extension(key: str, path: str) -> bool:
-    return len({image_extension(key), image_extension(path)} - {None}) > 1
-
-
-def _name_of(named: str) -> str:
-    return (lookup_key(named) or "").rpartition("/")[2]
-
-
-def by_name(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
-    """Look images up by the name in each entry; equal names in one file are looked up once.
-
-    An image whose path some entry spells is not given to a name that differs: with dogs/1.jpg gone, its label says
-    nothing of cats/1.jpg, nor that of a.png of a.jpg, nor val/labels.csv of an image that train/labels.csv names.
-    """
-    names = dict.fromkeys((source, entry.sought) for source, entry in entries)
-    matches = {(source, named): images.find(named, source) for source, named in names if named is not None}
-    owners: dict[str, tuple[str, str]] = {}  # by whom a path is spelled
-    callers: dict[str, tuple[str, str]] = {}  # by whom its name is, extension and all
-    for (source, named), match in matches.items():
-        if match.path and match.is_spelled:
-            owners.setdefault(match.path, (source, named))
-        if match.path and _name_of(named) == _name_of(match.path):
-            callers.setdefault(match.path, (source, named))
-    for (source, named), match in matches.items():
-        if match.path in owners and not match.is_spelled and _differs(images.expected(named, source), match.path):
-            matches[source, named] = _owned(named, match.path, *owners[match.path])
-        elif match.path in callers and _differs_in_extension(named, match.path):
-            matches[source, named] = _owned(named, match.path, *callers[match.path])
-    return lambda source, entry: matches[source, entry.sought or ""]
-
-
-def _owned(named: str, path: str, owner: str, name: str) -> Match:
-    """The answer that the image found is another one's: of the entries in the file `owner` that call it `name`."""
-    return no_file(f"no image file fits {shown(named)}: {shown(path)} is named {shown(name)} in {shown(owner)}")
+    def _as_written(self, match: Match) -> Match:
+        return match._replace(path=self._written.get(match.path, match.path)) if match.path else match
 
 
 def by_itself(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:

@@ -1,5 +1,7 @@
 """Paths and names as keys to look up. Nothing here, and nothing that uses it, ever opens one."""
 
+import unicodedata
+from itertools import takewhile
 from typing import Final
 
 # S3 keys and Linux paths end at 1,024 and 4,096 bytes: nothing longer names a file.
@@ -22,6 +24,11 @@ def lookup_key(named: str) -> str | None:
     return "/".join(parts) if parts and ".." not in parts else None
 
 
+def composed(text: str) -> str:
+    """The text with each accent in one character with its letter (NFC), however it was written."""
+    return unicodedata.normalize("NFC", text)
+
+
 def folder_of(path: str) -> str:
     """The folder of a path; empty at the root."""
     return path.rpartition("/")[0]
@@ -31,6 +38,12 @@ def folders_upward(path: str) -> list[str]:
     """The folder of a path, then each folder above it; the root, which is empty, comes last."""
     parts = path.split("/")[:-1]
     return ["/".join(parts[:depth]) for depth in range(len(parts), -1, -1)]
+
+
+def shared_depth(path: str, other: str) -> int:
+    """How many folders from the root down two paths have in common."""
+    pairs = zip(path.split("/")[:-1], other.split("/")[:-1], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def joined(folder: str, name: str) -> str:

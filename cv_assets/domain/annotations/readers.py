@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 import yaml
 
 from cv_assets.domain.annotations import coco, csv_table, folder, voc, yolo
-from cv_assets.domain.annotations.matching import ImageIndex, Matcher, by_itself, by_name
+from cv_assets.domain.annotations.claims import by_name
+from cv_assets.domain.annotations.matching import ImageIndex, Matcher, by_itself
 from cv_assets.domain.annotations.records import Entries, Entry, Sources, unparsable
 from cv_assets.domain.annotations.yolo_classes import (
     NO_CLASSES,

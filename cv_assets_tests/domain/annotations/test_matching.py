@@ -2,7 +2,8 @@
 
 import pytest
 
-from cv_assets.domain.annotations.matching import ImageIndex, by_name
+from cv_assets.domain.annotations.claims import by_name
+from cv_assets.domain.annotations.matching import ImageIndex
 from cv_assets.domain.annotations.records import Entry, Sources
 from cv_assets_tests.bounds import in_cpu_s
 
@@ -95,9 +96,10 @@ TWO_NAMES = [
     (["cats/1.jpg"], "/home/me/cats/1.jpg", "/home/me/dogs/1.jpg", None),  # it ends in the whole path
     (["a.jpg"], "a.jpg", "a.png", None),
     (["a.JPG"], "a.JPG", "a.jpg", None),  # case twins are two images
-    (["cats/1.jpg"], "cats/1.jpg", "1.jpg", "cats/1.jpg"),  # says less, and nothing else
+    (["cats/1.jpg"], "cats/1.jpg", "1.jpg", None),  # the same hand does not call one image by two names
     (["cats/1.jpg"], "cats/1.jpg", "/home/me/cats/1.jpg", "cats/1.jpg"),
-    (["cats/1.jpg"], "cats/1.jpg", "1", "cats/1.jpg"),
+    (["cats/1.jpg"], "cats/1.jpg", "1", None),
+    (["old/1.jpg", "2.jpg"], "old/1.jpg", "1.jpg", None),  # the one of the root is gone
     (["cats/1.jpg"], "cats/1.jpg", r".\cats\1", "cats/1.jpg"),
     (["set/cats/1.jpg"], "cats/2.jpg", "/home/me/1.jpg", "set/cats/1.jpg"),  # which nothing spells
 ]
@@ -126,7 +128,6 @@ TWO_FILES = [
     # images, the two annotation files, how both name an image, the only one of that name, what the second file's means
     (["train/1.jpg", "val/2.jpg"], ["train/a.json", "val/a.json"], "1.jpg", None),  # it stood beside the second file
     (["x/i/1.jpg", "y/i/2.jpg"], ["x/a.csv", "y/a.csv"], "i/1.jpg", None),
-    (["train/1.jpg"], ["train/a.json", "all/a.json"], "1.jpg", "train/1.jpg"),  # no images lie beside that one
     (["train/1.jpg", "2.jpg"], ["train/a.json", "all.json"], "1.jpg", "train/1.jpg"),  # of the root, all is below
 ]
 
@@ -138,6 +139,58 @@ def test_an_image_that_one_file_names_is_not_given_to_a_file_that_means_its_own_
     first, second = (matcher(*entry) for entry in entries)
     assert (first.path, second.path, second.reason) == (paths[0], expected, None if expected else "no-file")
     assert expected or second.detail == f"no image file fits {named!r}: {paths[0]!r} is named {named!r} in {files[0]!r}"
+
+
+TWO_FOLDERS = [
+    # images, annotation files with how they name the only image of that name, which of them have it
+    (["train/1.jpg"], {"train/a.json": "1.jpg", "val/a.json": "1.jpg"}, ["train/a.json"]),  # val/ has lost all its images
+    (["train/1.jpg"], {"train/a.json": "train/1.jpg", "val/a.json": "1.jpg"}, ["train/a.json"]),
+    (["train/1.jpg"], {"train/a.json": "1", "val/a.json": "1.jpg"}, ["train/a.json"]),
+    (["x/i/1.jpg"], {"x/a.csv": "i/1.jpg", "y/a.csv": "i/1.jpg"}, ["x/a.csv"]),
+    (["07/i/1.jpg", "12/i/2.jpg"], {"07/a/1.xml": "1.jpg", "12/a/1.xml": "1.jpg"}, ["07/a/1.xml"]),  # as VOC has them
+    (["train/1.jpg"], {"all/a.json": "1.jpg"}, ["all/a.json"]),  # which no other one names
+    (["train/1.jpg"], {"all/a.json": "1.jpg", "more/b.json": "1.jpg"}, ["all/a.json", "more/b.json"]),  # equally far
+    (["train/1.jpg"], {"train/a.json": "1.jpg", "all/a.json": "train/1.jpg"}, ["all/a.json", "train/a.json"]),
+    (["set/train/1.jpg"], {"set/train/a.json": "1.jpg", "more/a.json": "train/1.jpg"}, ["more/a.json", "set/train/a.json"]),
+    (["set/train/1.jpg"], {"set/train/a.json": "1.jpg", "set/a.json": "1.jpg"}, ["set/a.json", "set/train/a.json"]),
+    (["train/1.jpg"], {"train/a/b.json": "1.jpg", "train/a.json": "1.jpg"}, ["train/a.json", "train/a/b.json"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("paths", "names", "expected"), TWO_FOLDERS)
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_image_that_a_nearer_file_names_is_not_given_to_one_elsewhere(paths, names, expected, order):
+    entries = [(file, Entry(place="1", named=named)) for file, named in list(names.items())[::order]]
+    matcher = by_name(Sources((), tuple(paths), {}.__getitem__), ImageIndex(paths), entries)
+    matches = {entry[0]: matcher(*entry) for entry in entries}
+    assert sorted(file for file, match in matches.items() if match.path == paths[0]) == expected
+    for match in matches.values():
+        assert match.path or match.reason == "ambiguous-file"
+        assert match.path or match.detail.endswith(": write its whole path if it is meant")
+
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+SPELLED = [
+    # images, the annotation file, the name in it, the image meant
+    ([f"{DECOMPOSED}.jpg"], "ann.csv", f"{COMPOSED}.jpg", f"{DECOMPOSED}.jpg"),
+    ([f"{COMPOSED}.jpg"], "ann.csv", f"{DECOMPOSED}.jpg", f"{COMPOSED}.jpg"),
+    ([f"{DECOMPOSED}/1.jpg", "x/1.jpg"], "ann.csv", f"/me/{COMPOSED}/1.jpg", f"{DECOMPOSED}/1.jpg"),
+    ([f"{DECOMPOSED}.jpg"], "ann.csv", COMPOSED, f"{DECOMPOSED}.jpg"),
+    ([f"{DECOMPOSED}/1.jpg", "x/1.jpg"], f"{COMPOSED}/ann.csv", "1.jpg", f"{DECOMPOSED}/1.jpg"),
+    # two images that differ in nothing else are told apart
+    ([f"{COMPOSED}.jpg", f"{DECOMPOSED}.jpg"], "ann.csv", f"{COMPOSED}.jpg", f"{COMPOSED}.jpg"),
+    ([f"{COMPOSED}.jpg", f"{DECOMPOSED}.jpg"], "ann.csv", f"{DECOMPOSED}.jpg", f"{DECOMPOSED}.jpg"),
+    # as are those in a folder that has lost one
+    ([f"{DECOMPOSED}/2.jpg", "x/1.jpg"], "ann.csv", f"{COMPOSED}/1.jpg", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("paths", "beside", "named", "expected"), SPELLED)
+def test_a_name_finds_its_image_however_its_accents_are_encoded(paths, beside, named, expected):
+    assert ImageIndex(paths).find(named, beside).path == expected
+    entries = [(beside, Entry(place="1", named=named))]
+    matcher = by_name(Sources((), tuple(paths), {}.__getitem__), ImageIndex(paths), entries)
+    assert matcher(*entries[0]).path == expected
 
 
 NOT_NAMES = [

@@ -184,6 +184,7 @@ PAIRS = [
     ("Annotations/x/1.txt", ["Images/x/1.jpg", "Images/y/1.jpg"], "Images/x/1.jpg"),  # the longest path alike
     ("labels/1.jpg.txt", ["images/1.jpg"], "images/1.jpg"),
     ("a.b.txt", ["a.b.jpg", "a.c.jpg"], "a.b.jpg"),
+    ("labels/caf\u00e9.txt", ["images/cafe\u0301.jpg"], "images/cafe\u0301.jpg"),  # zipped on macOS
 ]
 
 

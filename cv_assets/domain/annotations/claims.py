@@ -1,0 +1,116 @@
+"""Whether an image that a name finds is meant by it, in view of what all other entries call that image."""
+
+from collections.abc import Mapping
+
+from cv_assets.domain.annotations.matching import ImageIndex, Match, Matcher, no_file
+from cv_assets.domain.annotations.paths import (
+    folder_of,
+    image_extension,
+    is_tail,
+    shared_depth,
+    without_image_extension,
+)
+from cv_assets.domain.annotations.records import Entries, Sources
+from cv_assets.domain.annotations.text import shown
+
+# an annotation file, and how it names an image
+Name = tuple[str, str]
+
+
+def by_name(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
+    """Look images up by the name in each entry; equal names in one file are looked up once.
+
+    An image that one entry names is given to no other one that names another, see `_named_otherwise`, nor to a file
+    elsewhere whose own image of that name may be gone, see `_named_nearer`.
+    """
+    names = dict.fromkeys((source, entry.sought) for source, entry in entries)
+    matches = {(source, named): images.find(named, source) for source, named in names if named is not None}
+    matches |= _named_otherwise(matches, images)
+    matches |= _named_nearer(matches, images)
+    return lambda source, entry: matches[source, entry.sought or ""]
+
+
+def _named_otherwise(matches: Mapping[Name, Match], images: ImageIndex) -> dict[Name, Match]:
+    """The answer to every name that finds an image which is another one's.
+
+    An image whose path some entry spells is not given to a name that differs: with dogs/1.jpg gone, its label says
+    nothing of cats/1.jpg, nor that of a.png of a.jpg. Where one file names old/1.jpg and 1.jpg, these are two images,
+    even if the second is gone.
+    """
+    owners: dict[str, Name] = {}  # by whom a path is spelled
+    spellers: dict[tuple[str, str], Name] = {}  # the same in one annotation file
+    callers: dict[str, Name] = {}  # by whom its name is, extension and all
+    found = [(name, match.path, match.is_spelled) for name, match in matches.items() if match.path is not None]
+    for name, path, is_spelled in found:
+        source, named = name
+        if is_spelled:
+            owners.setdefault(path, name)
+            spellers.setdefault((source, path), name)
+        if _last_part(images.key(named) or "") == _last_part(images.composed(path)):
+            callers.setdefault(path, name)
+    lost: dict[Name, Match] = {}
+    for name, path, is_spelled in found:
+        source, named = name
+        speller = spellers.get((source, path))
+        if not is_spelled and speller:
+            lost[name] = _owned(named, path, speller)
+        elif not is_spelled and path in owners and _differs(images.expected(named, source), images.composed(path)):
+            lost[name] = _owned(named, path, owners[path])
+        elif path in callers and _differs_in_extension(named, path):
+            lost[name] = _owned(named, path, callers[path])
+    return lost
+
+
+def _named_nearer(matches: Mapping[Name, Match], images: ImageIndex) -> dict[Name, Match]:
+    """The answer to every name that a nearer annotation file calls the same image by.
+
+    Whether val/labels.json speaks of train/1.jpg, or of its own 1.jpg that is gone, the name does not tell where
+    train/labels.json names it too. Files above the image are no farther: they speak of all that is below.
+    """
+    nearest: dict[str, tuple[int, Name]] = {}
+    for name, match in matches.items():
+        if match.path is not None:
+            depth = shared_depth(name[0], match.path)
+            if match.path not in nearest or nearest[match.path][0] < depth:
+                nearest[match.path] = (depth, name)
+    lost: dict[Name, Match] = {}
+    for (source, named), match in matches.items():
+        if match.path is None or match.is_spelled:
+            continue
+        depth, (owner, name) = nearest[match.path]
+        own_depth = shared_depth(source, match.path)
+        if own_depth < min(depth, source.count("/")) and _says_no_more(images.key(named), images.key(name)):
+            detail = f"it is what {shown(owner)}, which lies nearer, calls {shown(name)}: write its whole path if it is meant"
+            lost[source, named] = Match(
+                None, "ambiguous-file", f"{shown(match.path)} fits {shown(named)}, but {detail}"
+            )
+    return lost
+
+
+def _last_part(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
+def _says_no_more(key: str | None, other: str | None) -> bool:
+    """Is one key the end of the other, extensions apart?"""
+    return is_tail(without_image_extension(key or ""), without_image_extension(other or ""))
+
+
+def _agree_on_folders(key: str, path: str) -> bool:
+    """Does one only have more folders in front than the other?"""
+    one, other = folder_of(key), folder_of(path)
+    return is_tail(one, other) or is_tail(other, one)
+
+
+def _differs(key: str, path: str) -> bool:
+    """Does a key that found an image say something else of its folders, or of its extension?"""
+    return _differs_in_extension(key, path) or not _agree_on_folders(key, path)
+
+
+def _differs_in_extension(key: str, path: str) -> bool:
+    return len({image_extension(key), image_extension(path)} - {None}) > 1
+
+
+def _owned(named: str, path: str, owner: Name) -> Match:
+    """The answer that the image found is another one's: of the entries in a file that call it so."""
+    return no_file(f"no image file fits {shown(named)}: {shown(path)} is named {shown(owner[1])} in {shown(owner[0])}")
