@@ -133,7 +133,7 @@ class Manifest(Table):
     bars_ratio: float = pa.Field(in_range=SHARE, description="share of the area in even bars on two opposite sides")
     border_ratio: float = pa.Field(in_range=SHARE, description="share of the area in an even frame on all four sides")
     notes: TextList = pa.Field(description="what a reader should know, such as first-frame-only")
-    labels: TextList = pa.Field(description="distinct classes of the image, sorted")
+    labels: TextList = pa.Field(description="distinct classes of the image, of annotations that could be read, sorted")
     groups: TextList = pa.Field(description="distinct group keys of the image, sorted")
 
 

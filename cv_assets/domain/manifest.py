@@ -14,13 +14,15 @@ def build_manifest(files: pl.DataFrame, probes: pl.DataFrame, annotations: pl.Da
     """One row an accepted image, sorted by `image_id`; see schemas.tables.Manifest.
 
     `files` is a RawImages table, `probes` a Probes table that has every image of it, `annotations` an Annotations table.
+    A label counts if its annotation could be read whole: an image whose only box could not is unlabelled, because to a
+    detector it would be one that shows nothing.
     """
     sources = (
         image_files(files).group_by("sha256").agg(pl.col("path").sort().alias("paths"), pl.col("size_bytes").first())
     )
     known = annotations.filter(pl.col("image_id").is_not_null()).group_by("image_id")
     said = known.agg(
-        pl.col("label").drop_nulls().unique().sort().alias("labels"),
+        pl.col("label").filter(pl.col("reason").is_null()).drop_nulls().unique().sort().alias("labels"),
         pl.col("group").drop_nulls().unique().sort().alias("groups"),
     )
     nothing = pl.lit([], dtype=pl.List(pl.String))

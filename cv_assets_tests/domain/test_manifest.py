@@ -60,6 +60,17 @@ def test_an_image_has_the_labels_and_groups_of_all_its_paths_each_once_and_sorte
     assert (rows[image_id("c.png")]["labels"], rows[image_id("c.png")]["groups"]) == ([], [])
 
 
+def test_an_image_whose_only_annotation_cannot_be_read_whole_is_unlabelled_and_keeps_its_group():
+    rows = build(
+        label_row("a.png", "ant", reason="invalid-box", group="one"),
+        label_row("c.png", "ant", reason="invalid-box"),
+        label_row("c.png", "bee", place=1, box=(1, 2, 3, 4)),
+        label_row("c.png", "fly", place=2, box=(3, 3, 3, 3)),  # read as it was written: a finding, and a label
+    )
+    known = [(rows[image_id(name)]["labels"], rows[image_id(name)]["groups"]) for name in ("a.png", "c.png")]
+    assert known == [([], ["one"]), (["bee", "fly"], [])]
+
+
 def test_a_label_without_an_image_changes_no_row():
     assert build(label_row("gone.png", "ant", image_id=None, image_path=None, reason="no-file")) == build()
 

@@ -142,6 +142,27 @@ def test_what_is_known_of_an_image_stands_beside_it():
     }
 
 
+UNREAD = [
+    # annotations of one image that shows an ant, and how many of them could not be read whole
+    ([{"reason": "invalid-box"}], 1),
+    ([{"label": None, "reason": "unparsable"}, {"reason": "unparsable"}], 2),
+    ([{"label": None, "reason": "no-label", "box": (1, 2, 3, 4)}], 1),  # an object of nobody knows what
+    ([{"label": None, "reason": "no-label"}], None),
+    ([{"label": None, "reason": "no-object"}], None),
+    ([{"box": (3, 3, 3, 3)}], None),  # read as it was written
+]
+
+
+@pytest.mark.parametrize(("others", "expected"), UNREAD)
+def test_a_sample_says_how_many_of_its_objects_could_not_be_read(others, expected):
+    labels = [label_row("a.png", "ant", box=(1, 2, 3, 4))]
+    labels += [label_row("a.png", place=place, **{"label": "ant", **other}) for place, other in enumerate(others, 1)]
+    _, members = shard_of({"a.png": ["ant"], "b.png": ["ant"]}, labels)
+    known = [json.loads(members[f"{image_id(name)}.json"]) for name in ("a.png", "b.png")]
+    assert [one.get("unread_objects") for one in known] == [expected, None]
+    assert known[0]["objects"][0] == {"label": "ant", "box_xyxy_px": [1, 2, 3, 4]}
+
+
 def test_half_a_character_in_an_attribute_is_packed_as_the_escape_that_it_is():
     labels = [label_row("a.png", "ant", attributes='{"note": "\\ud83d ü"}')]
     _, members = shard_of({"a.png": ["ant"]}, labels)

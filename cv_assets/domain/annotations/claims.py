@@ -80,10 +80,8 @@ def _named_nearer(matches: Mapping[Name, Match], images: ImageIndex) -> dict[Nam
         depth, (owner, name) = nearest[match.path]
         own_depth = shared_depth(source, match.path)
         if own_depth < min(depth, source.count("/")) and _says_no_more(images.key(named), images.key(name)):
-            detail = f"it is what {shown(owner)}, which lies nearer, calls {shown(name)}: write its whole path if it is meant"
-            lost[source, named] = Match(
-                None, "ambiguous-file", f"{shown(match.path)} fits {shown(named)}, but {detail}"
-            )
+            nearer = f"{shown(match.path)} is named {shown(name)} in {shown(owner)}, which lies nearer"
+            lost[source, named] = Match(None, "ambiguous-file", f"{nearer}; if it is meant, write its whole path")
     return lost
 
 

@@ -61,12 +61,12 @@ def plan_shards(
 
     Image ids are hashes, so their order is a shuffle that no clock or generator has a part in.
     """
-    objects = _objects_by_image(annotations)
+    objects, unread = _objects_by_image(annotations), _unread_by_image(annotations)
     index_of = {name: place for place, name in enumerate(class_names(manifest))}
     dealt = manifest.join(splits, on="image_id").filter(pl.col("split").is_not_null()).sort("split", "image_id")
     planned: list[PlannedShard] = []
     for (split,), rows in dealt.group_by("split", maintain_order=True):
-        samples = (_to_sample(row, objects.get(row["image_id"], []), index_of) for row in rows.iter_rows(named=True))
+        samples = (_to_sample(row, objects, unread, index_of) for row in rows.iter_rows(named=True))
         for number, part in enumerate(_cut(samples, max_bytes)):
             planned.append(PlannedShard(str(split), number, tuple(part)))
     return planned
@@ -103,14 +103,26 @@ def _objects_by_image(annotations: pl.DataFrame) -> dict[str, list[dict[str, Any
     return objects
 
 
-def _to_sample(row: dict[str, Any], objects: list[dict[str, Any]], index_of: dict[str, int]) -> Sample:
+def _unread_by_image(annotations: pl.DataFrame) -> dict[str, int]:
+    """Image id → how many entries speak of something in it that is no object because it could not be read whole."""
+    is_boxed = (pl.col("reason") == "no-label") & pl.col("x_min_px").is_not_null()
+    unread = annotations.filter(pl.col("reason").is_in(["invalid-box", "unparsable"]) | is_boxed)
+    return dict(unread.drop_nulls("image_id").group_by("image_id").len().iter_rows())
+
+
+def _to_sample(
+    row: dict[str, Any], objects: dict[str, list[dict[str, Any]]], unread: dict[str, int], index_of: dict[str, int]
+) -> Sample:
     known = {key: row[key] for key in ("image_id", "width_px", "height_px", "labels", "groups", "paths")}
+    known["objects"] = objects.get(row["image_id"], [])
+    if row["image_id"] in unread:  # it shows more than its objects
+        known["unread_objects"] = unread[row["image_id"]]
     return Sample(
         image_id=row["image_id"],
         extension=EXTENSIONS[row["format"]],
         size_bytes=row["size_bytes"],
         needs_turning=row["exif_orientation"] != 1,
-        metadata=_spelled({**known, "objects": objects}),
+        metadata=_spelled(known),
         class_index=index_of[row["labels"][0]] if len(row["labels"]) == 1 else None,
     )
 

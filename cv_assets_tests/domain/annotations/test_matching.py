@@ -166,7 +166,7 @@ def test_an_image_that_a_nearer_file_names_is_not_given_to_one_elsewhere(paths, 
     assert sorted(file for file, match in matches.items() if match.path == paths[0]) == expected
     for match in matches.values():
         assert match.path or match.reason == "ambiguous-file"
-        assert match.path or match.detail.endswith(": write its whole path if it is meant")
+        assert match.path or match.detail.endswith("which lies nearer; if it is meant, write its whole path")
 
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"

@@ -226,11 +226,12 @@ def test_space_that_a_file_writes_round_a_label_is_found_in_every_format(name):
 
 def test_a_file_whose_labels_cannot_be_read_has_none():
     files = {"a.txt": "0 .5 .5 .1 .1\n", "b.txt": "", "sub/classes.txt": "cat", "sub/c.txt": "0 .5 .5 .1 .1\n"}
-    landing = Landing(["a.jpg", "b.jpg", "sub/c.jpg", "d.jpg"], files)
+    files |= {"sub/e.txt": "0 nan .5 .1 .1\n", "sub/f.txt": "0 nan .5 .1 .1\n0 .5 .5 .1 .1\n"}
+    landing = Landing(["a.jpg", "b.jpg", "sub/c.jpg", "d.jpg", "sub/e.jpg", "sub/f.jpg"], files)
     frame = landing.annotations(format="yolo")
     told = {"annotations": {"format": "yolo", "include": ["**/*.txt"]}}
     found = findings("file-without-label", annotations=frame, raw_images=landing.files, settings=told)
-    assert sorted({path for path, *_ in named(found)}) == ["a.jpg", "d.jpg"]
+    assert sorted({path for path, *_ in named(found)}) == ["a.jpg", "d.jpg", "sub/e.jpg"]
 
 
 SPELLINGS = [

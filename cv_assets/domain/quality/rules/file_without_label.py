@@ -15,10 +15,10 @@ def _find(tables: Tables, config: DatasetConfig, threshold: float) -> pl.DataFra
     """
     if config.annotations.format == "none":
         return found(tables["annotations"].clear(), evidence=["detail"])
-    says_nothing = pl.col("label").is_null() & (pl.col("reason") == "unparsable")
+    says_nothing = pl.col("reason").is_in(["invalid-box", "unparsable"])
     bare = tables["annotations"].filter(pl.col("reason") == "no-label")
     of_images = tables["annotations"].filter(pl.col("image_id").is_not_null())
-    unread = of_images.filter(says_nothing.all().over("image_path")).unique(
+    unread = of_images.filter(says_nothing.fill_null(value=False).all().over("image_path")).unique(
         "image_path", keep="first", maintain_order=True
     )
     every = pl.concat([bare, unread]).with_columns(pl.col("image_path").alias("path"))
