@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ def parse(data: bytes, path: str, config: DatasetConfig) -> Iterator[Entry]:
     is_cut = not data.endswith((b"\n", b"\r"))
     try:
         first_row, _ = next(rows, (list[str](), ""))
-        layout = _layout(first_row, config.annotations.columns, config.group_by)
+        layout = _layout(first_row, config.annotations.columns)
         if isinstance(layout, Entry):
             yield layout
             return
@@ -68,11 +69,14 @@ def _told_last(rows: Iterator[tuple[list[str], str]]) -> Iterator[tuple[list[str
         yield (*before, True)
 
 
-def _layout(first_row: list[str], columns: ColumnNames, group_by: object) -> _Layout | Entry:
+def _layout(first_row: list[str], columns: ColumnNames) -> _Layout | Entry:
     header = [name.strip() for name in first_row]
+    named = Counter(filter(None, header))
+    if twice := [name for name, count in named.items() if count > 1]:
+        cure = "which of them counts is not told: rename or delete all but one"
+        return unparsable(f"expected columns of different names, found several named {listed(twice)}; {cure}")
     needed = [columns.image, columns.label, *(columns.corners or ())]
-    wrong = [name for name in needed if header.count(name) != 1]
-    wrong += [group_by] if isinstance(group_by, str) and header.count(group_by) > 1 else []
+    wrong = [name for name in needed if name not in header]
     if wrong:
         return unparsable(f"expected one column named {' and one named '.join(wrong)}, found {listed(header)}")
     image, label, *corners = map(header.index, needed)

@@ -85,10 +85,28 @@ def test_a_row_before_an_open_quote_is_kept():
     assert ("a.jpg", "cat", None) in column(frame, "image_path", "label", "reason")
 
 
-def test_two_columns_of_the_name_that_groups_are_refused():
-    frame = read("image,label,patient,patient\na.jpg,cat,p1,\n", images=["a.jpg"], group_by="patient")
-    assert "expected one column named" in "".join(frame["detail"].drop_nulls())
-    assert "unparsable" in column(frame, "reason")
+TWICE = [
+    # header, the name that it has twice
+    ("image,label,label", "label"),
+    ("image,label,patient,patient", "patient"),  # which groups
+    ("image,label,note, note ", "note"),  # of which the attributes had the last
+    ("image,label,x1,y1,x2,y2,x1", "x1"),
+]
+
+
+@pytest.mark.parametrize(("header", "name"), TWICE)
+def test_two_columns_of_one_name_are_refused_with_the_name_and_what_to_do(header, name):
+    frame = read(f"{header}\na.jpg,cat,p1,\n", images=["a.jpg"], group_by="patient")
+    assert column(frame, "annotation_id", "label", "reason") == [
+        ("a.jpg#0", None, "no-label"),
+        ("labels.csv#0", None, "unparsable"),
+    ]
+    assert f"found several named {name}; " in frame["detail"][1]
+    assert frame["detail"][1].endswith("rename or delete all but one")
+
+
+def test_columns_without_a_name_may_be_several():
+    assert column(read("image,label,,\na.jpg,cat,,\n", images=["a.jpg"]), "label", "reason") == [("cat", None)]
 
 
 HEADERS = [
@@ -96,7 +114,6 @@ HEADERS = [
     ("\n\n", "nothing"),
     ("file,label\na.jpg,cat\n", "file, label"),
     ("image;label\na.jpg;cat\n", "image;label"),  # a semicolon between columns shows in what was found
-    ("image,label,label\na.jpg,cat,dog\n", "image, label, label"),  # two columns of one name
 ]
 
 
