@@ -10,12 +10,14 @@ from cv_assets.domain.annotations import coco, csv_table, folder, voc, yolo
 from cv_assets.domain.annotations.claims import by_name
 from cv_assets.domain.annotations.matching import ImageIndex, Matcher, by_itself
 from cv_assets.domain.annotations.records import Entries, Entry, Sources, unparsable
+from cv_assets.domain.annotations.text import shown
 from cv_assets.domain.annotations.yolo_classes import (
     NO_CLASSES,
     Classes,
     contradicting,
     is_class_file,
     nearest_classes,
+    overruling,
     read_classes,
 )
 from cv_assets.domain.probing import one_line
@@ -65,9 +67,14 @@ def read_yolo(sources: Sources, config: DatasetConfig) -> Iterator[tuple[str, En
             classes[file.path] = read_classes(file.path, data)
         except PARSE_ERRORS as error:
             yield file.path, unparsable(one_line(error))
-    for path in contradicting(classes):
-        yield path, unparsable("expected one list of classes in a folder, found another one beside it; leave one there")
+    for path, other in contradicting(classes).items():
+        yield (
+            path,
+            unparsable(f"expected one list of classes in a folder, found {shown(other)} beside it; leave one there"),
+        )
         classes[path] = NO_CLASSES  # nor does what lies above or beside them name their labels
+    for path, detail in overruling(classes):
+        yield path, unparsable(detail)
     classes_for = nearest_classes(classes)
     for file in filterfalse(is_class_file, sources.annotation_files):
         for entry in carefully(yolo.parse(sources.read(file.sha256), file.path, classes_for(file.path))):

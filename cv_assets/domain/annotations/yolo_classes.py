@@ -74,12 +74,43 @@ def read_classes(path: str, data: bytes) -> Classes:
     return _from_yaml(yaml.load(data, Loader=_TextLoader))  # noqa: S506
 
 
-def contradicting(by_path: Mapping[str, Classes]) -> list[str]:
-    """Paths of class files of one kind that lie in one folder and say different things: none of them can be gone by."""
-    beside: dict[tuple[str, bool], list[str]] = {}
+def contradicting(by_path: Mapping[str, Classes]) -> dict[str, str]:
+    """Path of a class file → one in the same folder that contradicts it: neither can be gone by.
+
+    Two of one kind must be equal; a YAML and a text, which says less, must agree on the numbers that both name.
+    """
+    beside: dict[str, tuple[list[str], list[str]]] = {}
     for path in sorted(by_path):
-        beside.setdefault((folder_of(path), _is_yaml(path)), []).append(path)
-    return [path for some in beside.values() if any(by_path[one] != by_path[some[0]] for one in some) for path in some]
+        beside.setdefault(folder_of(path), ([], []))[_is_yaml(path)].append(path)
+    against: dict[str, str] = {}
+    for texts, yamls in beside.values():
+        for some in (texts, yamls):
+            odd = [path for path in some if by_path[path] != by_path[some[0]]]
+            if odd:
+                against |= dict.fromkeys(some, odd[0]) | dict.fromkeys(odd, some[0])
+        if texts and yamls and _differing(by_path[texts[0]], by_path[yamls[0]]) is not None:
+            against = dict.fromkeys(texts, yamls[0]) | dict.fromkeys(yamls, texts[0]) | against
+    return against
+
+
+def overruling(by_path: Mapping[str, Classes]) -> Iterator[tuple[str, str]]:
+    """Each text of classes that contradicts the nearest YAML above it, and, being nearer to labels, counts; with the words."""
+    yamls = {folder_of(path): path for path in sorted(by_path) if _is_yaml(path)}
+    for path in sorted(by_path):
+        nearest = next((yamls[folder] for folder in folders_upward(path) if folder in yamls), path)
+        number = _differing(by_path[path], by_path[nearest])
+        if number is not None and not _is_yaml(path):
+            one, other = (shown(by_path[each].names[number]) for each in (path, nearest))
+            yield (
+                path,
+                f"class {number} is {one} here and {other} in {shown(nearest)}; this file counts, being nearer: correct one",
+            )
+
+
+def _differing(one: Classes, other: Classes) -> int | None:
+    """The first class number that two lists name differently, space round the names apart; None if there is none."""
+    both = sorted(one.names.keys() & other.names.keys())
+    return next((number for number in both if one.names[number].strip() != other.names[number].strip()), None)
 
 
 def nearest_classes(by_path: Mapping[str, Classes]) -> Callable[[str], Classes]:

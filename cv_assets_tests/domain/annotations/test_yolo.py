@@ -86,7 +86,8 @@ CLASS_FILES = [
     {"classes.txt": "cat\ndog\n\n"},
     {"classes.txt": "\ufeffcat\r\ndog"},
     {"obj.names": "cat\ndog\n"},
-    {"data.yaml": "names: [cat, dog]", "classes.txt": "x\ny\n"},  # of two in a folder, the YAML
+    {"data.yaml": "names: [cat, dog]", "classes.txt": "cat\ndog \n"},  # space is not another name
+    {"data.yaml": "names: [cat, dog]", "classes.txt": "cat\n"},  # of two in a folder, the YAML
 ]
 
 
@@ -152,17 +153,39 @@ def test_a_broken_class_file_is_one_row_and_its_labels_have_no_name(text, detail
     assert "include a data.yaml" in frame["detail"][0]
 
 
-@pytest.mark.parametrize("names", [("data.yaml", "data_old.yaml"), ("classes.txt", "obj.names")])
+@pytest.mark.parametrize(
+    "names", [("data.yaml", "data_old.yaml"), ("classes.txt", "obj.names"), ("classes.txt", "data.yaml")]
+)
 def test_two_lists_of_classes_in_one_folder_that_differ_name_nothing(names):
-    texts = ["names: [cat, dog]", "names: [dog, cat]"] if names[0].endswith("yaml") else ["cat\ndog", "dog\ncat"]
+    spelled = [("names: [cat, dog]", "names: [dog, cat]"), ("cat\ndog", "dog\ncat")]
+    texts = [spelled[not name.endswith("yaml")][place] for place, name in enumerate(names)]
     frame = lines("0 0.5 0.5 0.2 0.4", **dict(zip(names, texts, strict=True)))
     assert column(frame, "annotation_id", "label", "reason") == [
         ("a.txt#1", None, "unparsable"),
         *((f"{name}#0", None, "unparsable") for name in sorted(names)),
     ]
-    assert "found another one beside it" in frame["detail"][1]
-    same = lines("0 0.5 0.5 0.2 0.4", **dict.fromkeys(names, texts[0]))
+    for detail, other in zip(frame["detail"][1:], sorted(names)[::-1], strict=True):
+        assert detail == f"expected one list of classes in a folder, found {other!r} beside it; leave one there"
+    same = lines("0 0.5 0.5 0.2 0.4", **{name: spelled[not name.endswith("yaml")][0] for name in names})
     assert column(same, "label", "reason") == [("cat", None)]
+
+
+NEARER = [
+    # class files above and beside the labels, and what is said of the second
+    ({"data.yaml": "names: [cat, dog]", "labels/classes.txt": "dog\ncat"},
+     "class 0 is 'dog' here and 'cat' in 'data.yaml'; this file counts, being nearer: correct one"),
+    ({"data.yaml": "names: [dog]", "labels/classes.txt": "dog\ncat"}, None),
+    ({"data.yaml": "names: [cat]", "labels/data.yaml": "names: [dog]"}, None),  # another dataset, which says so
+    ({"classes.txt": "cat", "labels/data.yaml": "names: [dog]"}, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "expected"), NEARER)
+def test_of_contradicting_lists_the_nearer_counts_and_it_is_said_where_a_yaml_is_above(files, expected):
+    frame = read({"labels/1.txt": "0 0.5 0.5 0.2 0.4", **files}, images=("images/1.jpg",))
+    assert column(frame.filter(frame["annotation_id"] == "labels/1.txt#1"), "label", "reason") == [("dog", None)]
+    told = frame.filter(frame["annotation_id"] != "labels/1.txt#1").select("annotation_id", "reason", "detail").rows()
+    assert told == ([("labels/classes.txt#0", "unparsable", expected)] if expected else [])
 
 
 @pytest.mark.parametrize("other", ["data.yaml", "x/classes.txt"], ids=["above", "beside"])
