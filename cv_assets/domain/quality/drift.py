@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from cv_assets.domain.annotations.text import shortened
+from cv_assets.domain.annotations.text import listed, shortened
 from cv_assets.domain.quality.compared_values import (
     DESCRIPTIONS,
     embeddings_of,
@@ -20,6 +20,7 @@ from cv_assets.domain.quality.compared_values import (
     values_of,
 )
 from cv_assets.domain.quality.distributions import Bin, Comparison, compare_categories, compare_numbers, most_moved
+from cv_assets.domain.quality.wording import shortened_label
 from schemas.quality import DriftConfig
 from schemas.tables import to_frame
 
@@ -29,12 +30,13 @@ BINS_SHOWN: Final = 40
 
 
 class Compared(NamedTuple):
-    """One property of both versions; `note` says why there is nothing to compare."""
+    """One property of both versions; `note` says why there is nothing to compare, `rare` what the figures cannot show."""
 
     name: str
     kind: Literal["number", "category", "embedding"]
     found: Comparison
     note: str | None = None
+    rare: str | None = None
 
 
 def build_drift(tables: Tables, baseline: Tables | None, config: DriftConfig) -> pl.DataFrame:
@@ -60,9 +62,18 @@ def _values(tables: Tables, baseline: Tables) -> Iterator[Compared]:
         found = compare_numbers(before.numbers.get(name, nothing), after.numbers.get(name, nothing))
         yield Compared(name, "number", found)
     for name in {**before.categories, **after.categories}:
-        found = compare_categories(before.categories.get(name, {}), after.categories.get(name, {}))
+        old, new = before.categories.get(name, {}), after.categories.get(name, {})
+        found = compare_categories(old, new)
         note = "every category is too rare to be compared" if found.psi is None else None
-        yield Compared(name, "category", found, note)
+        yield Compared(name, "category", found, note, _rare(old, new, found))
+
+
+def _rare(before: Mapping[str, int], after: Mapping[str, int], found: Comparison) -> str | None:
+    """The categories of one side alone that are too rare for a bin of their own, if both sides have any category."""
+    sides = {"new": after.keys() - before.keys(), "gone": before.keys() - after.keys()}
+    rare = {side: sorted(names.difference(filter(None, found.bins))) for side, names in sides.items()}
+    said = [f"{side}: {listed([shortened_label(name) for name in names])}" for side, names in rare.items() if names]
+    return f"too rare to be compared one by one, {'; '.join(said)}" if said and before and after else None
 
 
 def _embeddings(tables: Tables, baseline: Tables, config: DriftConfig) -> Iterator[Compared]:
@@ -98,7 +109,7 @@ def _row(compared: Compared, config: DriftConfig) -> dict[str, object]:
         "exceeded": exceeded,
         "beyond_chance": found.is_beyond_chance,
         "enough_rows": enough_rows,
-        "note": _note(compared, config, is_above=bool(exceeded)),
+        "note": "; ".join(filter(None, (_note(compared, config, is_above=bool(exceeded)), compared.rare))) or None,
     }
     return {
         "property": compared.name,

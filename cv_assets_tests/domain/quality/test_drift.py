@@ -159,6 +159,32 @@ def test_thresholds_are_those_of_the_dataset(settings, expected):
     assert drifted(build_drift(version(1, brightness=0.4), version(2), DriftConfig(**settings))) == expected
 
 
+RARE = [
+    # classes of the baseline and of the version with their images, and what is said of those that have no bin
+    ({"cat": 200, "dog": 200}, {"cat": 200, "dog": 200, "fox": 2}, "too rare to be compared one by one, new: fox"),
+    ({"cat": 400, "owl": 1}, {"cat": 400, "fox": 1}, "too rare to be compared one by one, new: fox; gone: owl"),
+    ({"cat": 200, "owl": 1}, {"cat": 200, "owl": 2}, None),  # in both
+    ({"cat": 200}, {"cat": 200, "fox": 100}, None),  # in a bin of its own
+    ({}, {"fox": 2}, "no values in the baseline"),
+    (
+        {"owl": 2, "bee": 2},
+        {"owl": 2, "fox": 2},
+        "every category is too rare to be compared; too rare to be compared one by one, new: fox; gone: bee",
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "expected"), RARE)
+def test_rare_classes_that_came_or_went_are_named_though_no_figure_shows_them(before, after, expected):
+    def drawn(classes):
+        labels = [label for label, images in classes.items() for _ in range(images)]
+        images = manifest({f"{number}.png": [label] for number, label in enumerate(labels)})
+        return {"manifest": images, "annotations": to_frame("annotations", [])}
+
+    note = by_property(build_drift(drawn(after), drawn(before), BASELINE))["label"]["evidence"]["note"]
+    assert note == expected
+
+
 def test_a_threshold_of_an_unknown_property_is_a_mistake():
     with pytest.raises(ValueError, match="brightness_ratio"):
         DriftConfig.model_validate({"thresholds": {"brightnes_ratio": 0.1}})
