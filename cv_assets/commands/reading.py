@@ -41,8 +41,14 @@ KINDS: Final = {
     "moved": "moved between splits",
     "annotations_added": "labelled now",
     "annotations_removed": "not labelled any more",
-    "annotations_changed": "labelled differently",
+    "annotations_changed": "annotated differently",
 }
+
+
+# of what a digest speaks of
+NOT_COMPARED: Final = (
+    "rejected files, annotations without a label or an image, ids of objects, measures of images, and packing"
+)
 
 
 @click.command("list")
@@ -134,7 +140,7 @@ def print_summary(summary: dict[str, Any], store: str) -> None:
 def diff(before: str, after: str, exit_code: bool, as_json: bool) -> None:
     """What differs between two versions.
 
-    Images, labels, splits, and bytes under a path. A and B may be names, tags, or latest.
+    Images, labels, boxes, groups, attributes, splits, and bytes under a path. A and B may be names, tags, or latest.
     """
     from cv_assets.domain.comparing import COMPARED, compare
 
@@ -148,24 +154,37 @@ def diff(before: str, after: str, exit_code: bool, as_json: bool) -> None:
         side: record.digest if (record := chosen.version.commit()) else None
         for side, chosen in (("before", one), ("after", other))
     }
-    differs = found.differs or digests["before"] != digests["after"]
+    is_committed = None not in digests.values()
+    differs = found.differs or (is_committed and digests["before"] != digests["after"])
     if as_json:
         names = {"dataset": dataset, "before": one.version.version, "after": other.version.version}
         print_json({**names, "digests": digests, "differs": differs, **found.to_json()})
     else:
         click.echo(f"{one.name} → {other.name}")
-        _print_comparison(found, differs=differs)
+        _print_comparison(found)
+        if not found.differs:
+            click.echo(f"  {_unseen(digests)}")
     sys.exit(FAILED if exit_code and differs else 0)
 
 
-def _print_comparison(found: "Comparison", *, differs: bool) -> None:
+def _unseen(digests: dict[str, str | None]) -> str:
+    """What the digests say of two versions in which nothing was found to differ."""
+    alone = [side for side, digest in digests.items() if digest is None]
+    if alone:
+        names = " and ".join({"before": "the first", "after": "the second"}[side] for side in alone)
+        return f"nothing of this differs; {names} is not committed, so that digests cannot be compared"
+    if digests["before"] == digests["after"]:
+        return "the two hold the same content"
+    return f"nothing of this differs, but the digests do; not compared are {NOT_COMPARED}"
+
+
+def _print_comparison(found: "Comparison") -> None:
     counts = found.counts()
     for kind, label in KINDS.items():
         click.echo(f"  {label:<24}{counts[kind]:>8}")
-    if not differs:
-        click.echo("  the two hold the same content")
-    elif not found.differs:
-        click.echo("  the content is the same; what was quarantined, or how it is packed, differs")
+    parts = ", ".join(f"{part} {images}" for part, images in found.changed_parts().items())
+    if parts:
+        click.echo(f"    in {parts}")
     _print_rows("+", found.added, lambda row: f"{row['path']}  {', '.join(row['labels'])}  {row['split'] or '-'}")
     _print_rows("-", found.removed, lambda row: f"{row['path']}  {', '.join(row['labels'])}  {row['split'] or '-'}")
     _print_rows(
@@ -189,7 +208,8 @@ def _print_comparison(found: "Comparison", *, differs: bool) -> None:
 def _annotation_line(row: dict[str, Any]) -> str:
     before, after = ", ".join(row["labels_before"]) or "none", ", ".join(row["labels_after"]) or "none"
     labels = before if before == after else f"{before} → {after}"
-    return f"{row['path']}  {row['change']}: {row['before']} → {row['after']} objects  {labels}"
+    parts = f" in {', '.join(row['differs_in'])}" if row["differs_in"] else ""
+    return f"{row['path']}  {row['change']}{parts}: {row['before']} → {row['after']} objects  {labels}"
 
 
 def _print_rows(sign: str, frame: "pl.DataFrame", line: Any) -> None:

@@ -1,5 +1,6 @@
 """What differs between two versions of a dataset: images, labels, splits, and bytes under a path. Joins over tables only."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -9,14 +10,20 @@ import polars as pl
 # what a comparison reads of a version
 COMPARED: Final = ("raw_images", "manifest", "annotations", "splits")
 _CORNERS: Final = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
-_OBJECT: Final = ("label", *_CORNERS, "group", "attributes")
+# what an object is made of: the name of a part, and its columns
+_PARTS: Final = {"label": ("label",), "box": _CORNERS, "group": ("group",), "attributes": ("attributes",)}
+_OBJECT: Final = tuple(column for columns in _PARTS.values() for column in columns)
 
 Tables = Mapping[str, pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One frame a kind of difference, each with one row a case; `by_class` has a row for every class of either version."""
+    """One frame a kind of difference, each with one row a case; `by_class` has a row for every class of either version.
+
+    Of `annotations` that are changed, `differs_in` lists the parts that do (label, box, group, attributes), and `objects`
+    if there are more or fewer of them, or if the parts are the same and belong together in another way.
+    """
 
     added: pl.DataFrame
     removed: pl.DataFrame
@@ -40,6 +47,11 @@ class Comparison:
             f"annotations_{change}": happened.get(change, 0) for change in ("added", "removed", "changed")
         }
         return {kind: frame.height for kind, frame in frames.items()} | of_annotations
+
+    def changed_parts(self) -> dict[str, int]:
+        """What changed annotations differ in → of how many images, the most frequent first."""
+        changed = self.annotations.filter(pl.col("change") == "changed").explode("differs_in")
+        return dict(changed.group_by("differs_in").len().sort(-pl.col("len").cast(pl.Int64), "differs_in").iter_rows())
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain JSON."""
@@ -98,19 +110,21 @@ def _objects(annotations: pl.DataFrame) -> pl.DataFrame:
 
 
 def _sound(annotations: pl.DataFrame) -> pl.DataFrame:
-    return annotations.filter(pl.col("label").is_not_null() & pl.col("image_id").is_not_null())
+    return annotations.filter(pl.col("reason").is_null()).drop_nulls(["label", "image_id"])
 
 
 def _changed_annotations(before: pl.DataFrame, after: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
-    """Images of both versions whose objects differ: with how many objects and which labels, before and after."""
+    """Images of both versions whose objects differ: with how many objects, which labels, and in what they differ.
+
+    The key `id` of attributes is not compared: it numbers objects anew with each export.
+    """
     ids = kept.select("image_id", path="path_after")
     old, new = (_objects(table).join(ids, on="image_id", how="semi") for table in (before, after))
-    keys = ("image_id", *_OBJECT)
-    only_old = old.join(new, on=keys, how="anti", nulls_equal=True).select("image_id")
-    only_new = new.join(old, on=keys, how="anti", nulls_equal=True).select("image_id")
-    odd = ids.join(pl.concat([only_old, only_new]).unique(), on="image_id", how="semi")
-    told = odd
-    for name, table in (("before", old), ("after", new)):
+    suspects = _unlike(old, new, _OBJECT)
+    # taking attributes apart is slow: only where something differs
+    was, now = (_without_ids(table.join(suspects, on="image_id", how="semi")) for table in (old, new))
+    told = ids.join(_unlike(was, now, _OBJECT), on="image_id", how="semi")
+    for name, table in (("before", was), ("after", now)):
         labels = pl.col("label").unique().sort().alias(f"labels_{name}")
         told = told.join(table.group_by("image_id").agg(labels, pl.len().alias(name)), on="image_id", how="left")
     nothing = pl.lit([], pl.List(pl.String))
@@ -118,11 +132,56 @@ def _changed_annotations(before: pl.DataFrame, after: pl.DataFrame, kept: pl.Dat
         pl.when(pl.col("before") == 0).then(pl.lit("added")).when(pl.col("after") == 0).then(pl.lit("removed"))
     ).otherwise(pl.lit("changed"))
     return (
-        told.with_columns(pl.col("before", "after").fill_null(0).cast(pl.Int64))
+        told.join(_changed_parts(was, now), on="image_id", how="left")
+        .with_columns(pl.col("before", "after").fill_null(0).cast(pl.Int64))
         .with_columns(pl.col("labels_before", "labels_after").fill_null(nothing), change=change)
-        .select("path", "image_id", "change", "before", "after", "labels_before", "labels_after")
+        .with_columns(differs_in=_differs_in())
+        .select("path", "image_id", "change", "before", "after", "labels_before", "labels_after", "differs_in")
         .sort("path")
     )
+
+
+def _differs_in() -> pl.Expr:
+    """The parts that differ, of a change; `objects` where their number does, or nothing else."""
+    parts = pl.col("parts").fill_null(pl.lit([], pl.List(pl.String)))
+    is_other_set = (pl.col("before") != pl.col("after")) | (parts.list.len() == 0)
+    every = pl.when(is_other_set).then(pl.concat_list(pl.lit("objects"), parts)).otherwise(parts)
+    return pl.when(pl.col("change") == "changed").then(every).otherwise(pl.lit([], pl.List(pl.String)))
+
+
+def _changed_parts(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """One row an image with the names of the parts of which both versions have values that the other has not."""
+    found = [
+        _surplus(before, after, columns)
+        .filter(pl.min_horizontal("gone", "come") > 0)
+        .select("image_id", parts=pl.lit(part))
+        for part, columns in _PARTS.items()
+    ]
+    return pl.concat(found).group_by("image_id", maintain_order=True).agg("parts")
+
+
+def _unlike(before: pl.DataFrame, after: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
+    """Ids of the images that have not the same values in both, each as often."""
+    return _surplus(before, after, columns).filter(pl.max_horizontal("gone", "come") > 0).select("image_id")
+
+
+def _surplus(before: pl.DataFrame, after: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
+    """One row an image: how many of its values there were more of before (`gone`), and are more of after (`come`)."""
+    keys = ("image_id", *columns)
+    both = pl.concat([before.select(*keys, more=pl.lit(-1)), after.select(*keys, more=pl.lit(1))])
+    by_value = both.group_by(keys).agg(pl.col("more").sum())
+    gone, come = (-pl.col("more")).clip(lower_bound=0).sum(), pl.col("more").clip(lower_bound=0).sum()
+    return by_value.group_by("image_id").agg(gone.alias("gone"), come.alias("come"))
+
+
+def _without_ids(objects: pl.DataFrame) -> pl.DataFrame:
+    return objects.with_columns(pl.col("attributes").map_elements(_without_id, return_dtype=pl.String))
+
+
+def _without_id(attributes: str) -> str | None:
+    kept: dict[str, Any] = json.loads(attributes)
+    kept.pop("id", None)
+    return json.dumps(kept) if kept else None
 
 
 def _by_class(before: Tables, after: Tables) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from cv_assets_tests.bounds import in_cpu_s
 from cv_assets_tests.domain.tables import file_row, image_id, label_row, manifest
 from schemas.tables import to_frame
 
-BOX = (1, 2, 30, 40)
+BOX, OTHER = (1, 2, 30, 40), (1, 2, 30, 41)
 
 
 def tables(images, *, files=None, labels=None, splits=None):
@@ -80,29 +80,47 @@ def test_an_image_that_moved_between_splits_is_told_with_both():
     ]
 
 
-# objects of the one image before and after → what happened to its annotations
+# objects of the one image before and after → what happened to its annotations, or what changed ones differ in
 OBJECTS = {
     "the same": ([("cat", BOX)], [("cat", BOX)], None),
     "in another order": ([("cat", BOX), ("dog", BOX)], [("dog", BOX), ("cat", BOX)], None),
     "said twice": ([("cat", BOX)], [("cat", BOX), ("cat", BOX)], None),
     "without a box twice": ([("cat", None)], [("cat", None)], None),
-    "another label": ([("cat", BOX)], [("dog", BOX)], "changed"),
-    "another box": ([("cat", BOX)], [("cat", (1, 2, 30, 41))], "changed"),
-    "a box that had none": ([("cat", None)], [("cat", BOX)], "changed"),
-    "one object more": ([("cat", BOX)], [("cat", BOX), ("dog", BOX)], "changed"),
+    "another label": ([("cat", BOX)], [("dog", BOX)], ["label"]),
+    "another box": ([("cat", BOX)], [("cat", OTHER)], ["box"]),
+    "a box that had none": ([("cat", None)], [("cat", BOX)], ["box"]),
+    "one object more": ([("cat", BOX)], [("cat", BOX), ("dog", BOX)], ["objects"]),
+    "one less, another box": ([("cat", BOX), ("cat", None)], [("cat", OTHER)], ["objects", "box"]),
+    "boxes that were exchanged": ([("cat", BOX), ("dog", OTHER)], [("cat", OTHER), ("dog", BOX)], ["objects"]),
+    "another group": ([("cat", BOX, {"group": "a"})], [("cat", BOX, {"group": "b"})], ["group"]),
+    "other attributes": ([("cat", BOX, {"attributes": '{"a": 1}'})], [("cat", BOX)], ["attributes"]),
+    "all of it": ([("cat", BOX)], [("dog", None, {"group": "b", "attributes": '{"a": 1}'})],
+                  ["label", "box", "group", "attributes"]),
+    "numbered anew": ([("cat", BOX, {"attributes": '{"a": "é", "id": 1}'}), ("cat", OTHER, {"attributes": '{"id": 2}'})],
+                      [("cat", BOX, {"attributes": '{"a": "é", "id": 8}'}), ("cat", OTHER)], None),
+    "numbered anew, and one more": ([("cat", BOX, {"attributes": '{"id": 1}'})],
+                                    [("cat", BOX, {"attributes": f'{{"id": {n}}}'}) for n in (8, 9)], ["objects"]),
+    "an id within": ([("cat", BOX, {"attributes": '{"a": {"id": 1}}'})],
+                     [("cat", BOX, {"attributes": '{"a": {"id": 2}}'})], ["attributes"]),
+    "a box that cannot be read": ([("cat", BOX)], [("cat", None, {"reason": "invalid-box"})], "removed"),
     "none before": ([], [("cat", BOX)], "added"),
     "none after": ([("cat", BOX)], [], "removed"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("before", "after", "change"), OBJECTS.values(), ids=OBJECTS)
 def test_annotations_of_an_image_in_both_are_held_against_each_other(before, after, change):
     def version(objects):
-        rows = [label_row("a.png", label, place=place, box=box) for place, (label, box) in enumerate(objects)]
-        return tables({"a.png": sorted({label for label, _ in objects})}, labels=rows)
+        rows = [
+            label_row("a.png", label, place=place, box=box, **dict(*more))
+            for place, (label, box, *more) in enumerate(objects)
+        ]
+        return tables({"a.png": sorted({label for label, *_ in objects})}, labels=rows)
 
     found = compare(version(before), version(after))
-    assert found.annotations["change"].to_list() == ([change] if change else [])
+    kind, parts = ("changed", change) if isinstance(change, list) else (change, [])
+    assert found.annotations.select("change", "differs_in").rows() == ([(kind, parts)] if change else [])
+    assert found.changed_parts() == dict.fromkeys(sorted(parts), 1)
     assert found.differs is bool(change)
     if change == "added":
         row = found.annotations.row(0, named=True)
@@ -142,3 +160,8 @@ def test_fifty_thousand_images_are_compared_in_seconds():
     after = {name: frame if name == "raw_images" else frame.slice(500) for name, frame in before.items()}
     found = in_cpu_s(5, lambda: compare(before, after))
     assert (found.removed.height, found.added.height) == (500, 0)
+    numbered = [
+        {**before, "annotations": before["annotations"].with_columns(attributes=pl.lit(f'{{"area": 2.5, "id": {n}}}'))}
+        for n in range(2)
+    ]
+    assert not in_cpu_s(5, lambda: compare(*numbered)).differs

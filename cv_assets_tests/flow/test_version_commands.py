@@ -88,6 +88,24 @@ def test_diff_ends_with_1_only_when_it_is_asked_to(place):
     assert "the two hold the same content" in done.stdout
 
 
+def test_diff_says_of_digests_only_what_is_known(tmp_path_factory):
+    with shared_place(tmp_path_factory) as place:
+        write_files(
+            place.uploads, ((f"ant/{number}.png", encode(noise((20, 20), number), "PNG")) for number in range(12))
+        )
+        write_dataset(place, "shapes")
+        assert command("run", "shapes").exit_code == 0
+        write_files(place.uploads, [("ant/broken.png", b"no image")])
+        assert command("run", "shapes").exit_code == 0
+        up_to_splits = "raw_images,annotations,manifest,quarantine,quality_report,splits"
+        assert command("run", "shapes", "--version", "v3", "--select", up_to_splits).exit_code == 0
+        rejected, open_still = (command("diff", f"shapes@{name}", "v2", "--exit-code") for name in ("v1", "v3"))
+    assert "nothing of this differs, but the digests do; not compared are rejected files, " in rejected.stdout
+    assert rejected.exit_code == 1
+    assert "nothing of this differs; the first is not committed" in open_still.stdout
+    assert open_still.exit_code == 0
+
+
 def test_names_are_given_shown_moved_and_taken_back(place):
     assert command("tag", "shapes@v1", "production").stdout == "production is shapes@v1\n"
     assert command("pin", "shapes@production", "--reason", "the paper").stdout == "shapes@v1 is pinned\n"
