@@ -27,7 +27,7 @@ def _find(tables: Tables, config: DatasetConfig, threshold: float) -> pl.DataFra
 
 RULE: Final = Rule(
     code="file-without-label",
-    description="The image file, or an object in it, has no label.",
+    description="The image file, or an object in it, has no label, or none that can be read whole.",
     severity="WARN",
     find=_find,
 )
