@@ -1,5 +1,6 @@
 """Shards: which image goes where, and what the files hold."""
 
+import contextlib
 import gc
 import io
 import json
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cv_assets.domain.packing.formats import FORMATS
-from cv_assets.domain.packing.plan import class_names, plan_shards
+from cv_assets.domain.packing.plan import BLOCK, class_names, plan_shards
 from cv_assets.domain.packing.webdataset import pack, sample_ids
 from cv_assets_tests.domain.images import encode, picture
 from cv_assets_tests.domain.tables import image_id, label_row, manifest, sound_tables
@@ -207,6 +208,21 @@ def test_a_shard_that_is_cut_off_or_no_tar_at_all_is_an_error_and_not_an_empty_s
     for broken in (data[:700], data[:-512], b"", bytes(100), b"not a tar at all" * 100, backwards, longer):
         with pytest.raises(tarfile.TarError):
             FORMATS["webdataset"].sample_ids(broken)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20_479), st.integers(0, 255)), min_size=1, max_size=20), st.integers(0, 20_480)
+)
+def test_whatever_is_wrong_with_a_shard_is_one_kind_of_error(changes, kept):
+    data, _ = shard_of({"a.png": ["ant"], "b.png": ["bee"]})
+    broken = bytearray(data)
+    for place, value in changes:
+        broken[place % len(data) // BLOCK * BLOCK + place % 157] = (
+            value  # in the first fields of a header, or of a content
+        )
+    for one in (bytes(broken), bytes(broken[:kept])):
+        with contextlib.suppress(tarfile.TarError):
+            sample_ids(one)
 
 
 def test_webdatasets_own_reader_finds_every_sample(tmp_path):
