@@ -30,7 +30,7 @@ def count(tables: Mapping[str, pl.DataFrame]) -> Counts:
         files_without_label=bare.join(annotations.filter(is_answered), on="image_path", how="anti")[
             "image_path"
         ].n_unique(),
-        labels_without_file=annotations.filter(pl.col("reason") == "no-file").height,
+        labels_without_file=annotations.filter(pl.col("reason").is_in(["ambiguous-file", "no-file"])).height,
         duplicate_groups=manifest.filter(pl.col("paths").list.len() > 1).height,
     )
 

@@ -42,6 +42,11 @@ def test_a_file_without_a_label_counts_once_and_not_at_all_if_another_object_of_
     assert count({**TABLES, "annotations": to_frame("annotations", rows)}).files_without_label == 1
 
 
+def test_a_label_whose_image_could_be_several_has_none_either():
+    lost = [label_row(reason, "cat", image_id=None, reason=reason) for reason in ("ambiguous-file", "no-file")]
+    assert count({**TABLES, "annotations": to_frame("annotations", lost)}).labels_without_file == 2
+
+
 def test_a_split_that_got_nothing_counts_nothing():
     none = TABLES["splits"].with_columns(split=pl.lit("train"))
     assert split_sizes(none, CONFIG) == {"train": 24, "val": 0, "test": 0}
