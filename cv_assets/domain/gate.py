@@ -18,8 +18,11 @@ Tables = Mapping[str, pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What a rule saw, as plain JSON, and every row that breaks it; an empty frame is a pass."""
+class GateFinding:
+    """What a gate's rule saw, as plain JSON, and every row that breaks it; an empty frame is a pass.
+
+    The findings of the quality report are another thing: rows that tell of an image or an annotation.
+    """
 
     saw: dict[str, Any]
     offending: pl.DataFrame
@@ -32,7 +35,7 @@ class Gate:
     name: str
     asset: str
     reads: tuple[str, ...]
-    rule: Callable[[Tables, DatasetConfig], Finding]
+    rule: Callable[[Tables, DatasetConfig], GateFinding]
     description: str
     severity: Severity = "ERROR"
 
@@ -59,15 +62,15 @@ class Gate:
 def schema_gate(table: str) -> Gate:
     """The gate that holds a table to its pandera model; it is one of the asset that makes the table."""
 
-    def rule(tables: Tables, _: DatasetConfig) -> Finding:
+    def rule(tables: Tables, _: DatasetConfig) -> GateFinding:
         frame = tables[table]
         saw = {"rows": frame.height, "columns": frame.columns}
         try:
             TABLES[table].validate(frame, lazy=True)
         except pandera.errors.SchemaErrors as errors:
             cases = cast("pl.DataFrame", errors.failure_cases)  # pyright: ignore[reportUnknownMemberType] - untyped
-            return Finding(saw, cases.select(pl.col("column", "check", "failure_case").cast(pl.String)))
-        return Finding(saw, pl.DataFrame())
+            return GateFinding(saw, cases.select(pl.col("column", "check", "failure_case").cast(pl.String)))
+        return GateFinding(saw, pl.DataFrame())
 
     asset = MADE_WITH.get(table, table)
     return Gate(

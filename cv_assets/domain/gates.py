@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from cv_assets.domain.gate import Finding, Gate, Tables, schema_gate
+from cv_assets.domain.gate import Gate, GateFinding, Tables, schema_gate
 from cv_assets.domain.orientation import SWAPS_SIDES
 from schemas.codes import PASSING_REASONS
 from schemas.datasets import DatasetConfig
@@ -14,15 +14,15 @@ from schemas.datasets import DatasetConfig
 BOX_TOLERANCE_PX: Final = 0.5
 
 
-def _labels_are_accounted_for(tables: Tables, _: DatasetConfig) -> Finding:
+def _labels_are_accounted_for(tables: Tables, _: DatasetConfig) -> GateFinding:
     images = tables["raw_images"].filter((pl.col("role") == "image") & pl.col("reason").is_null())
     missing = images.join(tables["annotations"], left_on="path", right_on="image_path", how="anti").select("path")
     by_reason = dict(tables["annotations"].group_by("reason").len().sort("reason").iter_rows())
     saw = {"image_files": images.height, "rows": {reason or "labelled": n for reason, n in by_reason.items()}}
-    return Finding(saw, missing)
+    return GateFinding(saw, missing)
 
 
-def _some_label_is_read(tables: Tables, config: DatasetConfig) -> Finding:
+def _some_label_is_read(tables: Tables, config: DatasetConfig) -> GateFinding:
     annotations, settings = tables["annotations"], config.annotations
     said = annotations.filter(
         (pl.col("reason").is_null() & pl.col("label").is_not_null()) | (pl.col("reason") == "no-object")
@@ -32,10 +32,10 @@ def _some_label_is_read(tables: Tables, config: DatasetConfig) -> Finding:
     problem = [f"format {settings.format} gives no accepted image a label"] if promised and said.is_empty() else []
     by_reason = dict(annotations.group_by("reason").len().sort("reason").iter_rows())
     saw = {"rows": {reason or "labelled": n for reason, n in by_reason.items()}}
-    return Finding(saw, pl.DataFrame({"problem": problem}, schema={"problem": pl.String}))
+    return GateFinding(saw, pl.DataFrame({"problem": problem}, schema={"problem": pl.String}))
 
 
-def _labels_have_files(tables: Tables, _: DatasetConfig) -> Finding:
+def _labels_have_files(tables: Tables, _: DatasetConfig) -> GateFinding:
     annotations = tables["annotations"]
     lost = annotations.filter(
         pl.col("reason").is_in(["no-file", "ambiguous-file"])
@@ -43,32 +43,32 @@ def _labels_have_files(tables: Tables, _: DatasetConfig) -> Finding:
         | ((pl.col("reason") == "file-quarantined") & (pl.col("label").is_not_null() | pl.col("named").is_not_null()))
     )
     saw = {"labels": annotations["label"].count(), **dict(lost.group_by("reason").len().sort("reason").iter_rows())}
-    return Finding(saw, lost.select("annotation_id", "named", "reason", "detail"))
+    return GateFinding(saw, lost.select("annotation_id", "named", "reason", "detail"))
 
 
-def _annotations_are_readable(tables: Tables, _: DatasetConfig) -> Finding:
+def _annotations_are_readable(tables: Tables, _: DatasetConfig) -> GateFinding:
     annotations = tables["annotations"]
     files = tables["raw_images"].filter(pl.col("role") == "annotation")
     rejected = files.drop_nulls("reason").select(pl.col("path").alias("annotation_id"), "reason", "detail")
     broken = annotations.filter(pl.col("reason").is_in(["unparsable", "invalid-box"]))
     offending = pl.concat([rejected, broken.select("annotation_id", "reason", "detail")])
-    return Finding({"annotation_files": files.height, "rows": annotations.height}, offending)
+    return GateFinding({"annotation_files": files.height, "rows": annotations.height}, offending)
 
 
-def _image_ids_are_unique(tables: Tables, _: DatasetConfig) -> Finding:
+def _image_ids_are_unique(tables: Tables, _: DatasetConfig) -> GateFinding:
     ids = tables["manifest"]["image_id"]
-    return Finding(
+    return GateFinding(
         {"images": ids.len(), "distinct": ids.n_unique()}, ids.filter(ids.is_duplicated()).unique().to_frame()
     )
 
 
-def _some_image_is_accepted(tables: Tables, _: DatasetConfig) -> Finding:
+def _some_image_is_accepted(tables: Tables, _: DatasetConfig) -> GateFinding:
     images = tables["manifest"].height
     problem = [] if images else ["every image file was rejected; the table quarantine says why"]
-    return Finding({"images": images}, pl.DataFrame({"problem": problem}, schema={"problem": pl.String}))
+    return GateFinding({"images": images}, pl.DataFrame({"problem": problem}, schema={"problem": pl.String}))
 
 
-def _images_are_decoded_or_quarantined(tables: Tables, _: DatasetConfig) -> Finding:
+def _images_are_decoded_or_quarantined(tables: Tables, _: DatasetConfig) -> GateFinding:
     files = tables["raw_images"].filter(pl.col("role") == "image").select("path", "sha256")
     accepted = tables["manifest"].select(pl.col("paths").explode().alias("path"))
     quarantined = tables["quarantine"].select("path")
@@ -93,18 +93,18 @@ def _images_are_decoded_or_quarantined(tables: Tables, _: DatasetConfig) -> Find
         "landed is not accepted + duplicate + quarantined": sums,
     }
     offending = pl.concat([rows.with_columns(problem=pl.lit(said)) for said, rows in problems.items()])
-    return Finding(saw, offending.sort("path", "problem"))
+    return GateFinding(saw, offending.sort("path", "problem"))
 
 
-def _images_are_dealt_once(tables: Tables, _: DatasetConfig) -> Finding:
+def _images_are_dealt_once(tables: Tables, _: DatasetConfig) -> GateFinding:
     manifest, splits = tables["manifest"].select("image_id"), tables["splits"].select("image_id")
     missing = manifest.join(splits, on="image_id", how="anti").with_columns(problem=pl.lit("in no row of splits"))
     unknown = splits.join(manifest, on="image_id", how="anti").with_columns(problem=pl.lit("not in the manifest"))
     twice = splits.filter(pl.col("image_id").is_duplicated()).unique().with_columns(problem=pl.lit("dealt twice"))
-    return Finding({"images": manifest.height, "dealt": splits.height}, pl.concat([missing, unknown, twice]))
+    return GateFinding({"images": manifest.height, "dealt": splits.height}, pl.concat([missing, unknown, twice]))
 
 
-def _groups_stay_together(tables: Tables, config: DatasetConfig) -> Finding:
+def _groups_stay_together(tables: Tables, config: DatasetConfig) -> GateFinding:
     dealt = tables["splits"].drop_nulls("split").join(tables["manifest"], on="image_id")
     grouped = dealt.explode("groups").drop_nulls("groups").group_by("groups").agg(pl.col("split").unique().sort())
     torn = grouped.filter(pl.col("split").list.len() > 1).sort("groups")
@@ -112,19 +112,19 @@ def _groups_stay_together(tables: Tables, config: DatasetConfig) -> Finding:
     if config.group_by is not None and grouped.is_empty():  # a key that is misspelt would let every group leak
         offending = pl.DataFrame({"group_by": [str(config.group_by)], "found": ["no image with a group"]})
     without = dealt.filter(pl.col("groups").list.len() == 0).height
-    return Finding({"groups": grouped.height, "images_without_group": without}, offending)
+    return GateFinding({"groups": grouped.height, "images_without_group": without}, offending)
 
 
-def _duplicates_stay_together(tables: Tables, _: DatasetConfig) -> Finding:
+def _duplicates_stay_together(tables: Tables, _: DatasetConfig) -> GateFinding:
     files = tables["raw_images"].filter(pl.col("role") == "image").drop_nulls("sha256")
     dealt = files.join(tables["splits"].drop_nulls("split"), left_on="sha256", right_on="image_id")
     by_bytes = dealt.group_by("sha256").agg(pl.col("split").unique().sort(), pl.col("path").n_unique().alias("files"))
     torn = by_bytes.filter(pl.col("split").list.len() > 1)
     saw = {"images_with_several_files": by_bytes.filter(pl.col("files") > 1).height}
-    return Finding(saw, torn.select("sha256", pl.col("split").alias("splits")).sort("sha256"))
+    return GateFinding(saw, torn.select("sha256", pl.col("split").alias("splits")).sort("sha256"))
 
 
-def _classes_are_in_train(tables: Tables, _: DatasetConfig) -> Finding:
+def _classes_are_in_train(tables: Tables, _: DatasetConfig) -> GateFinding:
     dealt = (
         tables["splits"]
         .drop_nulls("split")
@@ -134,10 +134,10 @@ def _classes_are_in_train(tables: Tables, _: DatasetConfig) -> Finding:
     )
     classes = dealt.select(pl.col("labels").unique().sort().alias("class"))
     learnt = dealt.filter(pl.col("split") == "train").select(pl.col("labels").unique().alias("class"))
-    return Finding({"classes": classes.height}, classes.join(learnt, on="class", how="anti"))
+    return GateFinding({"classes": classes.height}, classes.join(learnt, on="class", how="anti"))
 
 
-def _ratios_are_within_tolerance(tables: Tables, config: DatasetConfig) -> Finding:
+def _ratios_are_within_tolerance(tables: Tables, config: DatasetConfig) -> GateFinding:
     dealt = tables["splits"].drop_nulls("split")
     largest = int(dealt.group_by("unit").len()["len"].max() or 0)  # type: ignore[arg-type]
     holders = (
@@ -153,10 +153,10 @@ def _ratios_are_within_tolerance(tables: Tables, config: DatasetConfig) -> Findi
     schema = {"split": pl.String, "images": pl.Int64, "off": pl.Float64, "tolerance": pl.Float64}
     seen = pl.DataFrame(rows, schema=schema)
     offending = seen.filter((pl.col("off").abs() > pl.col("tolerance")) | (pl.col("images") == 0))
-    return Finding({"images": dealt.height, "splits": seen.to_dicts()}, offending)
+    return GateFinding({"images": dealt.height, "splits": seen.to_dicts()}, offending)
 
 
-def _boxes_lie_in_their_images(tables: Tables, config: DatasetConfig) -> Finding:
+def _boxes_lie_in_their_images(tables: Tables, config: DatasetConfig) -> GateFinding:
     settings = config.quality.rules.get("box-out-of-bounds")
     tolerance = BOX_TOLERANCE_PX if settings is None or settings.threshold is None else settings.threshold
     sizes = tables["manifest"].select("image_id", "width_px", "height_px")
@@ -168,10 +168,10 @@ def _boxes_lie_in_their_images(tables: Tables, config: DatasetConfig) -> Finding
     )
     off = boxes.filter(~(is_ordered & starts_inside & ends_inside))
     corners = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
-    return Finding({"boxes": boxes.height}, off.select("annotation_id", *corners, "width_px", "height_px"))
+    return GateFinding({"boxes": boxes.height}, off.select("annotation_id", *corners, "width_px", "height_px"))
 
 
-def _frame_of_boxes_is_known(tables: Tables, config: DatasetConfig) -> Finding:
+def _frame_of_boxes_is_known(tables: Tables, config: DatasetConfig) -> GateFinding:
     size = ("width_px", "height_px")
     turned = tables["manifest"].filter(pl.col("exif_orientation") != 1).select("image_id", "exif_orientation", *size)
     boxes = tables["annotations"].drop_nulls("x_min_px").join(turned, on="image_id")
@@ -182,24 +182,24 @@ def _frame_of_boxes_is_known(tables: Tables, config: DatasetConfig) -> Finding:
     swaps = pl.col("exif_orientation").is_in(sorted(SWAPS_SIDES)) & (pl.col("width_px") != pl.col("height_px"))
     open_to_doubt = boxes.filter(~(swaps & tells.fill_null(value=False)))
     offending = open_to_doubt if config.annotations.frame == "auto" else open_to_doubt.clear()
-    return Finding({"boxes": boxes.height}, offending.select("annotation_id", "named", "exif_orientation", *size))
+    return GateFinding({"boxes": boxes.height}, offending.select("annotation_id", "named", "exif_orientation", *size))
 
 
-def _decoders_came_to_an_end(tables: Tables, _: DatasetConfig) -> Finding:
+def _decoders_came_to_an_end(tables: Tables, _: DatasetConfig) -> GateFinding:
     quarantine = tables["quarantine"]
     given_up = quarantine.filter(pl.col("reason").is_in(PASSING_REASONS))
-    return Finding({"quarantined": quarantine.height}, given_up.select("path", "reason", "detail"))
+    return GateFinding({"quarantined": quarantine.height}, given_up.select("path", "reason", "detail"))
 
 
-def _no_finding_blocks(tables: Tables, _: DatasetConfig) -> Finding:
+def _no_finding_blocks(tables: Tables, _: DatasetConfig) -> GateFinding:
     findings = tables["findings"]
     blocking = findings.filter(pl.col("severity") == "ERROR")
     by_severity = findings.group_by("severity").len().sort("severity")
     shown = blocking.select("code", "path", "annotation_id", "score", "threshold", "evidence")
-    return Finding({"findings": findings.height, **dict(by_severity.iter_rows())}, shown)
+    return GateFinding({"findings": findings.height, **dict(by_severity.iter_rows())}, shown)
 
 
-def _drift_is_within_thresholds(tables: Tables, _: DatasetConfig) -> Finding:
+def _drift_is_within_thresholds(tables: Tables, _: DatasetConfig) -> GateFinding:
     drift = tables["drift"]
     figures = ("property", "psi", "js_distance", "ks_statistic", "rows", "baseline_rows")
     saw = {
@@ -207,7 +207,7 @@ def _drift_is_within_thresholds(tables: Tables, _: DatasetConfig) -> Finding:
         "largest_psi": drift["psi"].max(),
         "without_figure": drift.filter(pl.col("psi").is_null())["property"].to_list(),
     }
-    return Finding(saw, drift.filter("drifted").select(figures))
+    return GateFinding(saw, drift.filter("drifted").select(figures))
 
 
 _DRIFT: Final = "drift_is_within_thresholds"

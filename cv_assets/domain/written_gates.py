@@ -7,7 +7,7 @@ from typing import Any, Final
 import polars as pl
 
 from cv_assets.domain.digests import bytes_digest
-from cv_assets.domain.gate import Finding, Gate, Tables, schema_gate
+from cv_assets.domain.gate import Gate, GateFinding, Tables, schema_gate
 from cv_assets.domain.gates import gate_names
 from cv_assets.domain.packing.formats import FORMATS
 from schemas.datasets import DatasetConfig
@@ -50,14 +50,14 @@ def inspect_shards(
 def shard_gates(found: pl.DataFrame, members: pl.DataFrame) -> tuple[Gate, ...]:
     """The gates of the asset `shards`, over what `inspect_shards` read back."""
 
-    def match_their_index(tables: Tables, _: DatasetConfig) -> Finding:
+    def match_their_index(tables: Tables, _: DatasetConfig) -> GateFinding:
         said = tables["shards"].select("key", "bytes", "sha256", "samples")
-        return Finding(
+        return GateFinding(
             {"shards": said.height, "bytes": int(said["bytes"].sum())},
             said.join(found, on=said.columns, how="anti", nulls_equal=True),
         )
 
-    def hold_their_split(tables: Tables, config: DatasetConfig) -> Finding:
+    def hold_their_split(tables: Tables, config: DatasetConfig) -> GateFinding:
         dealt = tables["splits"].drop_nulls("split").select("split", "image_id")
         wanted = dealt.join(pl.DataFrame({"format": config.shards.formats}), how="cross").select(members.columns)
         missing = wanted.join(members, on=members.columns, how="anti").with_columns(problem=pl.lit("not packed"))
@@ -65,7 +65,7 @@ def shard_gates(found: pl.DataFrame, members: pl.DataFrame) -> tuple[Gate, ...]:
             problem=pl.lit("packed, but not dealt to it")
         )
         twice = members.filter(members.is_duplicated()).unique().with_columns(problem=pl.lit("packed twice"))
-        return Finding({"dealt": wanted.height, "packed": members.height}, pl.concat([missing, extra, twice]))
+        return GateFinding({"dealt": wanted.height, "packed": members.height}, pl.concat([missing, extra, twice]))
 
     return (
         schema_gate("shards"),
@@ -79,14 +79,16 @@ def shard_gates(found: pl.DataFrame, members: pl.DataFrame) -> tuple[Gate, ...]:
 def release_gates(stored: Mapping[str, int | None]) -> tuple[Gate, ...]:
     """The gates of the asset `release`; `stored` maps key → size in bytes of the object there, None if there is none."""
 
-    def names_what_is_stored(tables: Tables, _: DatasetConfig) -> Finding:
+    def names_what_is_stored(tables: Tables, _: DatasetConfig) -> GateFinding:
         said = tables["release"].select("key", "size_bytes")
         found = pl.DataFrame(
             {"key": list(stored), "stored_bytes": list(stored.values())},
             schema={"key": pl.String, "stored_bytes": pl.Int64},
         )
         both = said.join(found, on="key", how="left")
-        return Finding({"objects": said.height}, both.filter(pl.col("size_bytes").ne_missing(pl.col("stored_bytes"))))
+        return GateFinding(
+            {"objects": said.height}, both.filter(pl.col("size_bytes").ne_missing(pl.col("stored_bytes")))
+        )
 
     return (
         schema_gate("release"),
