@@ -91,7 +91,7 @@ class Daemon:
         self.requested.append(asked)
         return True
 
-    def run_requested(self, *, succeed: bool = True) -> list[str]:
+    def run_requested(self, *, succeed: bool = True, comes_to_a_step: bool = True) -> list[str]:
         """Run what was requested as far as the snapshot, or let it fail before that; returns the versions."""
         versions: list[str] = []
         for run in reversed(self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.NOT_STARTED]))):
@@ -100,6 +100,9 @@ class Daemon:
                 take_snapshot(self, versions[-1])
                 self.instance.report_run_canceled(run)  # its work was done by the run in this process
             else:
+                if comes_to_a_step:
+                    step = dg.DagsterEvent(dg.DagsterEventType.STEP_START.value, run.job_name)
+                    self.instance.report_dagster_event(step, run.run_id)
                 self.instance.report_run_failed(run)
         return versions
 
