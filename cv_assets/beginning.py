@@ -1,7 +1,8 @@
 """Which version is begun for what a source holds now, if any: decided from the store and Dagster's records alone.
 
 Whoever asks at the same moment (another daemon, a schedule, a tick that is tried again) gets the same version and the same
-run key, so that one listing is begun once. That is why the version's name does not come from the asker's own memory.
+run key, so that one listing becomes one version. That is why its name does not come from the asker's own memory. One run it
+becomes only where Dagster compares the run keys: those of one sensor, or of one tick of a schedule (docs/adr/0014).
 """
 
 from collections.abc import Sequence
@@ -168,13 +169,13 @@ def _find_mistake() -> str | None:
 
 
 def to_run_request(config: DatasetConfig, begin: Begin) -> dg.RunRequest:
-    """The run of the dataset's job that makes the version."""
+    """The run of the dataset's job that makes the version; its partition may come with the run (assets/raw_images.py)."""
     again = f":{begin.requests}" if begin.requests else ""  # of one run key, Dagster makes one run
     return dg.RunRequest(
         run_key=f"{begin.asked_for}{again}",
         job_name=config.name,
-        partition_key=begin.version,
-        tags={ASKED_TAG: begin.asked_for},
+        # as a tag, for a key would have to be among Dagster's partitions already
+        tags={PARTITION_TAG: begin.version, ASKED_TAG: begin.asked_for},
     )
 
 

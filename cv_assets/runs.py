@@ -12,7 +12,7 @@ from cv_assets.beginning import is_removed
 from cv_assets.dagster_records import are_files_here, keep_records_open
 from cv_assets.definitions import build_defs
 from cv_assets.domain.versions import check_version, next_version, sort_versions
-from cv_assets.partitions import begun_versions, versions_of
+from cv_assets.partitions import add_version, begun_versions
 from cv_assets.pools import wait_asleep
 from cv_assets.processes import fail_dead_runs, free_ended_runs, process_tags
 from resources.ingest import Listing, list_source
@@ -124,9 +124,7 @@ def _run(
     # a run that was killed may hold the pools that this one needs; where the records are files here, so were all processes
     fail_dead_runs(instance, launched=are_files_here(instance))
     free_ended_runs(instance)
-    partitions = versions_of(dataset)
-    assert partitions.name is not None
-    instance.add_dynamic_partitions(partitions.name, [version])
+    add_version(instance, dataset, version)
     result = defs.resolve_job_def(dataset).execute_in_process(
         instance=instance,
         partition_key=version,
