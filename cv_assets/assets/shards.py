@@ -1,7 +1,7 @@
 """shards: the images of each split, packed for training."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import dagster as dg
 import polars as pl
@@ -19,6 +19,8 @@ from schemas.errors import CorruptObject, VersionConflict
 from schemas.releases import BuildRecord, CommitRecord, ObjectEntry, ShardEntry
 from schemas.tables import to_frame
 
+PACKED: Final = ("manifest", "splits", "annotations")
+
 
 def build_shards(line: Line) -> dg.AssetsDefinition:
     """The asset `shards` of a dataset."""
@@ -32,7 +34,12 @@ def build_shards(line: Line) -> dg.AssetsDefinition:
         kinds=set(config.shards.formats),
     )
 
-    @as_asset(described, ins=line.ins("manifest", "splits", "annotations"))
+    # on each whose verdicts are read, as the release (docs/adr/0004)
+    @as_asset(
+        described,
+        ins=line.ins(*PACKED),
+        deps=[line.key(asset) for asset in BEFORE_SHARDS if asset not in PACKED],
+    )
     def shards(
         context: dg.AssetExecutionContext,
         object_store: ObjectStoreResource,
