@@ -5,6 +5,7 @@ run key, so that one listing becomes one version. That is why its name does not 
 becomes only where Dagster compares the run keys: those of one sensor, or of one tick of a schedule (docs/adr/0014).
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -30,6 +31,8 @@ from schemas.releases import Tombstone
 # A run that ended before any step looked at nothing: the same is requested again, so often in all. Each request is tried
 # twice more by Dagster (run_retries in dagster.yaml), so what still ends so is for a person to look at.
 MOST_REQUESTS: Final = 3
+# Dagster looks every five seconds for what it is to start again; a run whose job it does not find then stays marked for ever
+RETRIED_WITHIN_SECONDS: Final = 600
 PARTITION_TAG: Final = "dagster/partition"
 ASKED_TAG: Final = "cv_assets/asked_for"
 IN_PROGRESS: Final = [
@@ -142,7 +145,7 @@ def _why_not_again(instance: dg.DagsterInstance, run: dg.DagsterRun, version: st
     """Why what the last run was asked for is not requested once more; None if it is."""
     if run.status in IN_PROGRESS:  # it began between two looks
         return f"run {run.run_id} ({run.status.value}) is about to take what is there as {version}"
-    if run.is_complete_and_waiting_to_retry:
+    if _is_about_to_be_retried(instance, run):
         return f"run {run.run_id} of {version} failed, and Dagster is about to start it again"
     if requests < MOST_REQUESTS and _failed_before_any_step(instance, run):
         return None
@@ -151,6 +154,12 @@ def _why_not_again(instance: dg.DagsterInstance, run: dg.DagsterRun, version: st
         f"{version} was begun for what is there, but run {run.run_id} ended as {run.status.value} before its snapshot{before}. "
         f"Look at that run, then re-execute it in the UI or `cv-assets run {run.job_name} --version {version}`"
     )
+
+
+def _is_about_to_be_retried(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    record = instance.get_run_record_by_id(run.run_id)
+    ended = record.end_time if record is not None else None
+    return run.is_complete_and_waiting_to_retry and time.time() - (ended or 0) < RETRIED_WITHIN_SECONDS
 
 
 def _failed_before_any_step(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

@@ -6,6 +6,7 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
+from cv_assets import beginning
 from cv_assets.beginning import MOST_REQUESTS
 from cv_assets_tests.conftest import Place, write_drawn
 from cv_assets_tests.sensors.daemon import Daemon, daemons
@@ -74,6 +75,15 @@ def test_what_somebody_else_decided_is_not_requested_again(
     end(daemon, run)
     assert words in daemon.tick()
     assert len(daemon.requested) == 1
+
+
+def test_what_dagster_was_to_try_again_and_never_did_is_requested_after_all(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+):
+    (run,) = daemon.instance.get_runs()
+    let_dagster_retry(daemon, run)
+    monkeypatch.setattr(beginning, "RETRIED_WITHIN_SECONDS", 0)
+    assert daemon.tick() == "begun v1"
 
 
 def test_dagsters_own_tries_are_no_requests(daemon: Daemon):
