@@ -60,7 +60,7 @@ def run_line(
     """Materialize the assets of one version, with their checks.
 
     A new `version` is begun as a snapshot of the source; without one, the next of v1, v2, … is. Raises
-    ConfigurationError for a name, a selection or a source that cannot be used; then no version is begun.
+    ConfigurationError for a name, a selection, a source or a Dagster home that cannot be used; then no version is begun.
     """
     defs = _prepare(datasets)
     keys = None if select is None else _select(defs, config.name, select)
@@ -91,7 +91,8 @@ def backfill(
     """Materialize the same assets of several versions, one run each, in the order of their names; without `versions`, of all.
 
     Nothing that is committed changes: what is missing is made, and other shards are recorded beside the old ones. One
-    that fails does not keep the next from being tried. Raises ConfigurationError for a version that there is not.
+    that fails does not keep the next from being tried. Raises ConfigurationError for a version that there is not, a selection
+    that names nothing, or a Dagster home that cannot be used.
     """
     defs = _prepare(datasets)
     keys = None if select is None else _select(defs, config.name, select)
