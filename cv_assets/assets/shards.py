@@ -8,6 +8,7 @@ import polars as pl
 
 from cv_assets.assets.gating import BEFORE_SHARDS, require_gates
 from cv_assets.assets.line import Line, as_asset, result
+from cv_assets.domain.lineage import READS
 from cv_assets.domain.packing.plan import PlannedShard, build_name, class_names, plan_shards
 from resources.configured import EngineResource, ObjectStoreResource
 from resources.content_store import contents_of
@@ -19,7 +20,7 @@ from schemas.errors import CorruptObject, VersionConflict
 from schemas.releases import BuildRecord, CommitRecord, ObjectEntry, ShardEntry
 from schemas.tables import to_frame
 
-PACKED: Final = ("manifest", "splits", "annotations")
+PACKED: Final = READS["shards"]
 
 
 def build_shards(line: Line) -> dg.AssetsDefinition:
