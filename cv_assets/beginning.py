@@ -1,9 +1,11 @@
 """Which version is begun for what a source holds now, if any: decided from the store and Dagster's records alone.
 
 Whoever asks at the same moment (another daemon, a schedule, a tick that is tried again) gets the same version and the same
-run key, so that one listing is begun once. That is why the version's name does not come from the asker's own memory.
+run key, so that one listing becomes one version. That is why its name does not come from the asker's own memory. One run it
+becomes only where Dagster compares the run keys: those of one sensor, or of one tick of a schedule (docs/adr/0014).
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,16 +15,24 @@ import dagster as dg
 from cv_assets.domain.digests import record_digest
 from cv_assets.domain.uploads import Changes, Listing
 from cv_assets.domain.versions import next_version
-from cv_assets.partitions import begun_versions, versions_of
+from cv_assets.partitions import begun_versions
 from resources.arrivals import listing_taken
+from resources.dataset_files import load_datasets
 from resources.object_store import ObjectStore
 from resources.records import find_record, tombstone_key
+from resources.settings import datasets_folder
 from resources.source import require_apart
 from resources.uploads import changes_since, has_requeued, has_snapshot
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
+from schemas.errors import ConfigurationError
 from schemas.releases import Tombstone
 
+# A run that ended before any step looked at nothing: the same is requested again, so often in all. Each request is tried
+# twice more by Dagster (run_retries in dagster.yaml), so what still ends so is for a person to look at.
+MOST_REQUESTS: Final = 3
+# Dagster looks every five seconds for what it is to start again; a run whose job it does not find then stays marked for ever
+RETRIED_WITHIN_SECONDS: Final = 600
 PARTITION_TAG: Final = "dagster/partition"
 ASKED_TAG: Final = "cv_assets/asked_for"
 IN_PROGRESS: Final = [
@@ -44,11 +54,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Begin this version; `changes` is how the source differs from the version before, `asked_for` what names the request."""
+    """Begin this version; `changes` is how the source differs from the version before, `asked_for` what names the request.
+
+    `requests` is how often just this was requested before, by runs of which none came to a step.
+    """
 
     version: str
     asked_for: str
     changes: Changes
+    requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +113,7 @@ def _took(instance: dg.DagsterInstance, store: ObjectStore, dataset: str, versio
     """Did the snapshot of a version take just this listing? A source may change between the request and the snapshot."""
     taken = listing_taken(VersionStore(store, dataset, version))
     if taken is None:
-        return _find_run(instance, _asked_for(store, dataset, version, listing)) is not None
+        return bool(_find_runs(instance, _asked_for(store, dataset, version, listing)))
     return taken == listing.digest
 
 
@@ -117,25 +131,60 @@ def _begin(
     begun = last in standing.names and not has_snapshot(store, config.name, last)
     version = last if begun and not is_removed(store, config.name, last) else following
     asked_for = _asked_for(store, config.name, version, listing)
-    ended = _find_run(instance, asked_for)
-    if ended is not None and ended.status in IN_PROGRESS:  # it began between two looks
-        return Leave(f"run {ended.run_id} ({ended.status.value}) is about to take what is there as {version}")
-    if ended is not None:
-        return Leave(
-            f"{version} was begun for what is there ({changes}), but run {ended.run_id} ended as {ended.status.value} before "
-            f"its snapshot. Look at that run, then materialize {version} in the UI or `cv-assets run {config.name} "
-            f"--version {version}`"
-        )
-    return Begin(version, asked_for, changes)
+    runs = _find_runs(instance, asked_for)
+    requests = sum(run.parent_run_id is None for run in runs)  # the others are Dagster's own tries of these
+    if runs and (reason := _why_not_again(instance, runs[0], version, requests)) is not None:
+        return Leave(f"{changes}; {reason}")
+    mistake = _find_mistake()
+    if mistake is not None:
+        return Leave(f"{changes}; {version} is not begun, as its run would end before any step: {mistake}")
+    return Begin(version, asked_for, changes, requests)
+
+
+def _why_not_again(instance: dg.DagsterInstance, run: dg.DagsterRun, version: str, requests: int) -> str | None:
+    """Why what the last run was asked for is not requested once more; None if it is."""
+    if run.status in IN_PROGRESS:  # it began between two looks
+        return f"run {run.run_id} ({run.status.value}) is about to take what is there as {version}"
+    if _is_about_to_be_retried(instance, run):
+        return f"run {run.run_id} of {version} failed, and Dagster is about to start it again"
+    if requests < MOST_REQUESTS and _failed_before_any_step(instance, run):
+        return None
+    before = f", as {requests - 1} did before it" if requests > 1 else ""
+    return (
+        f"{version} was begun for what is there, but run {run.run_id} ended as {run.status.value} before its snapshot{before}. "
+        f"Look at that run, then re-execute it in the UI or `cv-assets run {run.job_name} --version {version}`"
+    )
+
+
+def _is_about_to_be_retried(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    record = instance.get_run_record_by_id(run.run_id)
+    ended = record.end_time if record is not None else None
+    return run.is_complete_and_waiting_to_retry and time.time() - (ended or 0) < RETRIED_WITHIN_SECONDS
+
+
+def _failed_before_any_step(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Did something beside the data end the run, such as a mistake in another dataset's file? One that was canceled was not."""
+    steps = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_START, limit=1).records
+    return run.status == dg.DagsterRunStatus.FAILURE and not steps
+
+
+def _find_mistake() -> str | None:
+    """What keeps a run from loading the code location: it reads every dataset file anew, which this process did some time ago."""
+    try:
+        load_datasets(datasets_folder())
+    except ConfigurationError as error:
+        return str(error)
+    return None
 
 
 def to_run_request(config: DatasetConfig, begin: Begin) -> dg.RunRequest:
-    """The run of the dataset's job that makes the version."""
+    """The run of the dataset's job that makes the version; its partition may come with the run (assets/raw_images.py)."""
+    again = f":{begin.requests}" if begin.requests else ""  # of one run key, Dagster makes one run
     return dg.RunRequest(
-        run_key=begin.asked_for,
+        run_key=f"{begin.asked_for}{again}",
         job_name=config.name,
-        partition_key=begin.version,
-        tags={ASKED_TAG: begin.asked_for},
+        # as a tag, for a key would have to be among Dagster's partitions already
+        tags={PARTITION_TAG: begin.version, ASKED_TAG: begin.asked_for},
     )
 
 
@@ -144,9 +193,9 @@ def _asked_for(store: ObjectStore, dataset: str, version: str, listing: Listing)
     return f"{version}:{record_digest([store.url, dataset, listing.digest])}"
 
 
-def _find_run(instance: dg.DagsterInstance, asked_for: str) -> dg.DagsterRun | None:
-    """The last run that was asked for just this."""
-    return next(iter(instance.get_runs(dg.RunsFilter(tags={ASKED_TAG: asked_for}), limit=1)), None)
+def _find_runs(instance: dg.DagsterInstance, asked_for: str) -> Sequence[dg.DagsterRun]:
+    """The runs that were asked for just this, the last one first."""
+    return instance.get_runs(dg.RunsFilter(tags={ASKED_TAG: asked_for}))
 
 
 def runs_in_progress(instance: dg.DagsterInstance, dataset: str) -> Sequence[dg.DagsterRun]:
@@ -162,9 +211,3 @@ def is_removed(store: ObjectStore, dataset: str, version: str) -> bool:
 
 def _selects(run: dg.DagsterRun, dataset: str) -> bool:
     return any(key.path[0] == dataset for key in run.asset_selection or ())
-
-
-def _partitions_name(dataset: str) -> str:
-    name = versions_of(dataset).name
-    assert name is not None
-    return name

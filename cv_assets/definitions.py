@@ -51,7 +51,7 @@ def build_checks(line: Line) -> list[dg.AssetChecksDefinition]:
 
 
 def default_resources(url: str) -> dict[str, Any]:
-    """The resources over one object store."""
+    """The resources over one object store. Raises ConfigurationError if CV_ASSETS_WORKERS is no number of workers."""
     object_store = ObjectStoreResource(url=url)
     return {
         "object_store": object_store,
@@ -63,7 +63,7 @@ def default_resources(url: str) -> dict[str, Any]:
 def build_defs(
     *, datasets: Sequence[DatasetConfig] | None = None, resource_overrides: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """Everything that Dagster is told. Raises ConfigurationError if a dataset file holds a mistake."""
+    """Everything that Dagster is told. Raises ConfigurationError if a dataset file or a setting holds a mistake."""
     lines = [Line(config) for config in (load_datasets(datasets_folder()) if datasets is None else datasets)]
     return dg.Definitions(
         assets=[build(line) for line in lines for build in ASSET_BUILDERS],
@@ -82,6 +82,9 @@ def build_defs(
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What the UI, the daemon and `dagster` load; a function, so that importing this module does no work."""
+    """What the UI, the daemon and `dagster` load; a function, so that importing this module does no work.
+
+    Raises ConfigurationError as build_defs does: then nothing of the code location is loaded.
+    """
     wait_asleep()
     return build_defs()

@@ -9,7 +9,12 @@ from resources.records import list_versions
 
 def versions_of(dataset: str) -> dg.DynamicPartitionsDefinition:
     """The versions of a dataset; a key is added when a version is begun, and never used twice."""
-    return dg.DynamicPartitionsDefinition(name=f"{dataset}_versions")
+    return dg.DynamicPartitionsDefinition(name=_name(dataset))
+
+
+def add_version(instance: dg.DagsterInstance, dataset: str, version: str) -> None:
+    """Give a version its partition; one that it has stays."""
+    instance.add_dynamic_partitions(_name(dataset), [version])
 
 
 def begun_versions(instance: dg.DagsterInstance, store: ObjectStore, dataset: str) -> list[str]:
@@ -17,8 +22,10 @@ def begun_versions(instance: dg.DagsterInstance, store: ObjectStore, dataset: st
 
     Dagster keeps its partitions in that order; but its records may be younger than the store, or another machine's.
     """
-    partitions = versions_of(dataset)
-    assert partitions.name is not None
     # the UI takes any name for a partition
-    begun = [name for name in instance.get_dynamic_partitions(partitions.name) if is_version(name)]
+    begun = [name for name in instance.get_dynamic_partitions(_name(dataset)) if is_version(name)]
     return in_order_of_beginning(begun, set(list_versions(store, dataset)) - set(begun))
+
+
+def _name(dataset: str) -> str:
+    return f"{dataset}_versions"

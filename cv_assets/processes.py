@@ -31,7 +31,10 @@ def fail_dead_runs(instance: dg.DagsterInstance, *, launched: bool) -> list[str]
     for run in instance.get_runs(dg.RunsFilter(statuses=ALIVE)):
         pid = _find_dead_process(instance, run, launched=launched)
         if pid is not None and _is_in_progress(instance, run):
-            said = f"The process of this run (pid {pid}) is gone: it was killed, or its machine was restarted."
+            said = (
+                f"The process of this run (pid {pid}) is gone: it was killed, or its machine was restarted. "
+                "Run the same again, unless Dagster does; what is finished is not made again."
+            )
             instance.report_run_failed(run, said)
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             marked.append(run.run_id)

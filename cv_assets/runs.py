@@ -12,7 +12,7 @@ from cv_assets.beginning import is_removed
 from cv_assets.dagster_records import are_files_here, keep_records_open
 from cv_assets.definitions import build_defs
 from cv_assets.domain.versions import check_version, next_version, sort_versions
-from cv_assets.partitions import begun_versions, versions_of
+from cv_assets.partitions import add_version, begun_versions
 from cv_assets.pools import wait_asleep
 from cv_assets.processes import fail_dead_runs, free_ended_runs, process_tags
 from resources.ingest import Listing, list_source
@@ -60,7 +60,7 @@ def run_line(
     """Materialize the assets of one version, with their checks.
 
     A new `version` is begun as a snapshot of the source; without one, the next of v1, v2, … is. Raises
-    ConfigurationError for a name, a selection or a source that cannot be used; then no version is begun.
+    ConfigurationError for a name, a selection, a source or a Dagster home that cannot be used; then no version is begun.
     """
     defs = _prepare(datasets)
     keys = None if select is None else _select(defs, config.name, select)
@@ -91,7 +91,8 @@ def backfill(
     """Materialize the same assets of several versions, one run each, in the order of their names; without `versions`, of all.
 
     Nothing that is committed changes: what is missing is made, and other shards are recorded beside the old ones. One
-    that fails does not keep the next from being tried. Raises ConfigurationError for a version that there is not.
+    that fails does not keep the next from being tried. Raises ConfigurationError for a version that there is not, a selection
+    that names nothing, or a Dagster home that cannot be used.
     """
     defs = _prepare(datasets)
     keys = None if select is None else _select(defs, config.name, select)
@@ -124,9 +125,7 @@ def _run(
     # a run that was killed may hold the pools that this one needs; where the records are files here, so were all processes
     fail_dead_runs(instance, launched=are_files_here(instance))
     free_ended_runs(instance)
-    partitions = versions_of(dataset)
-    assert partitions.name is not None
-    instance.add_dynamic_partitions(partitions.name, [version])
+    add_version(instance, dataset, version)
     result = defs.resolve_job_def(dataset).execute_in_process(
         instance=instance,
         partition_key=version,

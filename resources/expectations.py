@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from cv_assets.domain.digests import record_digest
-from cv_assets.domain.expected_tables import ASSETS, READS, ROW_NAMES, Seen, expected_table
+from cv_assets.domain.expected_tables import ASSETS, DERIVED_FROM, ROW_NAMES, Seen, expected_table
 from cv_assets.domain.expecting import Answer, asked, is_of_the_moment, rows_meant
 from resources.examiner import TEXT_SHOWN, plain
 from resources.examining import examine
@@ -25,7 +25,7 @@ def look_at_version(expectations: Sequence[Expectation], seen: Seen) -> dict[str
     problems: dict[Table, str] = {}
     spoken_of: set[Table] = {one.table for one in expectations}
     for table in sorted(spoken_of):
-        missing = [name for name in READS[table] if name not in seen.tables]
+        missing = [name for name in DERIVED_FROM[table] if name not in seen.tables]
         if missing:
             problems[table] = f"the table {', '.join(missing)} is not there; materialize {ASSETS[table]}"
             continue

@@ -8,7 +8,7 @@ import polars as pl
 
 from cv_assets.assets.line import Line, as_asset, page_link, picture, result
 from cv_assets.domain.charts import draw_drift, draw_history
-from cv_assets.domain.lineage import MADE_WITH
+from cv_assets.domain.lineage import MADE_WITH, READS
 from cv_assets.domain.quality.history import build_history
 from cv_assets.domain.quality.judging import judge
 from cv_assets.domain.quality.near_duplicates import Earlier
@@ -26,7 +26,7 @@ from resources.verdicts import list_failed
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 
-READ: Final = ("raw_images", "annotations", "manifest", "quarantine")
+READ: Final = READS["quality_report"]
 BESIDE: Final = tuple(table for table, asset in MADE_WITH.items() if asset == "quality_report")
 
 Tables = Mapping[str, pl.DataFrame]

@@ -6,6 +6,7 @@ import polars as pl
 from cv_assets.assets.line import Line, as_asset, result
 from cv_assets.domain.lineage import configuration_digest
 from cv_assets.domain.manifest import build_quarantine
+from cv_assets.partitions import add_version
 from resources.arrivals import arrivals
 from resources.configured import WRITE_ONCE, EngineResource, ObjectStoreResource
 from resources.examining import begin_examiner
@@ -36,6 +37,8 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource, engine: EngineResource
     ) -> dg.MaterializeResult[pl.DataFrame]:
         begin_examiner()  # it imports for seconds until the checks ask
+        # a schedule cannot: it does not know whether a run will follow, or whether somebody only tries it in the UI
+        add_version(context.instance, line.config.name, context.partition_key)
         store = object_store.open()
         version = line.version(context, store)
         Refs(store, version.dataset).require_distinct(version.version)

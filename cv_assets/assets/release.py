@@ -33,7 +33,8 @@ def build_release(line: Line) -> dg.AssetsDefinition:
         kinds={"json"},
     )
 
-    @as_asset(described, deps=[line.key("shards")])
+    # on each of them, for Dagster orders a selection by direct dependencies, and `splits,release` leaves the shards out
+    @as_asset(described, deps=[line.key(asset) for asset in BEFORE_RELEASE])
     def release(
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource
     ) -> dg.MaterializeResult[pl.DataFrame]:

@@ -1,13 +1,14 @@
 """shards: the images of each split, packed for training."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import dagster as dg
 import polars as pl
 
 from cv_assets.assets.gating import BEFORE_SHARDS, require_gates
 from cv_assets.assets.line import Line, as_asset, result
+from cv_assets.domain.lineage import READS
 from cv_assets.domain.packing.plan import PlannedShard, build_name, class_names, plan_shards
 from resources.configured import EngineResource, ObjectStoreResource
 from resources.content_store import contents_of
@@ -18,6 +19,8 @@ from schemas.datasets import DatasetConfig
 from schemas.errors import CorruptObject, VersionConflict
 from schemas.releases import BuildRecord, CommitRecord, ObjectEntry, ShardEntry
 from schemas.tables import to_frame
+
+PACKED: Final = READS["shards"]
 
 
 def build_shards(line: Line) -> dg.AssetsDefinition:
@@ -32,7 +35,12 @@ def build_shards(line: Line) -> dg.AssetsDefinition:
         kinds=set(config.shards.formats),
     )
 
-    @as_asset(described, ins=line.ins("manifest", "splits", "annotations"))
+    # on each whose verdicts are read, as the release (docs/adr/0004)
+    @as_asset(
+        described,
+        ins=line.ins(*PACKED),
+        deps=[line.key(asset) for asset in BEFORE_SHARDS if asset not in PACKED],
+    )
     def shards(
         context: dg.AssetExecutionContext,
         object_store: ObjectStoreResource,

@@ -1,13 +1,13 @@
 """Looks at what is expected of the tables of one asset, each expectation a check of its own; keeps verdicts and Data Docs."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from cv_assets.assets.line import STORE_POOL, Line
-from cv_assets.domain.expected_tables import ASSETS, READS, Seen
+from cv_assets.checks.verdicts import specify, to_result
+from cv_assets.domain.expected_tables import ASSETS, DERIVED_FROM, Seen
 from cv_assets.domain.expecting import (
     asked,
     expectations_key,
@@ -19,7 +19,6 @@ from cv_assets.domain.expecting import (
     tables_read,
     to_verdict,
 )
-from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.failures import RETRY, told_apart
 from resources.arrivals import newest_upload_age_hours
 from resources.configured import ObjectStoreResource
@@ -54,7 +53,7 @@ def _build(line: Line, asset: str, suite: Sequence[Expectation]) -> dg.AssetChec
             verdicts = judge_expectations(version, line.config, asset, now=datetime.now(UTC))
             docs = line.data_docs(version, asset)
         for verdict in verdicts:
-            yield _to_result(verdict, line.key(asset), docs)
+            yield to_result(verdict, line.key(asset), **docs)
 
     return judge
 
@@ -87,28 +86,12 @@ def judge_expectations(version: VersionStore, config: DatasetConfig, asset: str,
 
 
 def _specify(line: Line, asset: str, expectation: Expectation) -> dg.AssetCheckSpec:
-    read = {MADE_WITH.get(name, name) for name in READS[expectation.table]} - {asset}
-    with warnings.catch_warnings():
-        # a check's partitions are marked preview; without them a verdict would speak of no version (docs/adr/0004)
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        return dg.AssetCheckSpec(
-            expectation.check_name,
-            asset=line.key(asset),
-            description=expectation.description or sentence(expectation),
-            blocking=expectation.severity == "ERROR",
-            partitions_def=line.partitions,
-            additional_deps=sorted(line.key(name) for name in read),
-            metadata={"table": expectation.table, "expectation": asked(expectation)},
-        )
-
-
-def _to_result(verdict: Verdict, key: dg.AssetKey, docs: dict[str, dg.MetadataValue]) -> dg.AssetCheckResult:
-    saw = {name: value for name, value in verdict.saw.items() if name != "asked"}
-    return dg.AssetCheckResult(
-        asset_key=key,
-        check_name=verdict.name,
-        passed=verdict.passed,
-        severity=dg.AssetCheckSeverity[verdict.severity],
-        description=verdict.description,
-        metadata={"saw": saw, "offending": verdict.offending, **docs},
+    return specify(
+        line,
+        asset,
+        DERIVED_FROM[expectation.table],
+        name=expectation.check_name,
+        description=expectation.description or sentence(expectation),
+        blocking=expectation.severity == "ERROR",
+        metadata={"table": expectation.table, "expectation": asked(expectation)},
     )

@@ -1,7 +1,6 @@
 """Runs the gates of one asset on one version, and keeps the verdicts with the version. The rules are in domain/gates.py."""
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
@@ -9,16 +8,16 @@ from typing import Final
 import dagster as dg
 
 from cv_assets.assets.line import STORE_POOL, Line
+from cv_assets.checks.verdicts import specify, to_result
 from cv_assets.domain.gate import Gate, Tables
 from cv_assets.domain.gates import gates_of
-from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.domain.written_gates import RELEASE_GATES, SHARD_GATES, inspect_shards, release_gates, shard_gates
 from cv_assets.failures import RETRY, told_apart
 from resources.configured import ObjectStoreResource
 from resources.object_store import ObjectStore
 from resources.parallel import bounded_map
 from resources.versions import VersionStore
-from schemas.releases import AssetVerdicts, Verdict
+from schemas.releases import AssetVerdicts
 
 # so many bytes of shards are in memory at most, or one shard
 HELD_BYTES: Final = 1_000_000_000
@@ -55,7 +54,10 @@ def build_release_checks(line: Line) -> dg.AssetChecksDefinition:
 def _build(line: Line, asset: str, gates: Sequence[Gate], make: MakeGates) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"{line.config.name}__{asset}_gates",
-        specs=[_specify(line, gate) for gate in gates],
+        specs=[
+            specify(line, asset, gate.reads, name=gate.name, description=gate.description, blocking=gate.is_blocking)
+            for gate in gates
+        ],
         retry_policy=RETRY,
         pool=STORE_POOL,
     )
@@ -73,35 +75,6 @@ def _build(line: Line, asset: str, gates: Sequence[Gate], make: MakeGates) -> dg
             digests = {name: found.digest for name, found in stored.items()}
             version.save_verdicts(AssetVerdicts(asset=asset, table_digests=digests, verdicts=verdicts))
         for verdict in verdicts:
-            yield _to_result(verdict, line.key(asset))
+            yield to_result(verdict, line.key(asset))
 
     return judge
-
-
-def _specify(line: Line, gate: Gate) -> dg.AssetCheckSpec:
-    with warnings.catch_warnings():
-        # a check's partitions are marked preview; without them a verdict would speak of no version (docs/adr/0004)
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        return dg.AssetCheckSpec(
-            gate.name,
-            asset=line.key(gate.asset),
-            description=gate.description,
-            blocking=gate.is_blocking,
-            partitions_def=line.partitions,
-            additional_deps=sorted(
-                {line.key(MADE_WITH.get(name, name)) for name in gate.reads} - {line.key(gate.asset)}
-            ),
-        )
-
-
-def _to_result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
-    # as it is stored: a number that JSON cannot hold, which no page could show, is null
-    said = verdict.model_dump(mode="json", include={"saw", "offending"})
-    return dg.AssetCheckResult(
-        asset_key=key,
-        check_name=verdict.name,
-        passed=verdict.passed,
-        severity=dg.AssetCheckSeverity[verdict.severity],
-        description=verdict.description,
-        metadata=said,
-    )

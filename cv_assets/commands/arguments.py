@@ -72,7 +72,10 @@ def find_dataset(dataset: str) -> "tuple[DatasetConfig, list[DatasetConfig]]":
 
 
 def open_named_store() -> "ObjectStore":
-    """The store of CV_ASSETS_STORE. From here on a command makes garbage: all is imported that it needs."""
+    """The store of CV_ASSETS_STORE. Raises ConfigurationError if that names none.
+
+    From here on a command makes garbage: all is imported that it needs.
+    """
     from resources.object_store import open_store
     from resources.settings import store_url
 

@@ -16,7 +16,7 @@ from schemas.expectation_types import COLUMNS, Table
 
 # The stored tables that each is made from, and the asset whose checks speak of it. None is made from a table that comes
 # later in the line than that asset: a check that waits for what it blocks would never run.
-READS: Final[dict[Table, tuple[str, ...]]] = {
+DERIVED_FROM: Final[dict[Table, tuple[str, ...]]] = {
     "uploads": ("raw_images", "probes"),
     "annotations": ("annotations", "probes"),
     "manifest": ("manifest", "annotations"),

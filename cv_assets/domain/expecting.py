@@ -10,7 +10,7 @@ from typing import Any, Final
 import polars as pl
 
 from cv_assets.domain.digests import record_digest
-from cv_assets.domain.expected_tables import AGE, ASSETS, READS, SETTINGS
+from cv_assets.domain.expected_tables import AGE, ASSETS, DERIVED_FROM, SETTINGS
 from cv_assets.domain.gates import gate_names
 from schemas.datasets import DatasetConfig
 from schemas.expectations import Expectation, Expectations
@@ -98,7 +98,7 @@ def suite_of(config: DatasetConfig, asset: str) -> list[Expectation]:
 
 def tables_read(expectations: Sequence[Expectation]) -> list[str]:
     """Names of the stored tables that expectations need, sorted."""
-    return sorted({name for one in expectations for name in READS[one.table]})
+    return sorted({name for one in expectations for name in DERIVED_FROM[one.table]})
 
 
 def settings_read(expectations: Sequence[Expectation], config: DatasetConfig) -> dict[str, str]:

@@ -41,7 +41,7 @@ def place_as_uploaded(tables: Tables, splits: Iterable[str], *, quarantined: boo
     """Images and annotation files under the paths that they were uploaded under.
 
     With `splits`, images of those alone; with `quarantined`, also rejected files whose bytes are kept. Raises
-    ConfigurationError for a path that cannot be one below a folder.
+    ConfigurationError for a path that cannot be one below a folder, or for a split that there is not.
     """
     kept = tables["raw_images"].filter(pl.col("sha256").is_not_null())
     is_image, rejected = pl.col("role") == "image", tables["quarantine"].select("path")
@@ -61,7 +61,7 @@ def place_as_uploaded(tables: Tables, splits: Iterable[str], *, quarantined: boo
 def place_by_class(tables: Tables, splits: Iterable[str]) -> Placing:
     """Images as CLASS/IMAGE_ID.EXT; those with no class, or with several, are left out.
 
-    Raises ConfigurationError if that leaves none.
+    Raises ConfigurationError if that leaves none, or for a split that there is not.
     """
     images = tables["manifest"].join(_chosen(tables, splits), on="image_id", how="semi")
     single = images.filter(pl.col("labels").list.len() == 1).with_columns(label=pl.col("labels").list.first())

@@ -56,7 +56,7 @@ class Waiting(Strict):
     differs: str = ""
 
 
-class Taken(Strict):
+class TakenListing(Strict):
     """The listing that was taken last, and the version that was begun for it or, if `is_held`, was found to hold it."""
 
     digest: str
@@ -67,7 +67,7 @@ class Taken(Strict):
 class Cursor(Strict):
     """What a sensor remembers from tick to tick: digests, so that it stays as small for a million files as for one."""
 
-    taken: Taken | None = None
+    taken: TakenListing | None = None
     waiting: Waiting | None = None
 
     @classmethod

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from cv_assets.processes import fail_dead_runs
+from cv_assets.beginning import PARTITION_TAG
+from cv_assets.processes import PROCESS_TAG, fail_dead_runs
 
 EVERY_SECONDS = 30
 
@@ -16,6 +17,21 @@ EVERY_SECONDS = 30
 def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Requests nothing; what it did is its skip reason."""
     marked = fail_dead_runs(context.instance, launched=True)
-    return dg.SkipReason(
-        f"Marked as failed: {', '.join(marked)}." if marked else "Every run in progress has its process."
+    runs = [run for run_id in marked if (run := context.instance.get_run_by_id(run_id)) is not None]
+    return dg.SkipReason("\n".join(map(_tell, runs)) or "Found no run whose process is gone.")
+
+
+def _tell(run: dg.DagsterRun) -> str:
+    """What was found, what was done about it, and what is to do."""
+    version = run.tags.get(PARTITION_TAG)
+    what = run.job_name if version is None else f"{run.job_name}, version {version}"
+    if PROCESS_TAG in run.tags and run.remote_job_origin is None:  # of the command line
+        cure = f"Run `cv-assets run {run.job_name} --version {version}`"
+    elif run.is_complete_and_waiting_to_retry:
+        cure = "Nothing is to do: Dagster starts it again"
+    else:
+        cure = "Re-execute it in the UI"
+    return (
+        f"Found run {run.run_id} ({what}) in progress and its process gone: killed, or lost with its machine. "
+        f"Marked it as failed. {cure}; what is finished is not made again."
     )

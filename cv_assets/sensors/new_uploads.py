@@ -10,7 +10,7 @@ import dagster as dg
 
 from cv_assets.assets.line import Line
 from cv_assets.beginning import Leave, decide, look_at_versions, to_run_request
-from cv_assets.domain.uploads import Cursor, Listing, Taken, in_words, look_again, tell
+from cv_assets.domain.uploads import Cursor, Listing, TakenListing, in_words, look_again, tell
 from resources.arrivals import listing_taken
 from resources.configured import ObjectStoreResource
 from resources.object_store import ObjectStore
@@ -60,7 +60,7 @@ def build_new_uploads(
     return new_uploads
 
 
-def _took_another(store: ObjectStore, dataset: str, taken: Taken) -> bool:
+def _took_another(store: ObjectStore, dataset: str, taken: TakenListing) -> bool:
     """Did the version that was begun for a listing take another one, as the source changed before its run came to it?"""
     took = None if taken.is_held else listing_taken(VersionStore(store, dataset, taken.version))
     return took is not None and took != taken.digest
@@ -74,13 +74,15 @@ def _act(
     found = decide(instance, store, line.config, listing, least=line.config.uploads.min_files)
     if isinstance(found, Leave):
         kept = (
-            Cursor(taken=Taken(digest=listing.digest, version=found.held_by, is_held=True)) if found.held_by else cursor
+            Cursor(taken=TakenListing(digest=listing.digest, version=found.held_by, is_held=True))
+            if found.held_by
+            else cursor
         )
         return _skip(kept, f"Found {listing}: {found.reason}.")
     return dg.SensorResult(
         run_requests=[to_run_request(line.config, found)],
         dynamic_partitions_requests=[line.partitions.build_add_request([found.version])],
-        cursor=Cursor(taken=Taken(digest=listing.digest, version=found.version)).model_dump_json(),
+        cursor=Cursor(taken=TakenListing(digest=listing.digest, version=found.version)).model_dump_json(),
     )
 
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from cv_assets.domain.digests import table_digest
-from cv_assets.domain.expected_tables import ASSETS, READS, Seen, expected_table
+from cv_assets.domain.expected_tables import ASSETS, DERIVED_FROM, Seen, expected_table
 from cv_assets.domain.expecting import (
     DEFAULT_SUITE,
     Answer,
@@ -20,8 +20,7 @@ from cv_assets.domain.expecting import (
     to_verdict,
 )
 from cv_assets.domain.gates import gate_names
-from cv_assets.domain.lineage import MADE_WITH
-from cv_assets.domain.lineage import READS as MADE_OF
+from cv_assets.domain.lineage import MADE_WITH, READS
 from cv_assets_tests.domain.tables import config, file_row, image_id, label_row, manifest, probe_row
 from schemas.expectation_types import COLUMNS, TABLES
 from schemas.expectations import Expectations
@@ -98,9 +97,9 @@ def test_a_version_without_any_row_has_the_tables_too(table):
 
 
 def test_no_check_reads_what_comes_later_in_the_line_than_its_asset():
-    order = list(MADE_OF)
+    order = list(READS)
     for table, asset in ASSETS.items():
-        made = {MADE_WITH.get(name, name) for name in READS[table]}
+        made = {MADE_WITH.get(name, name) for name in DERIVED_FROM[table]}
         assert {name for name in made if order.index(name) > order.index(asset)} == set()
 
 

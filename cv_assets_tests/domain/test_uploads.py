@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cv_assets.domain.uploads import LISTING, Changes, Cursor, Taken, compare, in_words, look_again, tell, to_listing
+from cv_assets.domain.uploads import (
+    LISTING,
+    Changes,
+    Cursor,
+    TakenListing,
+    compare,
+    in_words,
+    look_again,
+    tell,
+    to_listing,
+)
 from schemas.automation import UploadsConfig
 from schemas.tables import to_frame
 
@@ -76,7 +86,7 @@ def test_neither_a_clock_that_jumps_nor_many_looks_alone_make_a_listing_settled(
 
 
 def test_the_cursor_outlives_its_text_and_one_that_cannot_be_read_is_forgotten():
-    cursor, _ = look(Cursor(taken=Taken(digest="d", version="v3")), "a", 0)
+    cursor, _ = look(Cursor(taken=TakenListing(digest="d", version="v3")), "a", 0)
     assert Cursor.parse(cursor.model_dump_json()) == cursor
     for text in (None, "", "{", "[]", '{"seen": ["a", "b"]}', "2026-05-01 12:00", '{"taken": {"digest": 7}}'):
         assert Cursor.parse(text) == Cursor()
@@ -180,7 +190,7 @@ def test_the_words_say_how_many_and_how_long():
 def test_a_hundred_thousand_files_are_looked_at_in_seconds_and_the_cursor_stays_small():
     listing = listed((f"c/{n:06d}.jpg", "image", n, str(n), None) for n in range(100_000))
     cursor, _ = look_again(Cursor(), listing.digest, UPLOADS, now=NOON)
-    cursor = Cursor(taken=Taken(digest=listing.digest, version="v1" * 32), waiting=cursor.waiting)
+    cursor = Cursor(taken=TakenListing(digest=listing.digest, version="v1" * 32), waiting=cursor.waiting)
     cursor = tell(cursor, "1,000,000 new, 1,000,000 changed, 1,000,000 removed since v1")
     assert len(cursor.model_dump_json()) < 500
     assert isinstance(listing.table, pl.DataFrame)

@@ -315,3 +315,21 @@ def test_a_table_that_another_run_makes_anew_while_a_version_is_released_stops_t
     monkeypatch.undo()
     made.save_table("splits", whole)
     assert run(before_release, "release").success
+
+
+# which version, the asset whose verdicts are lost, and a selection that makes them anew but leaves out what lies between
+GAPS = [
+    ("packed", "splits", "splits,release"),
+    ("packed", "quality_report", "release,quality_report"),
+    ("dealt", "quarantine", "quarantine,shards"),
+]
+
+
+@pytest.mark.parametrize(("made", "mended", "select"), GAPS)
+def test_what_is_mended_runs_before_what_asks_for_it_whatever_lies_between(
+    request, tmp_path_factory, made, mended, select
+):
+    with shared_place(tmp_path_factory, like=request.getfixturevalue(made)) as place:
+        place.store.delete(f"datasets/shapes/versions/v1/verdicts/{mended}.json")
+        outcome = run(place, select)
+        assert outcome.success, outcome.failures

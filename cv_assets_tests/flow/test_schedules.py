@@ -8,12 +8,14 @@ import dagster as dg
 import pytest
 
 from cv_assets import jobs
+from cv_assets.beginning import PARTITION_TAG
 from cv_assets.definitions import build_defs
 from cv_assets.domain.sampling import in_sample
 from cv_assets_tests.conftest import Place, write_drawn
 from cv_assets_tests.resources.places import shared_place
-from cv_assets_tests.sensors.daemon import Daemon, defs_of, take_snapshot
+from cv_assets_tests.sensors.daemon import EVERY, Daemon, defs_of, take_snapshot
 from resources.configured import ObjectStoreResource
+from resources.records import list_versions
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
@@ -52,26 +54,30 @@ def daemon(place: Place, config: DatasetConfig) -> Iterator[Daemon]:
 
 
 def evaluate(daemon: Daemon, name: str, at: datetime = AT_NIGHT) -> Any:
-    """What a schedule of the dataset answers."""
+    """What a schedule of the dataset answers: a request or the reason why there is none."""
     (schedule,) = (one for one in defs_of(daemon.config).schedules or () if one.name == name)
     assert isinstance(schedule, dg.ScheduleDefinition)
     resources = {"object_store": ObjectStoreResource(url=daemon.store_url)}
     with dg.build_schedule_context(
         instance=daemon.instance, scheduled_execution_time=at, resources=resources
     ) as context:
-        return schedule(context)
+        answer = schedule.evaluate_tick(context)
+    return answer.skip_message or (answer.run_requests or [])[0]
 
 
 def look_at(daemon: Daemon, night: datetime) -> dict[str, Any]:
-    """What is read back that night: share and seed."""
-    return evaluate(daemon, "shapes_verify", night).run_config["ops"]["read_back"]["config"]
+    """What is read back that night: share and seed. The run that is to do so is there, as the scheduler makes it."""
+    asked = evaluate(daemon, "shapes_verify", night)
+    job = defs_of(daemon.config).resolve_job_def("shapes__verify")
+    daemon.instance.create_run_for_job(job, run_config=dict(asked.run_config), tags=dict(asked.tags))
+    return asked.run_config["ops"]["read_back"]["config"]
 
 
-def run_job(place: Place, config: DatasetConfig, name: str, **run_config: Any) -> dg.ExecuteInProcessResult:
+def run_job(config: DatasetConfig, name: str, tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:
         job = defs_of(config).resolve_job_def(name)
-        return job.execute_in_process(instance=instance, run_config={**quiet, **run_config}, raise_on_error=False)
+        return job.execute_in_process(instance=instance, run_config=quiet, tags=tags, raise_on_error=False)
 
 
 def test_only_what_is_asked_for_is_scheduled_and_in_its_own_time_zone(place: Place):
@@ -95,64 +101,92 @@ def test_only_what_is_asked_for_is_scheduled_and_in_its_own_time_zone(place: Pla
 def test_a_refresh_begins_a_version_if_the_source_changed_and_else_says_why_not(daemon: Daemon, drawn: Place):
     asked = evaluate(daemon, "shapes_refresh")
     assert isinstance(asked, dg.RunRequest)
-    assert (asked.partition_key, asked.job_name) == ("v1", "shapes")
-    assert daemon.instance.get_dynamic_partitions("shapes_versions") == ["v1"]
+    assert (asked.tags[PARTITION_TAG], asked.job_name) == ("v1", "shapes")
 
     assert evaluate(daemon, "shapes_refresh") == asked  # the tick is tried again: the same run key
     take_snapshot(daemon, "v1")
-    skipped = evaluate(daemon, "shapes_refresh")
-    assert isinstance(skipped, dg.SkipReason)
-    assert "125 files" in str(skipped.skip_message)
+    assert "125 files" in evaluate(daemon, "shapes_refresh")
 
     (drawn.uploads / "circle" / "camera01_1.jpg").unlink()
     asked = evaluate(daemon, "shapes_refresh")
-    assert asked.partition_key == "v2"
+    assert asked.tags[PARTITION_TAG] == "v2"
+
+
+def test_a_schedule_that_is_only_tried_leaves_nothing_behind_and_its_run_brings_the_version(
+    daemon: Daemon, drawn: Place
+):
+    asked = evaluate(daemon, "shapes_refresh")
+    assert daemon.instance.get_dynamic_partitions("shapes_versions") == []
+    take_snapshot(daemon, asked.tags[PARTITION_TAG])
+    assert daemon.instance.get_dynamic_partitions("shapes_versions") == ["v1"]
 
 
 def test_a_refresh_and_a_sensor_that_look_at_the_same_source_begin_one_version(daemon: Daemon, drawn: Place):
     daemon.config = drawn.config(schedule=SCHEDULE, uploads={"settle": "60s"})
     daemon.tick()
     assert daemon.tick() == "begun v1"
-    skipped = evaluate(daemon, "shapes_refresh")
-    assert "about to take what is there as v1" in skipped.skip_message
+    assert "about to take what is there as v1" in evaluate(daemon, "shapes_refresh")
 
 
-def test_each_night_another_share_is_read_back(daemon: Daemon):
-    asked = [evaluate(daemon, "shapes_verify", AT_NIGHT.replace(day=day)) for day in (1, 2)]
-    given = [one.run_config["ops"]["read_back"]["config"] for one in asked]
+def test_two_runs_that_were_requested_at_one_moment_end_in_one_version(daemon: Daemon, place: Place):
+    write_drawn(place.uploads, only="circle/camera0")
+    daemon.config = place.config(schedule=SCHEDULE, uploads={"settle": "5s", "every": "5s"})
+    daemon.tick()
+    daemon.now += EVERY
+    from_sensor, from_schedule = (
+        daemon.evaluate(),
+        evaluate(daemon, "shapes_refresh"),
+    )  # before there is a run of either
+    assert isinstance(from_sensor, dg.SensorResult)
+    digests = list[str]()
+    for asked in (*(from_sensor.run_requests or ()), from_schedule):
+        assert run_job(daemon.config, "shapes", tags=dict(asked.tags)).success
+        record = place.version(daemon.config, "v1").commit()
+        digests.append(record.digest if record else "")
+    assert digests[0] == digests[1] != ""
+    assert list_versions(place.store, "shapes") == ["v1"]
+    assert daemon.tick().startswith("Found")
+    assert daemon.tick().startswith("Nothing new")
+
+
+def test_each_look_reads_another_share_back_whatever_the_clock_says(daemon: Daemon):
+    # twice within a minute; then half past one in Berlin before and after a night of 23 hours
+    times = [AT_NIGHT, AT_NIGHT, datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2026, 3, 29, 23, 30, tzinfo=UTC)]
+    given = [look_at(daemon, at) for at in times]
     assert {one["sample"] for one in given} == {0.5}
-    assert given[0]["seed"] != given[1]["seed"]
-    job = defs_of(daemon.config).resolve_job_def("shapes__verify")
-    assert dg.validate_run_config(job, asked[0].run_config)
+    assert [one["seed"] for one in given] == [0, 1, 2, 3]
+    asked = [evaluate(daemon, "shapes_verify") for _ in range(2)]
+    assert asked[0] == asked[1]  # a tick that is tried again, or only looked at, moves nothing on
 
 
-# the share that one look takes, days from one look to the next, and looks until every object was read
-ROUNDS = [(0.1, 1, 10), (0.05, 1, 20), (0.15, 1, 7), (0.3, 1, 4), (0.1, 7, 10)]
+# the share that one look takes, from one look to the next, and looks until every object was read
+ROUNDS = [
+    (0.1, timedelta(days=1), 10),
+    (0.15, timedelta(days=1), 7),
+    (0.3, timedelta(days=1), 4),
+    (0.25, timedelta(hours=6), 4),
+    (0.1, timedelta(minutes=5), 10),
+    (0.1, timedelta(days=7), 10),
+    (1 / 7, timedelta(days=7), 7),
+]
 
 
-@pytest.mark.parametrize(("share", "days", "looks"), ROUNDS)
+@pytest.mark.parametrize(("share", "between", "looks"), ROUNDS)
 def test_looks_that_follow_each_other_read_every_object_back(
-    daemon: Daemon, place: Place, share: float, days: int, looks: int
+    daemon: Daemon, place: Place, share: float, between: timedelta, looks: int
 ):
     daemon.config = place.config(schedule={**SCHEDULE, "verify_share": share})
     left = {f"blobs/{number}" for number in range(2_000)}
     for look in range(looks):
-        given = look_at(daemon, AT_NIGHT + look * timedelta(days=days))
+        given = look_at(daemon, AT_NIGHT + look * between)
         left = {key for key in left if not in_sample(key, given["sample"], given["seed"])}
     assert left == set()
-
-
-def test_a_night_on_which_the_clocks_change_reads_another_share_too(daemon: Daemon):
-    # half past one in Berlin, before and after the night of 29 March: 24 hours less one, within one day of UTC
-    nights = [datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2026, 3, 29, 23, 30, tzinfo=UTC)]
-    first, second = (look_at(daemon, night)["seed"] for night in nights)
-    assert second == first + 1
 
 
 def test_what_was_read_back_shows_on_the_release_and_damage_fails_the_run(two: Place):
     config = two.config(schedule=SCHEDULE)
     key = dg.AssetKey(["shapes", "release"])
-    result = run_job(two, config, "shapes__verify")
+    result = run_job(config, "shapes__verify")
     assert result.success
     with dg.DagsterInstance.get() as instance:
         seen = {
@@ -169,7 +203,7 @@ def test_what_was_read_back_shows_on_the_release_and_damage_fails_the_run(two: P
     data = bytearray(two.store.get(shard))
     data[600] ^= 0x10
     two.store.put(shard, bytes(data))
-    result = run_job(two, config, "shapes__verify")
+    result = run_job(config, "shapes__verify")
     assert not result.success
     (failure,) = result.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
@@ -200,7 +234,7 @@ def test_what_ends_the_look_at_one_version_does_not_hide_the_others(
 ):
     config = two.config(schedule=SCHEDULE)
     hurt(two, config, monkeypatch)
-    result = run_job(two, config, "shapes__verify")
+    result = run_job(config, "shapes__verify")
     assert not result.success
     with dg.DagsterInstance.get() as instance:
         records = instance.fetch_observations(dg.AssetKey(["shapes", "release"]), 9).records
@@ -215,7 +249,7 @@ def test_a_store_that_turns_the_nightly_look_down_damages_no_version(two: Place,
         raise StoreRefused("cannot read a in s3://ours: status 403 (AccessDenied); allow s3:GetObject")
 
     monkeypatch.setattr(jobs, "verify_version", look)
-    result = run_job(two, two.config(schedule=SCHEDULE), "shapes__verify")
+    result = run_job(two.config(schedule=SCHEDULE), "shapes__verify")
     assert not result.success
     (failed,) = result.get_step_failure_events()
     assert "allow s3:GetObject" in str(failed.event_specific_data)
@@ -227,7 +261,7 @@ def test_the_weekly_look_says_what_could_be_freed_and_frees_nothing(two: Place):
     config = two.config(schedule=SCHEDULE)
     orphan = f"blobs/sha256/ab/{'ab' * 32}"
     two.store.put(orphan, b"of no version")
-    result = run_job(two, config, "store__gc_dry_run")
+    result = run_job(config, "store__gc_dry_run")
     assert result.success, result.get_step_failure_events()
     with dg.DagsterInstance.get() as instance:
         seen = instance.fetch_observations(dg.AssetKey("store"), 1).records[0].asset_observation

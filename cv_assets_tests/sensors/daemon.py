@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from cv_assets.assets.line import Line
+from cv_assets.beginning import PARTITION_TAG
 from cv_assets.definitions import build_defs
 from cv_assets.sensors.new_uploads import build_new_uploads
 from cv_assets_tests.conftest import Place
@@ -74,32 +75,35 @@ class Daemon:
         for asked in answer.dynamic_partitions_requests or ():
             self.instance.add_dynamic_partitions(asked.partitions_def_name, list(asked.partition_keys))
         _end_if(killed_after, "partition")
-        begun = [run.partition_key for run in answer.run_requests or () if self._submit(run)]
+        begun = [run.tags[PARTITION_TAG] for run in answer.run_requests or () if self._submit(run)]
         _end_if(killed_after, "run")
         self.cursor = answer.cursor
         reason = answer.skip_reason
-        return f"begun {', '.join(map(str, begun))}" if begun else str(reason.skip_message if reason else "nothing")
+        return f"begun {', '.join(begun)}" if begun else str(reason.skip_message if reason else "nothing")
 
     def _submit(self, asked: dg.RunRequest) -> bool:
         if self.instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: str(asked.run_key)})):
             return False
         self.instance.create_run_for_job(
             job_of(self.config),
-            tags={**asked.tags, RUN_KEY_TAG: str(asked.run_key), "dagster/partition": str(asked.partition_key)},
+            tags={**asked.tags, RUN_KEY_TAG: str(asked.run_key)},
             status=dg.DagsterRunStatus.NOT_STARTED,
         )
         self.requested.append(asked)
         return True
 
-    def run_requested(self, *, succeed: bool = True) -> list[str]:
+    def run_requested(self, *, succeed: bool = True, comes_to_a_step: bool = True) -> list[str]:
         """Run what was requested as far as the snapshot, or let it fail before that; returns the versions."""
         versions: list[str] = []
         for run in reversed(self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.NOT_STARTED]))):
-            versions.append(run.tags["dagster/partition"])
+            versions.append(run.tags[PARTITION_TAG])
             if succeed:
                 take_snapshot(self, versions[-1])
                 self.instance.report_run_canceled(run)  # its work was done by the run in this process
             else:
+                if comes_to_a_step:
+                    step = dg.DagsterEvent(dg.DagsterEventType.STEP_START.value, run.job_name)
+                    self.instance.report_dagster_event(step, run.run_id)
                 self.instance.report_run_failed(run)
         return versions
 
@@ -110,7 +114,7 @@ def take_snapshot(daemon: Daemon, version: str) -> None:
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     key = dg.AssetKey([daemon.config.name, "raw_images"])
     assert job.execute_in_process(
-        instance=daemon.instance, partition_key=version, asset_selection=[key], run_config=quiet
+        instance=daemon.instance, tags={PARTITION_TAG: version}, asset_selection=[key], run_config=quiet
     ).success
 
 

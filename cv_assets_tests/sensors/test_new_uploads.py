@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from cv_assets.beginning import PARTITION_TAG
 from cv_assets.definitions import build_defs
 from cv_assets_tests.conftest import Place, write_drawn
 from cv_assets_tests.sensors.daemon import Daemon, Killed, daemons, take_snapshot
@@ -265,7 +266,7 @@ def test_a_tick_that_ends_in_between_is_made_good_by_the_next(daemon: Daemon, ki
     daemon.tick()
     daemon.tick()
     assert begun(daemon) == ["v1"]
-    assert [run.partition_key for run in daemon.requested] == ["v1"]
+    assert [run.tags[PARTITION_TAG] for run in daemon.requested] == ["v1"]
     daemon.run_requested()
     daemon.tick()
     assert daemon.tick().startswith("Nothing new: ")
@@ -355,7 +356,7 @@ def test_a_run_that_failed_before_its_snapshot_is_told_and_not_asked_for_for_eve
 
     upload(place, "another.png")  # something else is there: worth another try, of the same version
     settle(daemon)
-    assert [run.partition_key for run in daemon.requested] == ["v1", "v1"]
+    assert [run.tags[PARTITION_TAG] for run in daemon.requested] == ["v1", "v1"]
     daemon.run_requested()
     assert daemon.tick().startswith("Nothing new: ")
 
@@ -372,7 +373,7 @@ def test_a_partition_that_was_added_by_hand_is_the_next_version(daemon: Daemon):
     daemon.instance.add_dynamic_partitions("shapes_versions", ["v1"])
     settle(daemon)
     assert begun(daemon) == ["v1"]
-    assert [run.partition_key for run in daemon.requested] == ["v1"]
+    assert [run.tags[PARTITION_TAG] for run in daemon.requested] == ["v1"]
 
 
 def test_the_clock_of_the_uploads_is_of_no_account(daemon: Daemon, place: Place):
