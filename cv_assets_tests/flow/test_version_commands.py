@@ -111,6 +111,17 @@ def test_names_are_given_shown_moved_and_taken_back(place):
     ]
 
 
+def test_a_rollback_closes_a_gap_in_the_history(place):
+    place.store.delete("datasets/shapes/refs/latest/00000001.json")
+    for arguments in (("show", "shapes"), ("gc", "--keep-last", "1")):
+        done = command(*arguments)
+        assert (done.exit_code, "`cv-assets rollback shapes VERSION`" in done.stderr) == (1, True)
+    done = command("rollback", "shapes", "v1")
+    assert done.stderr == "lost from the history, which says so now: 1\n"
+    assert done.stdout == "shapes@latest is v1, was v2\n"
+    assert parsed("show", "shapes")["version"] == "v1"
+
+
 def test_a_damaged_commit_record_hides_no_other_version(place):
     record = place.folder / "store/datasets/shapes/versions/v1/COMMIT.json"
     record.write_bytes(record.read_bytes()[:-20])
