@@ -4,7 +4,8 @@ import gc
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FAILED: Final = 1
 UNUSABLE: Final = 2
+INTERRUPTED: Final = 130  # as shells say it of a process that Ctrl-C ended
 ROWS_SHOWN: Final = 10
 # once in so many looks for younger garbage: a look among what was imported takes 0.2 s
 OLD_IS_LOOKED_AT: Final = 100
@@ -49,8 +51,24 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
             said = "\n".join(map(shown, str(error).splitlines()))
             click.echo(f"cv-assets: {said}", err=True)
             sys.exit(UNUSABLE if isinstance(error, ConfigurationError) else FAILED)
+        except KeyboardInterrupt as ending:
+            said = str(ending) or "what was done stays; give the same command again to go on"
+            below = "\n" if sys.stderr.isatty() else ""  # of the ^C that a terminal shows
+            click.echo(
+                f"{below}cv-assets: {click.get_current_context().info_name} was interrupted: {shown(said)}", err=True
+            )
+            sys.exit(INTERRUPTED)
 
     return wrapper
+
+
+@contextmanager
+def interruption_said(words: str) -> Iterator[None]:
+    """If Ctrl-C ends this, the command ends with these words: what stays, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(words) from None
 
 
 def print_json(said: Any) -> None:

@@ -18,6 +18,7 @@ from cv_assets.commands.arguments import (
     find_dataset,
     in_bytes,
     in_number,
+    interruption_said,
     open_named_store,
     print_json,
     shown,
@@ -67,7 +68,8 @@ def checkout(name: str, folder: Path, as_json: bool, link: bool | None, **wish: 
             "expected --quarantined with --layout source, found classes: rejected files have no class"
         )
     how = {None: "best", True: "link", False: "copy"}[link]
-    done = check_out(choose(name).version, folder, Wish(how=how, **wish))  # pyright: ignore[reportArgumentType]
+    with interruption_said(f"what is in {folder} by now stays; the same command brings the rest"):
+        done = check_out(choose(name).version, folder, Wish(how=how, **wish))  # pyright: ignore[reportArgumentType]
     if as_json:
         print_json({"folder": str(folder), **asdict(done)})
     else:
@@ -100,7 +102,8 @@ def verify(name: str, read_data: bool, sample: float | None, seed: int, as_json:
     from resources.verifying import verify_version
 
     chosen = choose(name)
-    report = verify_version(chosen.version, read_data=read_data, sample=sample, seed=seed)
+    with interruption_said("nothing was changed, and nothing is said of the version; --sample reads a share of it"):
+        report = verify_version(chosen.version, read_data=read_data, sample=sample, seed=seed)
     if as_json:
         print_json({**report.model_dump(), "passed": report.passed})
     else:

@@ -188,6 +188,34 @@ def test_verify_finds_damage_repair_mends_it_and_both_tell_by_their_exit_code(pl
     assert command("verify", "shapes@v1", "--read-data").exit_code == 0
 
 
+# what is interrupted, and what is said to stay
+INTERRUPTED = {
+    "checkout": ("resources.checkout.check_out", ("shapes@v1", "out"), "what is in out by now stays; the same command"),
+    "verify": ("resources.verifying.verify_version", ("shapes@v1",), "nothing was changed"),
+    "repair": (
+        "resources.repairing.repair_version",
+        ("shapes@v1", "--from-source"),
+        "what was done stays; give the same",
+    ),
+    "run": ("cv_assets.runs.run_line", ("shapes",), "`cv-assets run shapes --version VERSION` goes on with it"),
+    "backfill": ("cv_assets.runs.backfill", ("shapes", "--versions", "v2,v1"), "backfill shapes --versions v1,v2`"),
+}
+
+
+@pytest.mark.parametrize("name", INTERRUPTED)
+def test_an_interrupted_command_says_in_one_line_what_stays_and_ends_with_130(place, monkeypatch, name):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    patched, arguments, words = INTERRUPTED[name]
+    monkeypatch.setattr(patched, interrupt)
+    done = command(name, *arguments)
+    assert done.exit_code == 130
+    assert done.stderr.startswith(f"cv-assets: {name} was interrupted: ")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_gc_tells_first_and_deletes_later(place):
     assert "nothing was deleted; use --delete" in command("gc").stdout
     dry = parsed("gc", "--keep-last", "1")
