@@ -18,7 +18,7 @@ _ENDING: Final = {signal.SIGINT, signal.SIGTERM}
 def hush_watchers() -> None:
     """Let nobody see how those end that copy the log of a step to the terminal, which sends them Ctrl-C, too."""
     quiet = SimpleNamespace(Popen=partial(subprocess.Popen, stderr=subprocess.DEVNULL))
-    compute_logs.subprocess = quiet  # pyright: ignore[reportAttributeAccessIssue] - there is no setting for it
+    compute_logs.subprocess = quiet  # pyright: ignore[reportAttributeAccessIssue, reportPrivateImportUsage] - there is no setting for it
 
 
 @contextmanager
