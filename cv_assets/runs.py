@@ -113,7 +113,7 @@ def plan_backfill(config: DatasetConfig, store: ObjectStore, versions: Sequence[
     if unknown or not known:
         raise ConfigurationError(
             f"expected versions of {config.name} among {', '.join(sort_versions(known)) or '(none yet)'}; "
-            f"found {', '.join(map(repr, unknown)) or 'none to go over'}"
+            f"found {', '.join(map(repr, unknown)) or 'none to go over'}; the store is {store.url}"
         )
     return sort_versions(known if versions is None else set(versions))
 

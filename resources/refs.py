@@ -18,6 +18,7 @@ class Refs:
     def __init__(self, store: ObjectStore, dataset: str) -> None:
         self._store, self.dataset, self._log = store, dataset, LatestLog(store, dataset)
         self._prefix = f"datasets/{dataset}/refs"
+        self._where = f"; the store is {store.url}"  # it may not be the one that was meant
 
     @property
     def store(self) -> ObjectStore:
@@ -154,7 +155,7 @@ class Refs:
         if found not in versions:
             raise ConfigurationError(
                 f"expected a version of {self.dataset} among {_among(sort_versions(versions))}, "
-                f"or a tag among {_among([LATEST, *tags])}; found {name[:80]!r}"
+                f"or a tag among {_among([LATEST, *tags])}; found {name[:80]!r}{self._where}"
             )
         if self._is_removed(found):
             raise self._removed(found)
@@ -168,7 +169,7 @@ class Refs:
         committed = [version for version in versions if self._is_committed(version)]
         if not committed:
             cure = f"make one with `cv-assets run {self.dataset}`"
-            raise ConfigurationError(f"dataset {self.dataset} has no committed version; {cure}")
+            raise ConfigurationError(f"dataset {self.dataset} has no committed version; {cure}{self._where}")
         raise ConfigurationError(
             f"no version of {self.dataset} is named latest, among {_among(committed)}; name one, such as with "
             f"`cv-assets rollback {self.dataset} {committed[-1]}`"
@@ -194,7 +195,9 @@ class Refs:
         versions = list_versions(self._store, self.dataset)
         if version not in versions:
             known = _among(sort_versions(versions))
-            raise ConfigurationError(f"expected a version of {self.dataset} among {known}; found {version[:80]!r}")
+            raise ConfigurationError(
+                f"expected a version of {self.dataset} among {known}; found {version[:80]!r}{self._where}"
+            )
         if self._is_removed(version):
             raise self._removed(version)
 

@@ -89,8 +89,13 @@ def find_dataset(dataset: str) -> "tuple[DatasetConfig, list[DatasetConfig]]":
     raise ConfigurationError(f"expected a dataset of {datasets_folder()}, which holds {names}; found {dataset!r}")
 
 
-def open_named_store() -> "ObjectStore":
-    """The store of CV_ASSETS_STORE. From here on a command makes garbage: all is imported that it needs."""
+def open_named_store(*, make: bool = False) -> "ObjectStore":
+    """The store of CV_ASSETS_STORE. From here on a command makes garbage: all is imported that it needs.
+
+    Raises ConfigurationError for a folder that is not there, unless it is to be made: a slip in its name would make an
+    empty store, in which nothing is found.
+    """
+    from resources.backends import is_remote, local_root
     from resources.object_store import open_store
     from resources.settings import store_url
 
@@ -98,7 +103,13 @@ def open_named_store() -> "ObjectStore":
     gc.unfreeze()  # all that is there counts as old now; what stayed frozen, hypothesis would take for lost
     gc.set_threshold(700, 10, OLD_IS_LOOKED_AT)
     gc.enable()
-    return open_store(store_url())
+    url = store_url()
+    if not (make or is_remote(url) or (folder := local_root(url, setting="CV_ASSETS_STORE")).is_dir()):
+        raise ConfigurationError(
+            f"expected a store at {folder}, found no folder there; correct CV_ASSETS_STORE, or make a first version with "
+            "`cv-assets run DATASET`"
+        )
+    return open_store(url)
 
 
 def choose(name: str, *, must_say: bool = True) -> Chosen:
@@ -124,7 +135,8 @@ def choose_dataset(dataset: str) -> "Refs":
     names = store.folders("datasets")
     if not re.fullmatch(NAME_PATTERN, dataset) or dataset not in names:
         raise ConfigurationError(
-            f"expected a dataset of the store {store.url}, which holds {', '.join(names) or '(none)'}; found {dataset[:80]!r}"
+            f"expected a dataset of the store {store.url}, which holds {', '.join(names) or '(none)'}; found {dataset[:80]!r}. "
+            "`cv-assets run DATASET` makes the first version of one that has a file"
         )
     return Refs(store, dataset)
 

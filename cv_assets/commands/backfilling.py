@@ -1,7 +1,6 @@
 """The command that goes over versions which were begun before: what is missing in them is made."""
 
 import sys
-from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -42,15 +41,19 @@ def backfill(dataset: str, select: str | None, versions: str | None, every: bool
     from cv_assets.runs import plan_backfill
 
     store = open_named_store()
-    plan = plan_backfill(config, store, None if versions is None else [name.strip() for name in versions.split(",")])
+    named = None if versions is None else [name.strip() for name in versions.split(",")]
     outcomes: list[RunOutcome] = []
-    with suppress(KeyboardInterrupt):  # it is told below by what is left
-        for outcome in go_over(config, datasets, store, versions=plan, select=select):
+    interrupted = False
+    try:
+        for outcome in go_over(config, datasets, store, versions=named, select=select):
             outcomes.append(outcome)
+            interrupted = outcome.was_ended
             if not as_json:
                 _print(dataset, outcome)
+    except KeyboardInterrupt:
+        interrupted = True
     ended = {outcome.version for outcome in outcomes if outcome.success or not outcome.was_ended}
-    left = [version for version in plan if version not in ended]
+    left = [one for one in plan_backfill(config, store, named) if one not in ended] if interrupted else []
     failed = sum(not outcome.success for outcome in outcomes if outcome.version in ended)
     if as_json:
         rows = [{name: value for name, value in asdict(one).items() if name != "left_out"} for one in outcomes]

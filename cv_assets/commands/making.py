@@ -20,7 +20,7 @@ from cv_assets.commands.reading import print_summary
 from resources.engine import Engine
 from resources.examining import begin_examiner
 from resources.settings import worker_count
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, CvAssetsError
 
 DRAW_SEED: Final = 7
 NAMES_TOLD: Final = 3
@@ -41,9 +41,10 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
     config, datasets = find_dataset(dataset)
     from cv_assets.domain.uploads import count_files
     from cv_assets.runs import run_line
-    from resources.summaries import find_version, summarize
+    from resources.summaries import summarize
+    from resources.versions import VersionStore
 
-    store = open_named_store()
+    store = open_named_store(make=True)
     with interruption_said(
         f"if a version was begun, what was done of it stays; `cv-assets list` tells, and "
         f"`cv-assets run {dataset} --version VERSION` goes on with it"
@@ -63,7 +64,12 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
             f"then go on with `cv-assets run {dataset} --version {outcome.version}`",
             err=True,
         )
-    summary = summarize(find_version(store, dataset, outcome.version), config) if outcome.success else {}
+    try:
+        summary = summarize(VersionStore(store, dataset, outcome.version), config)
+    except CvAssetsError:
+        if outcome.success:
+            raise
+        summary = {}  # what keeps it from being read is among what failed
     if as_json:
         found = {"run_id": outcome.run_id, "success": outcome.success, "failures": outcome.failures}
         found |= {"warnings": outcome.warnings, "was_ended": ended}
