@@ -60,9 +60,16 @@ class Refs:
     def tag(self, name: str, version: str, *, move: bool = False) -> None:
         """Give a committed version a name. Raises ConfigurationError if the name is taken, unless it is to `move`.
 
-        And CorruptObject if its commit record is damaged.
+        And if it differs from another tag by case alone; CorruptObject if its commit record is damaged.
         """
         self._check_tag(name)
+        tags = self.tags()
+        like = [other for other in tags if other != name and other.casefold() == name.casefold()]
+        if like and name not in tags:
+            raise ConfigurationError(
+                f"expected a tag of {self.dataset} that differs from {like[0]} by more than case, found {name}: on some disks they "
+                f"are one. Take another name, or move {like[0]} with --move"
+            )
         self._require_committed(version)
         key, data = self._tag_key(name), Tag(name=name, version=version).to_bytes()
         if move:

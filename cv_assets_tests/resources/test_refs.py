@@ -11,7 +11,7 @@ from resources.object_store import ObjectStore, open_store
 from resources.records import commit_key, tombstone_key
 from resources.refs import Refs
 from schemas.errors import ConfigurationError, CorruptObject
-from schemas.releases import Tombstone
+from schemas.releases import Tag, Tombstone
 
 
 @pytest.fixture
@@ -130,6 +130,19 @@ def test_a_tag_names_one_version_until_it_is_moved_on_purpose(any_refs):
     assert any_refs.names_of("v3") == ["latest"]
     any_refs.untag("production")
     assert any_refs.tags() == {}
+
+
+@pytest.mark.parametrize("move", [False, True])
+def test_a_new_tag_differs_from_the_others_by_more_than_case(store, refs, move):
+    refs.tag("prod", "v1")
+    with pytest.raises(
+        ConfigurationError, match=r"differs from prod by more than case, found Prod: .* move prod with --move"
+    ):
+        refs.tag("Prod", "v2", move=move)
+    assert refs.tags() == {"prod": "v1"}
+    store.put("datasets/shapes/refs/tags/PROD.json", Tag(name="PROD", version="v3").to_bytes())  # of an earlier release
+    refs.tag("PROD", "v2", move=True)
+    assert refs.tags() == {"PROD": "v2", "prod": "v1"}
 
 
 # what a tag may not be, or may not name
