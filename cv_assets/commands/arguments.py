@@ -129,7 +129,7 @@ def choose(name: str, *, must_say: bool = True) -> Chosen:
 def choose_dataset(dataset: str) -> "Refs":
     """Names of the versions of a dataset that the store holds; its file may be gone. Raises ConfigurationError."""
     from resources.refs import Refs
-    from schemas.datasets import NAME_PATTERN
+    from schemas.names import NAME_PATTERN
 
     store = open_named_store()
     names = store.folders("datasets")
@@ -139,15 +139,6 @@ def choose_dataset(dataset: str) -> "Refs":
             "`cv-assets run DATASET` makes the first version of one that has a file"
         )
     return Refs(store, dataset)
-
-
-def in_bytes(size_bytes: int) -> str:
-    """A size for people."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size_bytes < 1_000 or unit == "GB":
-            break
-        size_bytes /= 1_000  # pyright: ignore[reportAssignmentType] - a float from here on
-    return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
 
 
 def in_number(count: int, what: str) -> str:

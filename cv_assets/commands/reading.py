@@ -16,6 +16,7 @@ from cv_assets.commands.arguments import (
     print_json,
     shown,
 )
+from cv_assets.domain.quality.wording import in_bytes
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def print_summary(summary: dict[str, Any], store: str) -> None:
 
 def _print_shards(what: str, shards: list[dict[str, Any]]) -> None:
     size_bytes = sum(shard["bytes"] for shard in shards)
-    click.echo(f"  {what:<22}{len(shards)} files, {size_bytes / 1e6:.1f} MB")
+    click.echo(f"  {what:<22}{len(shards)} files, {in_bytes(size_bytes)}")
     for shard in shards[:SHARDS_SHOWN]:
         click.echo(f"    {shard['key']}  {shard['samples']} samples  {shard['sha256'][:12]}")
     if len(shards) > SHARDS_SHOWN:
