@@ -74,6 +74,8 @@ def checkout(name: str, folder: Path, as_json: bool, link: bool | None, **wish: 
         click.echo(f"{done.dataset}@{done.version} in {folder}: {done.files} files, {in_bytes(done.size_bytes)}")
         said = {"linked": done.linked, "copied": done.copied, "unchanged": done.unchanged, "removed": done.removed}
         click.echo("  " + ", ".join(f"{count} {what}" for what, count in said.items() if count))
+        if done.why_copied:
+            click.echo(f"  copied, as {shown(done.why_copied)}")
         if done.left_out:
             click.echo(f"  {done.left_out} images without a class, or with several, are left out")
         for path in done.kept[:ROWS_SHOWN]:
