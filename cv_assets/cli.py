@@ -1,4 +1,4 @@
-"""The command line, thin: arguments in, words or JSON out, exit code 0, 1 or 2. Heavy modules are imported when used."""
+"""The command line, thin: arguments in, words or JSON out, exit code 0, 1, 2 or 130. Heavy modules are imported when used."""
 
 import atexit
 from gc import disable, freeze

@@ -12,6 +12,7 @@ from cv_assets.beginning import is_removed
 from cv_assets.dagster_records import are_files_here, keep_records_open
 from cv_assets.definitions import build_defs
 from cv_assets.domain.versions import check_version, next_version, sort_versions
+from cv_assets.interruptions import hush_watchers, listening
 from cv_assets.partitions import add_version, begun_versions
 from cv_assets.pools import wait_asleep
 from cv_assets.processes import fail_dead_runs, free_ended_runs, process_tags
@@ -36,8 +37,8 @@ _OUR_ERRORS = frozenset(
 class RunOutcome:
     """How a run ended: `failures` holds one line for each check or step that failed, warnings those that only warn.
 
-    `was_ended` says that somebody interrupted it; `left_out` are the paths in the source that no pattern of the dataset names,
-    None where no version was begun.
+    `was_ended` says that somebody interrupted it, be it after its last step; `left_out` are the paths in the source that no
+    pattern of the dataset names, None where no version was begun.
     """
 
     version: str
@@ -91,30 +92,36 @@ def backfill(
     """Materialize the same assets of several versions, one run each, in the order of their names; without `versions`, of all.
 
     Nothing that is committed changes: what is missing is made, and other shards are recorded beside the old ones. One
-    that fails does not keep the next from being tried. Raises ConfigurationError for a version that there is not, a selection
-    that names nothing, or a Dagster home that cannot be used.
+    that fails does not keep the next from being tried, one that is interrupted does. Raises what `plan_backfill` does, and
+    ConfigurationError for a selection that names nothing, or a Dagster home that cannot be used.
     """
     defs = _prepare(datasets)
     keys = None if select is None else _select(defs, config.name, select)
     with _open_instance() as instance:
-        # of this store: what only Dagster knows of was begun in another one, or never
-        every = list_versions(store, config.name)
-        known = {version for version in every if not is_removed(store, config.name, version)}
-        unknown = sorted(set(versions or ()) - known)
-        if unknown or not known:
-            raise ConfigurationError(
-                f"expected versions of {config.name} among {', '.join(sort_versions(known)) or '(none yet)'}; "
-                f"found {', '.join(map(repr, unknown)) or 'none to go over'}"
-            )
-        for version in sort_versions(known if versions is None else set(versions)):
+        for version in plan_backfill(config, store, versions):
             outcome = _run(defs, instance, config.name, version=version, keys=keys)
             yield outcome
             if outcome.was_ended:
                 return
 
 
+def plan_backfill(config: DatasetConfig, store: ObjectStore, versions: Sequence[str] | None) -> list[str]:
+    """Which versions a backfill goes over, in its order. Raises ConfigurationError for one that there is not."""
+    # of this store: what only Dagster knows of was begun in another one, or never
+    every = list_versions(store, config.name)
+    known = {version for version in every if not is_removed(store, config.name, version)}
+    unknown = sorted(set(versions or ()) - known)
+    if unknown or not known:
+        raise ConfigurationError(
+            f"expected versions of {config.name} among {', '.join(sort_versions(known)) or '(none yet)'}; "
+            f"found {', '.join(map(repr, unknown)) or 'none to go over'}; the store is {store.url}"
+        )
+    return sort_versions(known if versions is None else set(versions))
+
+
 def _prepare(datasets: Sequence[DatasetConfig]) -> dg.Definitions:
     keep_records_open()
+    hush_watchers()
     wait_asleep(lambda said: print(said, file=sys.stderr, flush=True))
     return build_defs(datasets=datasets)
 
@@ -126,21 +133,23 @@ def _run(
     fail_dead_runs(instance, launched=are_files_here(instance))
     free_ended_runs(instance)
     add_version(instance, dataset, version)
-    result = defs.resolve_job_def(dataset).execute_in_process(
-        instance=instance,
-        partition_key=version,
-        asset_selection=keys,
-        run_config=_QUIET,
-        tags=process_tags(),
-        raise_on_error=False,
-    )
+    with listening() as has_been_told:
+        result = defs.resolve_job_def(dataset).execute_in_process(
+            instance=instance,
+            partition_key=version,
+            asset_selection=keys,
+            run_config=_QUIET,
+            tags=process_tags(),
+            raise_on_error=False,
+        )
+        was_ended = any(map(_is_interruption, result.all_events)) or has_been_told()
     return RunOutcome(
         version,
         result.run_id,
         result.success,
         [*_failed_checks(result, "ERROR"), *_failed_steps(result)],
         list(_failed_checks(result, "WARN")),
-        was_ended=any(map(_is_interruption, result.all_events)),
+        was_ended=was_ended,
     )
 
 
@@ -199,10 +208,12 @@ def _failed_checks(result: dg.ExecuteInProcessResult, severity: str) -> Iterable
 
 
 def _failed_steps(result: dg.ExecuteInProcessResult) -> Iterable[str]:
-    """A line for each step that raised, and for the run itself if it fell before any step."""
+    """A line for each step that raised, and for the run itself if it fell before any step; none for an interruption."""
     said = False
     for event in result.all_events:
-        if event.is_step_failure:
+        if _is_interruption(event):
+            said = True
+        elif event.is_step_failure:
             said = True
             error = _first_cause(event.step_failure_data.error)
             if error is not None and error.cls_name != "DagsterAssetCheckFailedError":

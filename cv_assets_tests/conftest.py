@@ -18,8 +18,9 @@ from cv_assets.runs import RunOutcome, run_line
 from cv_assets_tests.homes import dagster_home
 from cv_assets_tests.servers.s3 import bucket, pytest_terminal_summary, s3
 from resources.object_store import ObjectStore, open_store
+from resources.refs import Refs
 from resources.settings import PROJECT_ROOT
-from resources.summaries import find_version, summarize
+from resources.summaries import summarize
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 
@@ -76,7 +77,7 @@ class Place:
 
     def summary(self, config: DatasetConfig, version: str | None = None) -> dict[str, Any]:
         """What `show --json` says."""
-        return summarize(find_version(self.store, config.name, version), config)
+        return summarize(self.version(config, Refs(self.store, config.name).resolve(version)), config)
 
     def version(self, config: DatasetConfig, version: str) -> VersionStore:
         """The records of a version."""

@@ -37,7 +37,10 @@ def check_out(version: VersionStore, folder: Path, wish: Wish) -> CheckedOut:
     """
     record = version.commit()
     if record is None:
-        raise ConfigurationError(f"expected a committed version, found {version.dataset}@{version.version} open")
+        raise ConfigurationError(
+            f"expected a committed version, found {version.dataset}@{version.version} open; finish it with "
+            f"`cv-assets run {version.dataset} --version {version.version}`"
+        )
     _refuse_store(version.store, folder)
     _refuse_source(record.source_url, folder)
     tables = {name: version.load_table(name) for name in PLACED}

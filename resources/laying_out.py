@@ -40,7 +40,10 @@ class Wish:
 
 @dataclass(slots=True)
 class CheckedOut:
-    """What was done: counts of files, bytes in all, and the paths that were changed by somebody else and so were kept."""
+    """What was done: counts of files, bytes in all, and the paths that were changed by somebody else and so were kept.
+
+    `why_copied` says why files were copied that were to be linked if that can be; None if none were.
+    """
 
     dataset: str
     version: str
@@ -53,6 +56,7 @@ class CheckedOut:
     removed: int = 0
     left_out: int = 0
     kept: list[str] = field(default_factory=list)
+    why_copied: str | None = None
 
 
 class File(NamedTuple):
@@ -78,11 +82,13 @@ class Layout:
         self, tree: WorkingTree, store: ObjectStore, content: ContentStore, wish: Wish, done: CheckedOut
     ) -> None:
         self._tree, self._store, self._content, self._wish, self._done = tree, store, content, wish, done
-        self._links = wish.how != "copy" and store.is_local and not isinstance(content, PinnedContent)
-        if wish.how == "link" and not self._links:
+        self._no_links = None if wish.how == "copy" else _why_no_links(store, content)
+        if wish.how == "link" and self._no_links:
             raise ConfigurationError(
-                f"--link: expected a store on local disk that holds the images, found {store.url}; leave it out"
+                f"--link: expected a store on local disk that holds the images, found that {self._no_links}; leave it "
+                "out, to copy them"
             )
+        self._links = wish.how != "copy" and self._no_links is None
         self._blobs = str(store.local_path("blobs/sha256") or "")
         self._now: dict[str, File] = {}
         self._doubted: set[str] = set()  # hashes of blobs whose link was written to: so may the blob have been
@@ -182,6 +188,7 @@ class Layout:
                 cure = " (leave --link out)" if error.errno in _NO_LINKS else ""
                 raise StoreError(f"{self._tree.explain('link', path, error)}{cure}") from error
             self._links = error.errno == errno.EMLINK  # one image has too many names; the others can be linked
+            self._no_links = f"{self._tree.root} takes no hard link to the store {self._store.url}: {error.strerror}"
             return False
         self._done.linked += 1
         self._now[path] = _described(new.sha256, status)
@@ -220,6 +227,7 @@ class Layout:
         for (path, new), data in track(zip(files, read, strict=True), len(files), label="files"):
             self._now[path] = _described(new.sha256, self._tree.write(path, data))
             self._done.copied += 1
+            self._done.why_copied = self._no_links
 
     def _blob(self, sha256: str) -> str:
         return f"{self._blobs}/{sha256[:2]}/{sha256}"
@@ -233,6 +241,12 @@ def files_of(placing: Placing) -> tuple[dict[str, File], bytes]:
     text = json.dumps({"classes": placing.classes}, indent=2, sort_keys=True, ensure_ascii=False)
     classes = f"{text}\n".encode()
     return {**wanted, CLASSES: File(bytes_digest(classes), len(classes))}, classes
+
+
+def _why_no_links(store: ObjectStore, content: ContentStore) -> str | None:
+    if isinstance(content, PinnedContent):
+        return "the images stay in the source (source.mode: reference), which the store only refers to"
+    return None if store.is_local else f"the store {store.url} is not a folder of this machine"
 
 
 def _by_folder(paths: Iterable[str]) -> list[str]:

@@ -1,30 +1,24 @@
-"""Names for versions of a dataset: `latest`, tags, and pins. What a version holds is not said here.
-
-`latest` is a log of objects that are created once, so that it needs no more of a store than versions do: compare-and-swap
-by ETag is not the same on every server. A writer that lost a number takes the next one, so no move is ever lost.
-"""
+"""Names for versions of a dataset: `latest`, tags, and pins. What a version holds is not said here."""
 
 import re
-from collections.abc import Callable, Collection, Iterable
-from typing import Final
+from collections.abc import Collection, Iterable
 
 from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.versions import LATEST, check_version, sort_versions
+from resources.latest_log import LatestLog
 from resources.object_store import ObjectStore
-from resources.parallel import bounded_map
 from resources.records import AnyRecord, commit_key, find_record, list_versions, tombstone_key
-from schemas.errors import ConfigurationError, StoreError, VersionConflict
+from schemas.errors import ConfigurationError, VersionConflict
 from schemas.releases import CommitRecord, LatestEntry, Pin, Tag, Tombstone
-
-THREADS: Final = 16
 
 
 class Refs:
     """The names of one dataset's versions."""
 
     def __init__(self, store: ObjectStore, dataset: str) -> None:
-        self._store, self.dataset = store, dataset
+        self._store, self.dataset, self._log = store, dataset, LatestLog(store, dataset)
         self._prefix = f"datasets/{dataset}/refs"
+        self._where = f"; the store is {store.url}"  # it may not be the one that was meant
 
     @property
     def store(self) -> ObjectStore:
@@ -33,12 +27,16 @@ class Refs:
 
     def latest(self) -> str | None:
         """The version that `latest` names, or None if it was never set. Raises CorruptObject, StoreError."""
-        newest = self._newest()
-        return self._entry(newest).version if newest else None
+        last = self._log.last()
+        return last.version if last else None
 
     def history(self) -> list[LatestEntry]:
         """Every move of `latest`, oldest first."""
-        return list(bounded_map(self._entry, range(1, self._newest() + 1), threads=THREADS))
+        return self._log.history()
+
+    def close_gaps(self) -> list[int]:
+        """Write into the place of each lost move of `latest` that it is lost, and return their numbers."""
+        return self._log.close_gaps()
 
     def advance(self, version: str, *, later: Collection[str] = ()) -> None:
         """Let `latest` name a version that was just committed, unless it has done so before, or has named a `later` one.
@@ -48,23 +46,30 @@ class Refs:
         seen, enough = self.history(), {version, *later}
         if enough.isdisjoint(entry.version for entry in seen):
             # the first number that this look did not see: another writer of the same version is met there
-            self._append(version, "committed", len(seen) + 1, until=lambda entry: entry.version in enough)
+            self._log.append(version, "committed", len(seen) + 1, until=lambda entry: entry.version in enough)
 
     def move_latest(self, version: str, reason: str = "moved") -> None:
         """Let `latest` name a committed version: a rollback, or the way forward. Raises ConfigurationError, CorruptObject."""
         self._require_committed(version)
-        before, number = self.latest(), self._newest() + 1
-        self._append(version, reason, number)
+        before, number = self.latest(), self._log.newest() + 1
+        self._log.append(version, reason, number)
         if self._is_removed(version):  # just now, by a collector that had not seen this move
-            self._append(before or version, f"{version} was removed", number + 1)
+            self._log.append(before or version, f"{version} was removed", number + 1)
             raise self._removed(version)
 
     def tag(self, name: str, version: str, *, move: bool = False) -> None:
         """Give a committed version a name. Raises ConfigurationError if the name is taken, unless it is to `move`.
 
-        And CorruptObject if its commit record is damaged.
+        And if it differs from another tag by case alone; CorruptObject if its commit record is damaged.
         """
         self._check_tag(name)
+        tags = self.tags()
+        like = [other for other in tags if other != name and other.casefold() == name.casefold()]
+        if like and name not in tags:
+            raise ConfigurationError(
+                f"expected a tag of {self.dataset} that differs from {like[0]} by more than case, found {name}: on some disks they "
+                f"are one. Take another name, or move {like[0]} with --move"
+            )
         self._require_committed(version)
         key, data = self._tag_key(name), Tag(name=name, version=version).to_bytes()
         if move:
@@ -157,7 +162,7 @@ class Refs:
         if found not in versions:
             raise ConfigurationError(
                 f"expected a version of {self.dataset} among {_among(sort_versions(versions))}, "
-                f"or a tag among {_among([LATEST, *tags])}; found {name[:80]!r}"
+                f"or a tag among {_among([LATEST, *tags])}; found {name[:80]!r}{self._where}"
             )
         if self._is_removed(found):
             raise self._removed(found)
@@ -171,55 +176,17 @@ class Refs:
         committed = [version for version in versions if self._is_committed(version)]
         if not committed:
             cure = f"make one with `cv-assets run {self.dataset}`"
-            raise ConfigurationError(f"dataset {self.dataset} has no committed version; {cure}")
+            raise ConfigurationError(f"dataset {self.dataset} has no committed version; {cure}{self._where}")
         raise ConfigurationError(
             f"no version of {self.dataset} is named latest, among {_among(committed)}; name one, such as with "
             f"`cv-assets rollback {self.dataset} {committed[-1]}`"
         )
-
-    def _append(
-        self, version: str, reason: str, number: int, *, until: Callable[[LatestEntry], bool] = lambda _: False
-    ) -> None:
-        """Add an entry to the log, at `number` or after; `until` finds an entry of another writer that makes ours needless."""
-        while True:
-            entry = LatestEntry(number=number, version=check_version(version), reason=reason)
-            try:
-                self._store.put_new(self._entry_key(number), entry.to_bytes())
-            except VersionConflict:
-                if until(self._entry(number)):
-                    return
-                number += 1
-            else:
-                return
-
-    def _newest(self) -> int:
-        """The highest number of the log, found by doubling and halving: a listing would grow with the log."""
-        above = 1
-        while self._store.look(self._entry_key(above)) is not None:
-            above *= 2
-        below = above // 2
-        while above - below > 1:
-            middle = (above + below) // 2
-            if self._store.look(self._entry_key(middle)) is None:
-                above = middle
-            else:
-                below = middle
-        return below
-
-    def _entry(self, number: int) -> LatestEntry:
-        return self._get(LatestEntry, self._entry_key(number))
 
     def _every(self, kind: type[AnyRecord], folder: str) -> list[AnyRecord]:
         keys = self._store.keys(f"{self._prefix}/{folder}")
         # a desktop leaves files of its own where somebody looks
         found = (find_record(self._store, kind, key) for key in keys if re.search(r"/[^./][^/]*\.json\Z", key))
         return [record for record in found if record is not None]  # one may be taken back meanwhile
-
-    def _get(self, kind: type[AnyRecord], key: str) -> AnyRecord:
-        found = find_record(self._store, kind, key)
-        if found is None:
-            raise StoreError(f"expected an object at {key} in {self._store.url}, found none; restore it from a copy")
-        return found
 
     def _keep_unless_removed(self, key: str, version: str) -> None:
         """Take a name back if its version was removed at the same moment.
@@ -235,7 +202,9 @@ class Refs:
         versions = list_versions(self._store, self.dataset)
         if version not in versions:
             known = _among(sort_versions(versions))
-            raise ConfigurationError(f"expected a version of {self.dataset} among {known}; found {version[:80]!r}")
+            raise ConfigurationError(
+                f"expected a version of {self.dataset} among {known}; found {version[:80]!r}{self._where}"
+            )
         if self._is_removed(version):
             raise self._removed(version)
 
@@ -266,9 +235,6 @@ class Refs:
                 f"expected a tag that cannot be taken for a version; found {name!r}, which names "
                 + ("the newest release: move it with `cv-assets rollback`" if name == LATEST else "a version")
             )
-
-    def _entry_key(self, number: int) -> str:
-        return f"{self._prefix}/latest/{number:08d}.json"
 
     def _tag_key(self, name: str) -> str:
         return f"{self._prefix}/tags/{name}.json"

@@ -88,7 +88,8 @@ def find_looked_at(refs: Refs, named: str | None) -> VersionStore:
     if looked_at:
         return max(looked_at, key=_modified)
     raise ConfigurationError(
-        f"expected a version of {dataset} whose files were looked at, found none; make one with `cv-assets run {dataset}`"
+        f"expected a version of {dataset} whose files were looked at, found none; make one with `cv-assets run {dataset}`. "
+        f"The store is {refs.store.url}"
     )
 
 

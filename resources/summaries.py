@@ -17,57 +17,63 @@ from schemas.releases import CommitRecord, Verdict
 from schemas.tables import to_frame
 
 _CHECK_KEYS = {"name", "asset", "passed", "severity"}
+_BUILD_KEYS = {"build", "digest", "shards"}
 
 
-def summarize(version: VersionStore, config: DatasetConfig) -> dict[str, Any]:
-    """Everything that `show` prints of one version, as plain JSON; `digest` is None while it is open."""
+def summarize(version: VersionStore, config: DatasetConfig | None) -> dict[str, Any]:
+    """Everything that `show` prints of one version, as plain JSON; `digest` and `commit` are None while it is open.
+
+    `builds` are packings that were made after the commit. Without a configuration, `defined` is false.
+    """
     record, refs = version.commit(), Refs(version.store, version.dataset)
-    order = {name: place for place, name in enumerate(config.split.ratios)}
+    names = list(config.split.ratios) if config else []
+    order = {name: place for place, name in enumerate(names)}
     if record is not None:
-        counts, splits, checks = record.counts, record.splits, [*record.checks, *_verdicts(version, "release")]
+        counts, splits = record.counts, record.splits
         rows = [shard.model_dump() for shard in record.shards]
     else:
         tables = {name: _table(version, name) for name in READS}
-        counts, splits = count(tables), split_sizes(tables["splits"], config)
-        keys = [key for name in READS for key in (name, expectations_key(name))]
-        checks = [verdict for key in keys for verdict in _verdicts(version, key)]
+        counts = count(tables)
+        splits = split_sizes(tables["splits"], names or tables["splits"]["split"].drop_nulls().unique().sort())
         rows = tables["shards"].to_dicts()
     return {
         "dataset": version.dataset,
         "version": version.version,
+        "defined": config is not None,
         "committed": record is not None,
         "digest": record.digest if record else None,
         **counts.model_dump(),
         "splits": dict(sorted(splits.items(), key=lambda split: order.get(split[0], len(order)))),
-        "checks": [verdict.model_dump(include=_CHECK_KEYS) for verdict in checks],
+        "checks": [verdict.model_dump(include=_CHECK_KEYS) for verdict in _checks(version, record)],
         "shards": rows,
-        "commit": version.commit_key,
+        "builds": [build.model_dump(include=_BUILD_KEYS) for build in version.builds()] if record else [],
+        "commit": version.commit_key if record else None,
         "names": refs.names_of(version.version),
         "pinned": refs.pins().get(version.version),
     }
 
 
-def find_version(store: ObjectStore, dataset: str, version: str | None) -> VersionStore:
-    """The version behind a version's name, a tag or `latest` (or nothing). Raises ConfigurationError if there is none."""
-    return VersionStore(store, dataset, Refs(store, dataset).resolve(version))
-
-
 def list_rows(store: ObjectStore, datasets: Iterable[str]) -> list[dict[str, Any]]:
     """What `list` prints: a row for each version, and one for a dataset that has none yet.
 
-    A commit record that cannot be read is told in its row, as `damaged`, and hides no other version.
+    Datasets that the store alone knows come last, and are not `defined`. A commit record that cannot be read is told in
+    its row, as `damaged`, and hides no other version.
     """
-    return [row for dataset in datasets for row in _rows_of(store, dataset)]
+    defined = list(datasets)
+    others = [name for name in store.folders("datasets") if name not in defined]
+    return [row for name in [*defined, *others] for row in _rows_of(store, name, defined=name in defined)]
 
 
-def _rows_of(store: ObjectStore, dataset: str) -> Iterator[dict[str, Any]]:
+def _rows_of(store: ObjectStore, dataset: str, *, defined: bool) -> Iterator[dict[str, Any]]:
     refs = Refs(store, dataset)
     latest, tags, pins = refs.latest(), refs.tags(), refs.pins()
-    for name in sort_versions(list_versions(store, dataset)) or [None]:
+    versions = sort_versions(list_versions(store, dataset))
+    for name in versions or ([None] if defined else []):
         record, damaged = _read_commit(store, dataset, name) if name else (None, None)
         removed = name is not None and store.look(tombstone_key(dataset, name)) is not None
         yield {
             "dataset": dataset,
+            "defined": defined,
             "version": name,
             "committed": record is not None,
             "damaged": damaged,
@@ -88,9 +94,13 @@ def _read_commit(store: ObjectStore, dataset: str, version: str) -> tuple[Commit
         return None, str(error)
 
 
-def _verdicts(version: VersionStore, asset: str) -> list[Verdict]:
-    found = version.find_verdicts(asset)
-    return found.verdicts if found else []
+def _checks(version: VersionStore, record: CommitRecord | None) -> list[Verdict]:
+    """What the version was committed with, and what is kept beside that: of the moment, of the release, or made later."""
+    of_record = record.checks if record else []
+    known = {(check.asset, check.name) for check in of_record}
+    found = (version.find_verdicts(key) for name in (*READS, "release") for key in (name, expectations_key(name)))
+    kept = [verdict for verdicts in found if verdicts for verdict in verdicts.verdicts]
+    return of_record + [verdict for verdict in kept if (verdict.asset, verdict.name) not in known]
 
 
 def _table(version: VersionStore, name: str) -> Any:

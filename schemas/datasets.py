@@ -2,6 +2,7 @@
 
 import math
 import re
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
@@ -19,12 +20,11 @@ from schemas.automation import Freshness, ScheduleConfig, UploadsConfig
 from schemas.codes import Frame
 from schemas.expectations import Expectations
 from schemas.images import Limits
-from schemas.names import require_free
+from schemas.names import require_usable
 from schemas.patterns import Globs
 from schemas.quality import QualityConfig
 from schemas.strict import Strict
 
-NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
 MAX_VERSION_LENGTH = 64
 RATIO_TOLERANCE = 1e-6
@@ -39,7 +39,7 @@ def parse_quantity(value: Any) -> Any:
     found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([kmg]i?)?b?\s*", value, re.IGNORECASE)
     if found is None:
         raise ValueError("expected a whole number, or one with a unit such as 64MB, 512KiB or 64M")
-    return int(float(found[1]) * _UNITS[(found[2] or "").lower()])
+    return int(Decimal(found[1]) * _UNITS[(found[2] or "").lower()])
 
 
 def _compiled(pattern: str) -> str:
@@ -214,7 +214,7 @@ class LimitsConfig(Strict):
 class DatasetConfig(Strict):
     """One dataset: `name` and `source.url` are enough, everything else has a safe default."""
 
-    name: Annotated[str, Field(pattern=NAME_PATTERN), AfterValidator(require_free)]
+    name: Annotated[str, AfterValidator(require_usable)]
     description: str = ""
     owners: tuple[str, ...] = ()
     source: SourceConfig

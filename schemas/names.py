@@ -1,9 +1,10 @@
-"""Names that a dataset cannot have: its jobs and assets in Dagster, and the arguments of their functions, are named after it."""
+"""Names that a dataset can have: its jobs and assets in Dagster, and the arguments of their functions, are named after it."""
 
 import keyword
 import re
 from typing import Final
 
+NAME_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}$"
 # Dagster's own, which it exports nowhere; a test holds the two equal
 RESERVED_NAMES: Final = frozenset(keyword.kwlist) | {
     "arg_dict",
@@ -24,8 +25,13 @@ RESERVED_NAMES: Final = frozenset(keyword.kwlist) | {
 }
 
 
-def require_free(name: str) -> str:
+def require_usable(name: str) -> str:
     """A name that a dataset can have, as it is. Raises ValueError."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError(
+            "expected lower-case letters from a to z, digits and single underscores, a letter first, at most 63 in all, "
+            "such as parts_2024"
+        )
     if name in RESERVED_NAMES:
         raise ValueError(f"is a word of Python or Dagster: use another name, such as {name}_images")
     if "__" in name:

@@ -27,6 +27,8 @@ def build_splits_asset(line: Line) -> dg.AssetsDefinition:
         bars = picture(class_bars(manifest, frame, list(line.config.split.ratios)), "images a class and split")
         left_out = frame["split"].null_count()
         docs = line.data_docs(line.version(context, object_store.open()), "splits")
-        return result(frame, images=split_sizes(frame, line.config), classes=bars, left_out=left_out, **docs)
+        return result(
+            frame, images=split_sizes(frame, line.config.split.ratios), classes=bars, left_out=left_out, **docs
+        )
 
     return splits

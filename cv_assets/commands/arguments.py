@@ -4,7 +4,8 @@ import gc
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FAILED: Final = 1
 UNUSABLE: Final = 2
+INTERRUPTED: Final = 130  # as shells say it of a process that Ctrl-C ended
 ROWS_SHOWN: Final = 10
 # once in so many looks for younger garbage: a look among what was imported takes 0.2 s
 OLD_IS_LOOKED_AT: Final = 100
@@ -49,8 +51,24 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
             said = "\n".join(map(shown, str(error).splitlines()))
             click.echo(f"cv-assets: {said}", err=True)
             sys.exit(UNUSABLE if isinstance(error, ConfigurationError) else FAILED)
+        except KeyboardInterrupt as ending:
+            said = str(ending) or "what was done stays; give the same command again to go on"
+            below = "\n" if sys.stderr.isatty() else ""  # of the ^C that a terminal shows
+            click.echo(
+                f"{below}cv-assets: {click.get_current_context().info_name} was interrupted: {shown(said)}", err=True
+            )
+            sys.exit(INTERRUPTED)
 
     return wrapper
+
+
+@contextmanager
+def interruption_said(words: str) -> Iterator[None]:
+    """If Ctrl-C ends this, the command ends with these words: what stays, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(words) from None
 
 
 def print_json(said: Any) -> None:
@@ -71,11 +89,13 @@ def find_dataset(dataset: str) -> "tuple[DatasetConfig, list[DatasetConfig]]":
     raise ConfigurationError(f"expected a dataset of {datasets_folder()}, which holds {names}; found {dataset!r}")
 
 
-def open_named_store() -> "ObjectStore":
-    """The store of CV_ASSETS_STORE. Raises ConfigurationError if that names none.
+def open_named_store(*, make: bool = False) -> "ObjectStore":
+    """The store of CV_ASSETS_STORE. From here on a command makes garbage: all is imported that it needs.
 
-    From here on a command makes garbage: all is imported that it needs.
+    Raises ConfigurationError for a folder that is not there, unless it is to be made: a slip in its name would make an
+    empty store, in which nothing is found.
     """
+    from resources.backends import is_remote, local_root
     from resources.object_store import open_store
     from resources.settings import store_url
 
@@ -83,7 +103,13 @@ def open_named_store() -> "ObjectStore":
     gc.unfreeze()  # all that is there counts as old now; what stayed frozen, hypothesis would take for lost
     gc.set_threshold(700, 10, OLD_IS_LOOKED_AT)
     gc.enable()
-    return open_store(store_url())
+    url = store_url()
+    if not (make or is_remote(url) or (folder := local_root(url, setting="CV_ASSETS_STORE")).is_dir()):
+        raise ConfigurationError(
+            f"expected a store at {folder}, found no folder there; correct CV_ASSETS_STORE, or make a first version with "
+            "`cv-assets run DATASET`"
+        )
+    return open_store(url)
 
 
 def choose(name: str, *, must_say: bool = True) -> Chosen:
@@ -103,24 +129,16 @@ def choose(name: str, *, must_say: bool = True) -> Chosen:
 def choose_dataset(dataset: str) -> "Refs":
     """Names of the versions of a dataset that the store holds; its file may be gone. Raises ConfigurationError."""
     from resources.refs import Refs
-    from schemas.datasets import NAME_PATTERN
+    from schemas.names import NAME_PATTERN
 
     store = open_named_store()
     names = store.folders("datasets")
     if not re.fullmatch(NAME_PATTERN, dataset) or dataset not in names:
         raise ConfigurationError(
-            f"expected a dataset of the store {store.url}, which holds {', '.join(names) or '(none)'}; found {dataset[:80]!r}"
+            f"expected a dataset of the store {store.url}, which holds {', '.join(names) or '(none)'}; found {dataset[:80]!r}. "
+            "`cv-assets run DATASET` makes the first version of one that has a file"
         )
     return Refs(store, dataset)
-
-
-def in_bytes(size_bytes: int) -> str:
-    """A size for people."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size_bytes < 1_000 or unit == "GB":
-            break
-        size_bytes /= 1_000  # pyright: ignore[reportAssignmentType] - a float from here on
-    return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
 
 
 def in_number(count: int, what: str) -> str:

@@ -1,6 +1,5 @@
 """Commands that look after what is kept: lay a version out, verify it, repair it, and collect what no version needs."""
 
-import re
 import sys
 from dataclasses import asdict
 from datetime import timedelta
@@ -16,20 +15,20 @@ from cv_assets.commands.arguments import (
     choose,
     explained,
     find_dataset,
-    in_bytes,
     in_number,
+    interruption_said,
     open_named_store,
     print_json,
     shown,
 )
+from cv_assets.domain.quality.wording import in_bytes
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from resources.garbage import Garbage
     from schemas.upkeep import Problem
 
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_LONGEST: Final = 36_500 * 86_400  # before that there was no store
+_LONGEST: Final = timedelta(days=36_500)  # before that there was no store
 SHORT_GRACE: Final = timedelta(hours=1)
 
 
@@ -67,13 +66,16 @@ def checkout(name: str, folder: Path, as_json: bool, link: bool | None, **wish: 
             "expected --quarantined with --layout source, found classes: rejected files have no class"
         )
     how = {None: "best", True: "link", False: "copy"}[link]
-    done = check_out(choose(name).version, folder, Wish(how=how, **wish))  # pyright: ignore[reportArgumentType]
+    with interruption_said(f"what is in {folder} by now stays; the same command brings the rest"):
+        done = check_out(choose(name).version, folder, Wish(how=how, **wish))  # pyright: ignore[reportArgumentType]
     if as_json:
         print_json({"folder": str(folder), **asdict(done)})
     else:
         click.echo(f"{done.dataset}@{done.version} in {folder}: {done.files} files, {in_bytes(done.size_bytes)}")
         said = {"linked": done.linked, "copied": done.copied, "unchanged": done.unchanged, "removed": done.removed}
         click.echo("  " + ", ".join(f"{count} {what}" for what, count in said.items() if count))
+        if done.why_copied:
+            click.echo(f"  copied, as {shown(done.why_copied)}")
         if done.left_out:
             click.echo(f"  {done.left_out} images without a class, or with several, are left out")
         for path in done.kept[:ROWS_SHOWN]:
@@ -100,7 +102,8 @@ def verify(name: str, read_data: bool, sample: float | None, seed: int, as_json:
     from resources.verifying import verify_version
 
     chosen = choose(name)
-    report = verify_version(chosen.version, read_data=read_data, sample=sample, seed=seed)
+    with interruption_said("nothing was changed, and nothing is said of the version; --sample reads a share of it"):
+        report = verify_version(chosen.version, read_data=read_data, sample=sample, seed=seed)
     if as_json:
         print_json({**report.model_dump(), "passed": report.passed})
     else:
@@ -161,12 +164,17 @@ class Duration(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """The span, or a message that says how one is written."""
+        from schemas.automation import parse_duration
+
         if isinstance(value, timedelta):
             return value
-        found = re.fullmatch(r"(\d{1,6})([smhd]?)", str(value))
-        if found is None or (not found[2] and int(found[1])) or int(found[1]) * _SECONDS[found[2] or "s"] > _LONGEST:
+        try:
+            found = parse_duration("0s" if value == "0" else value)
+        except ValueError:
+            found = None
+        if found is None or found > _LONGEST:
             self.fail(f"expected a time such as 90s, 30m, 24h or 7d, at most 36500d; found {value!r}", param, ctx)
-        return timedelta(seconds=int(found[1]) * _SECONDS[found[2] or "s"])
+        return found
 
 
 @click.command()
@@ -183,6 +191,9 @@ def gc(delete: bool, grace: timedelta, keep_last: int | None, as_json: bool) -> 
     Images are deleted in two steps: marked by one call, deleted by a later one after the grace time. Versions that are
     latest, tagged, pinned or open stay; the name of one that is removed is never used again. Anything that cannot be
     read stops everything.
+
+    --keep-last goes by the order in which versions became latest. One that never was latest, such as one that was
+    finished after a newer one, has no place in it: it is not counted, and stays.
     """
     from resources.garbage import collect_garbage, find_garbage
 

@@ -11,6 +11,7 @@ from cv_assets.commands.arguments import (
     as_json,
     explained,
     find_dataset,
+    interruption_said,
     open_named_store,
     print_json,
     shown,
@@ -19,7 +20,7 @@ from cv_assets.commands.reading import print_summary
 from resources.engine import Engine
 from resources.examining import begin_examiner
 from resources.settings import worker_count
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, CvAssetsError
 
 DRAW_SEED: Final = 7
 NAMES_TOLD: Final = 3
@@ -40,10 +41,15 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
     config, datasets = find_dataset(dataset)
     from cv_assets.domain.uploads import count_files
     from cv_assets.runs import run_line
-    from resources.summaries import find_version, summarize
+    from resources.summaries import summarize
+    from resources.versions import VersionStore
 
-    store = open_named_store()
-    outcome = run_line(config, datasets, store, version=version, select=select)
+    store = open_named_store(make=True)
+    with interruption_said(
+        f"if a version was begun, what was done of it stays; `cv-assets list` tells, and "
+        f"`cv-assets run {dataset} --version VERSION` goes on with it"
+    ):
+        outcome = run_line(config, datasets, store, version=version, select=select)
     if outcome.left_out:
         some = ", ".join(map(repr, outcome.left_out[:NAMES_TOLD]))
         click.echo(f"left out: {count_files(len(outcome.left_out))} that no pattern names, such as {some}", err=True)
@@ -51,21 +57,31 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
         click.echo(f"warning: {shown(line)}", err=True)
     for line in outcome.failures:
         click.echo(f"failed: {shown(line)}", err=True)
-    if outcome.failures or not outcome.success:
+    ended = outcome.was_ended and not outcome.success
+    if not (outcome.success or ended):
         click.echo(
             f"{dataset}@{outcome.version} did not pass; look at run {outcome.run_id} in the UI (`make dev`), "
             f"then go on with `cv-assets run {dataset} --version {outcome.version}`",
             err=True,
         )
-    summary = summarize(find_version(store, dataset, outcome.version), config) if outcome.success else {}
+    try:
+        summary = summarize(VersionStore(store, dataset, outcome.version), config)
+    except CvAssetsError:
+        if outcome.success:
+            raise
+        summary = {}  # what keeps it from being read is among what failed
     if as_json:
         found = {"run_id": outcome.run_id, "success": outcome.success, "failures": outcome.failures}
-        found["warnings"] = outcome.warnings
+        found |= {"warnings": outcome.warnings, "was_ended": ended}
         left_out = None if outcome.left_out is None else len(outcome.left_out)
         found |= {"dataset": dataset, "version": outcome.version, "files_that_no_pattern_names": left_out}
         print_json({**found, **summary})
     elif outcome.success:
         print_summary(summary, store.url)
+    if ended:
+        raise KeyboardInterrupt(
+            f"what was done of {dataset}@{outcome.version} stays; go on with `cv-assets run {dataset} --version {outcome.version}`"
+        )
     sys.exit(0 if outcome.success else FAILED)
 
 

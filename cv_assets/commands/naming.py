@@ -69,10 +69,14 @@ def pin(name: str, reason: str, release: bool, as_json: bool) -> None:
 def rollback(dataset: str, version: str, reason: str, as_json: bool) -> None:
     """Let `latest` name VERSION again.
 
-    Nothing else changes, and the way forward is the same command.
+    Nothing else changes, and the way forward is the same command. If entries of the history are lost, it says so in
+    their place, for without them nothing can tell which is the latest.
     """
     refs = choose_dataset(dataset)
-    before, after = refs.latest(), refs.resolve(version)
+    after, lost = refs.resolve(version), refs.close_gaps()
+    before = refs.latest()
+    if lost:
+        click.echo(f"lost from the history, which says so now: {', '.join(map(str, lost))}", err=True)
     if before != after:
         refs.move_latest(after, reason)
     if as_json:

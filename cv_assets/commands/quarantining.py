@@ -12,11 +12,11 @@ from cv_assets.commands.arguments import (
     choose_dataset,
     explained,
     find_dataset,
-    in_bytes,
     in_number,
     print_json,
     shown,
 )
+from cv_assets.domain.quality.wording import in_bytes
 from schemas.codes import PROBE_REASONS, SNAPSHOT_REASONS
 from schemas.errors import ConfigurationError
 

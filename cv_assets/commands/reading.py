@@ -10,12 +10,13 @@ from cv_assets.commands.arguments import (
     ROWS_SHOWN,
     as_json,
     choose,
+    choose_dataset,
     explained,
-    find_dataset,
     open_named_store,
     print_json,
     shown,
 )
+from cv_assets.domain.quality.wording import in_bytes
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from cv_assets.domain.comparing import Comparison
 
+SHARDS_SHOWN: Final = 6
+# beside what is in the store alone: only `run`, `backfill` and the like need the file
+UNDEFINED: Final = "no dataset file"
 FIGURES: Final = (
     "files",
     "images",
@@ -55,7 +59,7 @@ NOT_COMPARED: Final = (
 @as_json
 @explained
 def list_datasets(as_json: bool) -> None:
-    """Every dataset that has a file in the folder of datasets, with its versions, and their names.
+    """Every dataset that has a file in the folder of datasets, or versions in the store, with their names.
 
     Exits with 1 if a version's commit record cannot be read; all others are listed.
     """
@@ -64,12 +68,15 @@ def list_datasets(as_json: bool) -> None:
     from resources.summaries import list_rows
 
     configs = load_datasets(datasets_folder())
-    rows = list_rows(open_named_store(), [config.name for config in configs])
+    store = open_named_store()
+    rows = list_rows(store, [config.name for config in configs])
     if as_json:
         print_json(rows)
     else:
         for row in rows:
             click.echo(_list_line(row))
+    if not any(row["version"] for row in rows):
+        click.echo(f"no version of any dataset is in the store {store.url}", err=True)
     damaged = [row for row in rows if row["damaged"]]
     for row in damaged:
         name = f"{row['dataset']}@{row['version']}"
@@ -88,7 +95,9 @@ def _list_line(row: dict[str, Any]) -> str:
     names = [*(["latest"] if row["latest"] else []), *row["tags"]]
     if row["pinned"] is not None:
         names.append(f"pinned: {shown(row['pinned'])}" if row["pinned"] else "pinned")
-    return f"{row['dataset']:<24} {row['version'] or '-':<16} {state}  {', '.join(names)}".rstrip()
+    if not row["defined"]:
+        names.append(UNDEFINED)
+    return f"{shown(row['dataset']):<24} {row['version'] or '-':<16} {state}  {', '.join(names)}".rstrip()
 
 
 @click.command()
@@ -98,37 +107,50 @@ def _list_line(row: dict[str, Any]) -> str:
 def show(name: str, as_json: bool) -> None:
     """Counts, checks, splits and shards of a version.
 
-    VERSION is a name such as v3, a tag, or latest, which is also meant if none is given.
+    VERSION is a name such as v3, a tag, or latest, which is also meant if none is given. The dataset's file may be gone.
     """
-    dataset, _, version = name.partition("@")
-    config, _ = find_dataset(dataset)
-    from resources.summaries import find_version, summarize
+    from resources.dataset_files import load_datasets
+    from resources.refs import Refs
+    from resources.settings import datasets_folder
+    from resources.summaries import summarize
+    from resources.versions import VersionStore
 
-    store = open_named_store()
-    summary = summarize(find_version(store, dataset, version or None), config)
+    dataset, _, said = name.partition("@")
+    configs = {config.name: config for config in load_datasets(datasets_folder())}
+    refs = Refs(open_named_store(), dataset) if dataset in configs else choose_dataset(dataset)
+    version = VersionStore(refs.store, dataset, refs.resolve(said or None))
+    summary = summarize(version, configs.get(dataset))
     if as_json:
         print_json(summary)
     else:
-        print_summary(summary, store.url)
+        print_summary(summary, version.store.url)
 
 
 def print_summary(summary: dict[str, Any], store: str) -> None:
     """What `show` and `run` say of a version."""
     state = f"committed, digest {summary['digest'][:16]}" if summary["committed"] else "not committed"
     names = [*summary["names"], *([] if summary["pinned"] is None else ["pinned"])]
+    names += [] if summary["defined"] else [UNDEFINED]
     click.echo(f"{summary['dataset']}@{summary['version']}  {state}{'  (' + ', '.join(names) + ')' if names else ''}")
     for key in FIGURES:
         click.echo(f"  {key.replace('_', ' '):<22}{summary[key]:>8}")
     click.echo("  splits                " + ", ".join(f"{name} {images}" for name, images in summary["splits"].items()))
     failed = [check["name"] for check in summary["checks"] if not check["passed"]]
     click.echo(f"  checks                {len(summary['checks'])} made, failed: {', '.join(failed) or 'none'}")
-    size_bytes = sum(shard["bytes"] for shard in summary["shards"])
-    click.echo(f"  shards                {len(summary['shards'])} files, {size_bytes / 1e6:.1f} MB")
-    for shard in summary["shards"][:6]:
+    _print_shards("shards", summary["shards"])
+    for build in summary["builds"]:
+        _print_shards("packed later, too", build["shards"])
+    folder = f"datasets/{summary['dataset']}/versions/{summary['version']}/"
+    click.echo(f"  in                    {store}/{summary['commit'] or folder}")
+
+
+def _print_shards(what: str, shards: list[dict[str, Any]]) -> None:
+    size_bytes = sum(shard["bytes"] for shard in shards)
+    click.echo(f"  {what:<22}{len(shards)} files, {in_bytes(size_bytes)}")
+    for shard in shards[:SHARDS_SHOWN]:
         click.echo(f"    {shard['key']}  {shard['samples']} samples  {shard['sha256'][:12]}")
-    if len(summary["shards"]) > 6:
-        click.echo(f"    … and {len(summary['shards']) - 6} more")
-    click.echo(f"  in                    {store}/{summary['commit']}")
+    if len(shards) > SHARDS_SHOWN:
+        click.echo(f"    … and {len(shards) - SHARDS_SHOWN} more")
 
 
 @click.command()
@@ -148,6 +170,13 @@ def diff(before: str, after: str, exit_code: bool, as_json: bool) -> None:
     if "@" in after and after.partition("@")[0] != dataset:
         raise ConfigurationError(f"expected two versions of one dataset, found {before!r} and {after!r}")
     one, other = choose(before), choose(after if "@" in after else f"{dataset}@{after}")
+    for chosen in (one, other):
+        lacking = [name for name in COMPARED if chosen.version.find_table_key(name) is None]
+        if lacking:
+            raise ConfigurationError(
+                f"expected two versions with tables to compare, found {chosen.name} open, without {', '.join(lacking)}; finish "
+                f"it with `cv-assets run {dataset} --version {chosen.version.version}`"
+            )
     old, new = ({name: chosen.version.load_table(name) for name in COMPARED} for chosen in (one, other))
     found = compare(old, new)
     digests = {

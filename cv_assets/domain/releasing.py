@@ -1,6 +1,6 @@
 """What a commit record says: counts, splits, and the digest of a version's content."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import polars as pl
@@ -35,10 +35,10 @@ def count(tables: Mapping[str, pl.DataFrame]) -> Counts:
     )
 
 
-def split_sizes(splits: pl.DataFrame, config: DatasetConfig) -> dict[str, int]:
-    """Split name → images, for every split of the configuration."""
+def split_sizes(splits: pl.DataFrame, names: Iterable[str]) -> dict[str, int]:
+    """Split name → images, for each of these splits."""
     sizes = dict(splits.filter(pl.col("split").is_not_null()).group_by("split").len().iter_rows())
-    return {name: sizes.get(name, 0) for name in config.split.ratios}
+    return {name: sizes.get(name, 0) for name in names}
 
 
 def build_commit(
@@ -63,7 +63,7 @@ def build_commit(
         digest=record_digest(content),
         configuration=config.model_dump(mode="json"),
         counts=count(tables),
-        splits=split_sizes(tables["splits"], config),
+        splits=split_sizes(tables["splits"], config.split.ratios),
         schema_versions={name: TABLE_VERSIONS[name] for name in sorted(tables)},
         table_digests=of_content,
         checks=checks,

@@ -49,7 +49,7 @@ def test_a_label_whose_image_could_be_several_has_none_either():
 
 def test_a_split_that_got_nothing_counts_nothing():
     none = TABLES["splits"].with_columns(split=pl.lit("train"))
-    assert split_sizes(none, CONFIG) == {"train": 24, "val": 0, "test": 0}
+    assert split_sizes(none, CONFIG.split.ratios) == {"train": 24, "val": 0, "test": 0}
 
 
 def test_the_digest_depends_on_neither_version_nor_name_nor_where_shards_lie():

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cv_assets.cli import main
+from cv_assets.commands.reading import print_summary
 from cv_assets.definitions import build_defs
 from cv_assets.runs import RunOutcome, backfill
 from cv_assets_tests.conftest import Place, write_drawn
@@ -71,7 +72,9 @@ def test_what_is_missing_is_made_and_what_is_committed_stays_as_it_is(three: Pla
     assert len(set(committed(three, config).values())) == 3
 
 
-def test_other_shards_are_recorded_beside_those_of_a_committed_version(three: Place, config: DatasetConfig):
+def test_other_shards_are_recorded_beside_those_of_a_committed_version(
+    three: Place, config: DatasetConfig, capsys: pytest.CaptureFixture[str]
+):
     digests = committed(three, config)
     smaller = three.config(shards={"max_bytes": "50kB"})
     assert [one.success for one in go_over(three, smaller, versions=["v2", "v1"], select="shards")] == [True, True]
@@ -83,6 +86,14 @@ def test_other_shards_are_recorded_beside_those_of_a_committed_version(three: Pl
         assert record is not None
         assert len(build.shards) > len(record.shards)
         assert not {shard.key for shard in build.shards} & {shard.key for shard in record.shards}
+
+        summary = three.summary(config, name)
+        rows = [shard.model_dump() for shard in build.shards]
+        assert summary["builds"] == [{"build": build.build, "digest": build.digest, "shards": rows}]
+        print_summary(summary, "store")
+        said = capsys.readouterr().out
+        assert f"  packed later, too     {len(rows)} files, " in said
+        assert f"    {rows[0]['key']}  {rows[0]['samples']} samples" in said
 
 
 def test_other_settings_that_pack_alike_find_the_packing_recorded(three: Place, config: DatasetConfig):

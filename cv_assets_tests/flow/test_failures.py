@@ -116,7 +116,7 @@ SLOWLY = """
 import time
 from resources import ingest
 take = ingest._take
-ingest._take = lambda *arguments: (time.sleep(0.1), print("taken", flush=True), take(*arguments))[2]
+ingest._take = lambda *arguments: (time.sleep(0.1), print("taken\\n", end="", flush=True), take(*arguments))[2]
 from cv_assets.cli import main
 main()
 """
@@ -136,8 +136,11 @@ def test_a_command_that_is_interrupted_while_it_reads_ends_at_once_and_another_g
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)
     assert said[0].count("taken\n") < 80  # of 125
-    assert process.returncode == 1
-    assert "failed: step shapes__raw_images: Stopped: the run was ended; what was done stays" in said[1]
+    assert process.returncode == 130
+    assert said[1] == (
+        "cv-assets: run was interrupted: what was done of shapes@v1 stays; "
+        "go on with `cv-assets run shapes --version v1`\n"
+    )
     config = drawn.config()
     assert drawn.version(config, "v1").find_table("raw_images") is None
     assert drawn.run(config, version="v1").success

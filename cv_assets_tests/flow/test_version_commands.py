@@ -129,6 +129,17 @@ def test_names_are_given_shown_moved_and_taken_back(place):
     ]
 
 
+def test_a_rollback_closes_a_gap_in_the_history(place):
+    place.store.delete("datasets/shapes/refs/latest/00000001.json")
+    for arguments in (("show", "shapes"), ("gc", "--keep-last", "1")):
+        done = command(*arguments)
+        assert (done.exit_code, "`cv-assets rollback shapes VERSION`" in done.stderr) == (1, True)
+    done = command("rollback", "shapes", "v1")
+    assert done.stderr == "lost from the history, which says so now: 1\n"
+    assert done.stdout == "shapes@latest is v1, was v2\n"
+    assert parsed("show", "shapes")["version"] == "v1"
+
+
 def test_a_damaged_commit_record_hides_no_other_version(place):
     record = place.folder / "store/datasets/shapes/versions/v1/COMMIT.json"
     record.write_bytes(record.read_bytes()[:-20])
@@ -140,6 +151,66 @@ def test_a_damaged_commit_record_hides_no_other_version(place):
     assert "shapes@v1 is damaged" in done.stderr
     assert "restore it from a copy" in done.stderr
     assert [bool(row["damaged"]) for row in parsed("list", exit_code=1)] == [True, False]
+
+
+def test_versions_whose_dataset_has_no_file_any_more_are_listed_and_shown(place, monkeypatch):
+    before = parsed("show", "shapes@v1")
+    (place.folder / "datasets").mkdir()
+    monkeypatch.setenv("CV_ASSETS_DATASETS", str(place.folder / "datasets"))
+    write_dataset(place, "parts")
+    none_yet, first, second = command("list").stdout.splitlines()
+    assert none_yet.split() == ["parts", "-", "not", "committed"]
+    assert first.endswith("  no dataset file")
+    assert second.endswith("  latest, no dataset file")
+    assert [row["defined"] for row in parsed("list")] == [True, False, False]
+    assert command("show", "shapes@v1").stdout.splitlines()[0].endswith("  (no dataset file)")
+    assert parsed("show", "shapes@v1") == {**before, "defined": False, "splits": dict(sorted(before["splits"].items()))}
+
+
+def test_an_open_version_has_no_commit_record_yet_and_every_check_that_was_made_is_told(place, monkeypatch):
+    names = {(check["asset"], check["name"]) for check in parsed("show", "shapes@v1")["checks"]}
+    assert len(names) == len(parsed("show", "shapes@v1")["checks"])
+    assert ("raw_images", "uploads_still_come") in names  # of the moment, so the commit record has it not
+    open_one = parsed("run", "shapes", "--select", "raw_images")
+    assert (open_one["commit"], open_one["files"]) == (None, 125)
+    lines = command("show", "shapes@v3").stdout.splitlines()
+    assert lines[-1].endswith("/store/datasets/shapes/versions/v3/")
+    done = command("diff", "shapes@v1", "v3")
+    assert (done.exit_code, "found shapes@v3 open, without manifest, annotations, splits" in done.stderr) == (2, True)
+
+    monkeypatch.setattr("cv_assets.assets.splits.split_sizes", lambda *_: 1 / 0)
+    failed = parsed("run", "shapes", "--version", "v3", exit_code=1)
+    assert failed["success"] is False
+    assert (failed["files"], failed["images"], failed["commit"]) == (125, parsed("show", "shapes@v2")["images"], None)
+
+
+READING = {
+    "list": (), "show": ("shapes",), "diff": ("shapes@v1", "v2"), "verify": ("shapes@v1",), "gc": ("--delete",),
+    "quarantine": ("shapes",), "report": ("shapes@v1",), "checkout": ("shapes@v1", "out"), "backfill": ("shapes",),
+    "tag": ("shapes@v1", "good"), "pin": ("shapes@v1",), "rollback": ("shapes", "v1"), "requeue": ("shapes", "--all"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READING)
+def test_a_store_that_is_not_there_is_said_and_not_made(made, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CV_ASSETS_STORE", "stroe")
+    done = command(name, *READING[name])
+    assert done.exit_code == 2
+    assert f"expected a store at {tmp_path / 'stroe'}, found no folder there; correct CV_ASSETS_STORE" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+# what is looked for in a store that holds nothing
+NOT_THERE = {"list": (), "show": ("shapes@v1",), "backfill": ("shapes",), "verify": ("shapes@v1",)}
+
+
+@pytest.mark.parametrize("name", NOT_THERE)
+def test_where_nothing_is_found_the_store_is_named(made, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("CV_ASSETS_STORE", str(tmp_path))
+    assert (
+        f"the store {'is ' if name in {'show', 'backfill'} else ''}{tmp_path}" in command(name, *NOT_THERE[name]).stderr
+    )
 
 
 def test_a_rerun_after_a_rollback_leaves_latest_where_it_is(place):
@@ -193,6 +264,34 @@ def test_verify_finds_damage_repair_mends_it_and_both_tell_by_their_exit_code(pl
     whole = parsed("repair", "shapes@v1", "--from", str(place.folder / "copy"))
     assert [one["key"] for one in whole["repaired"]] == [shard]
     assert command("verify", "shapes@v1", "--read-data").exit_code == 0
+
+
+# what is interrupted, and what is said to stay
+INTERRUPTED = {
+    "checkout": ("resources.checkout.check_out", ("shapes@v1", "out"), "what is in out by now stays; the same command"),
+    "verify": ("resources.verifying.verify_version", ("shapes@v1",), "nothing was changed"),
+    "repair": (
+        "resources.repairing.repair_version",
+        ("shapes@v1", "--from-source"),
+        "what was done stays; give the same",
+    ),
+    "run": ("cv_assets.runs.run_line", ("shapes",), "`cv-assets run shapes --version VERSION` goes on with it"),
+    "backfill": ("cv_assets.runs.backfill", ("shapes", "--versions", "v2,v1"), "backfill shapes --versions v1,v2`"),
+}
+
+
+@pytest.mark.parametrize("name", INTERRUPTED)
+def test_an_interrupted_command_says_in_one_line_what_stays_and_ends_with_130(place, monkeypatch, name):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    patched, arguments, words = INTERRUPTED[name]
+    monkeypatch.setattr(patched, interrupt)
+    done = command(name, *arguments)
+    assert done.exit_code == 130
+    assert done.stderr.startswith(f"cv-assets: {name} was interrupted: ")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_gc_tells_first_and_deletes_later(place):

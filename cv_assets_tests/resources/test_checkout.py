@@ -306,24 +306,6 @@ def test_altered_bytes_are_found_when_they_are_copied_or_verified(any_store, fol
     assert not (folder / "circle/a.png").exists()
 
 
-def test_where_no_links_can_be_made_files_are_copied(store, folder, monkeypatch):
-    def refuse(*_, **__):
-        raise OSError(18, os.strerror(18))
-
-    made = version(store)
-    monkeypatch.setattr(working_tree.os, "link", refuse)
-    with pytest.raises(StoreError, match=r"Invalid cross-device link.*leave --link out"):
-        check_out(made, folder, Wish(how="link"))
-    assert check_out(made, folder, Wish()).copied == 4
-    assert files_in(folder) == ONE
-
-
-def test_links_are_refused_for_a_store_that_is_elsewhere(folder):
-    made = version(open_store("memory:///checkout"))
-    with pytest.raises(ConfigurationError, match="--link: expected a store on local disk"):
-        check_out(made, folder, Wish(how="link"))
-
-
 def test_names_that_the_file_system_takes_for_one_are_refused(store, folder, monkeypatch):
     made = version(store, files={"circle/a.png": b"1", "circle/A.png": b"2"})
     with monkeypatch.context() as patch:

@@ -16,6 +16,7 @@ from resources.settings import PROJECT_ROOT
 from schemas.errors import ConfigurationError
 
 NAMED = "name: shapes\nsource: {url: uploads}\n"
+NAME_WORDS = "expected lower-case letters from a to z, digits and single underscores, a letter first"
 
 # the file, and words that its message must hold: the field, what was found, what to do
 MISTAKES = {
@@ -79,9 +80,9 @@ MISTAKES = {
         NAMED + "shards: {formats: [webdataset, webdataset]}", ["shards.formats", "'webdataset' is named twice; remove one"]
     ),
     "no format of shards": (NAMED + "shards: {formats: []}", ["shards.formats", "at least 1"]),
-    "a name with a dash": ("name: my-shapes\nsource: {url: uploads}", ["name", "my-shapes", "pattern"]),
-    "a name with a newline": ('name: "shapes\\n"\nsource: {url: uploads}', ["name: found 'shapes\\n'", "pattern"]),
-    "a name that is a path": ("name: ../up\nsource: {url: uploads}", ["name: found '../up'", "pattern"]),
+    "a name with a dash": ("name: my-shapes\nsource: {url: uploads}", ["name", "my-shapes", NAME_WORDS]),
+    "a name with a newline": ('name: "shapes\\n"\nsource: {url: uploads}', ["name: found 'shapes\\n'", NAME_WORDS]),
+    "a name that is a path": ("name: ../up\nsource: {url: uploads}", ["name: found '../up'", NAME_WORDS]),
     "a number for a name": ("name: 7\nsource: {url: uploads}", ["name: found 7; ", "a valid string"]),
     "a list for the source": ("name: shapes\nsource: [uploads]", ["source: found ['uploads']"]),
     "a truth for a side": (NAMED + "limits: {min_side_px: yes}", ["limits.min_side_px: found True; expected a number"]),

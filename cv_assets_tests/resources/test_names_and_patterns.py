@@ -1,4 +1,4 @@
-"""Names and patterns in dataset files that look well and cannot be used: they are refused when the file is loaded."""
+"""Names, patterns and sizes in dataset files: what looks well and cannot be used is refused when the file is loaded."""
 
 import dagster as dg
 import pytest
@@ -7,6 +7,7 @@ from dagster._core.definitions.utils import DISALLOWED_NAMES
 from cv_assets.definitions import build_defs
 from cv_assets.domain.snapshot import RoleOf
 from resources.dataset_files import load_dataset, load_datasets
+from schemas.datasets import parse_quantity
 from schemas.errors import ConfigurationError
 from schemas.names import RESERVED_NAMES
 
@@ -75,3 +76,11 @@ def test_too_many_annotation_files_are_refused_as_well(tmp_path):
 def test_as_many_choices_as_are_allowed_name_their_files(tmp_path):
     role_of = RoleOf(load_dataset(write(tmp_path, more=", include: ['img{0001..1000}.png']")))
     assert [role_of(path) for path in ("img0001.png", "img1000.png", "img1001.png")] == ["image", "image", None]
+
+
+QUANTITIES = [("64.1MB", 64_100_000), ("0.3 GiB", 322_122_547), ("1.005k", 1_005), (" 512KiB", 524_288), ("7", 7)]
+
+
+@pytest.mark.parametrize(("written", "bytes_meant"), QUANTITIES)
+def test_a_quantity_is_what_is_written_to_the_byte(written, bytes_meant):
+    assert parse_quantity(written) == bytes_meant

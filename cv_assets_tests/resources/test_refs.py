@@ -11,7 +11,7 @@ from resources.object_store import ObjectStore, open_store
 from resources.records import commit_key, tombstone_key
 from resources.refs import Refs
 from schemas.errors import ConfigurationError, CorruptObject
-from schemas.releases import Tombstone
+from schemas.releases import Tag, Tombstone
 
 
 @pytest.fixture
@@ -132,6 +132,19 @@ def test_a_tag_names_one_version_until_it_is_moved_on_purpose(any_refs):
     assert any_refs.tags() == {}
 
 
+@pytest.mark.parametrize("move", [False, True])
+def test_a_new_tag_differs_from_the_others_by_more_than_case(store, refs, move):
+    refs.tag("prod", "v1")
+    with pytest.raises(
+        ConfigurationError, match=r"differs from prod by more than case, found Prod: .* move prod with --move"
+    ):
+        refs.tag("Prod", "v2", move=move)
+    assert refs.tags() == {"prod": "v1"}
+    store.put("datasets/shapes/refs/tags/PROD.json", Tag(name="PROD", version="v3").to_bytes())  # of an earlier release
+    refs.tag("PROD", "v2", move=True)
+    assert refs.tags() == {"PROD": "v2", "prod": "v1"}
+
+
 # what a tag may not be, or may not name
 REFUSED_TAGS = {
     "latest": ("latest", "v1", "cv-assets rollback"),
@@ -211,6 +224,28 @@ def test_a_damaged_log_is_an_error_and_not_an_older_latest(any_store, any_refs):
     any_store.put("datasets/shapes/refs/latest/00000003.json", b'{"number": 3}')
     with pytest.raises(CorruptObject):
         any_refs.latest()
+
+
+# which entries of six are lost, and which is said to be
+LOST = {"the first": ([1], 1), "the second": ([2], 2), "the fourth, where halving looks": ([4], 4), "two": ([1, 5], 1)}
+
+
+@pytest.mark.parametrize(("lost", "said"), LOST.values(), ids=LOST)
+def test_a_lost_move_is_an_error_until_a_rollback_says_that_it_is_lost(any_store, any_refs, lost, said):
+    for version in ("v1", "v2", "v1"):
+        any_refs.move_latest(version)
+    for number in lost:
+        any_store.delete(f"datasets/shapes/refs/latest/{number:08d}.json")
+    for look in (any_refs.latest, any_refs.history, lambda: any_refs.advance("v4"), lambda: any_refs.move_latest("v2")):
+        with pytest.raises(CorruptObject, match=rf"latest/{said:08d}\.json lost .*`cv-assets rollback shapes VERSION`"):
+            look()
+
+    was = {1: "v1", 2: "v2", 3: "v3", 4: "v1", 5: "v2", 6: "v1"}
+    was |= {number: was[number - 1 or 2] for number in lost}
+    assert any_refs.close_gaps() == lost
+    assert dict(moves(any_refs)) == was
+    assert [entry.number for entry in any_refs.history() if "lost" in entry.reason] == lost
+    assert any_refs.latest() == "v1"
 
 
 def test_only_a_committed_version_becomes_latest(refs):

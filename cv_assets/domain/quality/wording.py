@@ -11,6 +11,8 @@ LABEL_LENGTH: Final = 40
 VALUE_LENGTH: Final = 90
 # what stands for a number that is none: files may say boxes whose area nobody can count
 NO_NUMBER: Final = "–"
+# up to here a whole number is told as it is
+_LEAST_IN_THOUSANDS: Final = 9_999.5
 _DIGITS: Final = 6
 # no script needs more accents on one letter; a heap of them covers the lines above
 MARKS_ON_A_LETTER: Final = 3
@@ -68,10 +70,14 @@ def figure(value: float | None, digits: int = 4) -> str:
     """A measured number for people: so many digits that count, and every one before the point."""
     if value is None:
         return NO_NUMBER
-    for factor, suffix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= factor:
-            return f"{value / (1e3 if suffix == 'k' else factor):.3g}{suffix}"
-    return f"{value:.{digits}g}" if value % 1 and abs(value) < 1e3 else f"{value:.0f}"
+    # what it is once it is rounded decides on the unit: 999,500 is 1M
+    rounded = float(f"{value:.3g}") if abs(value) >= _LEAST_IN_THOUSANDS else value
+    for factor, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(rounded) >= max(factor, _LEAST_IN_THOUSANDS):
+            scaled = rounded / factor
+            return f"{scaled:.3g}{suffix}" if abs(scaled) < 1e3 else f"{scaled:.0f}{suffix}"
+    text = f"{value:.{digits}g}"
+    return text if value % 1 and abs(value) < 1e3 and "e+" not in text else f"{value:.0f}"
 
 
 def short_figure(value: float | None) -> str:
@@ -90,8 +96,9 @@ def in_bytes(size_bytes: float | None) -> str:
     """A size for people."""
     if size_bytes is None:
         return NO_NUMBER
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size_bytes >= factor:
+    # the least of each is what would be 1000 of the unit before, once it is rounded
+    for unit, factor, least in (("GB", 1e9, 999.95e6), ("MB", 1e6, 999.95e3), ("kB", 1e3, 999.5)):
+        if size_bytes >= least:
             return f"{size_bytes / factor:.1f} {unit}"
     return f"{size_bytes:.0f} B"
 
