@@ -16,10 +16,12 @@ from schemas.errors import CorruptObject, VersionConflict
 from schemas.releases import LatestEntry
 
 THREADS: Final = 16
+# entries beyond the last one that are asked for, at once: as many may be lost in a row and are noticed
+LOOKED_AHEAD: Final = 8
 
 
 class LatestLog:
-    """Every move of `latest` of one dataset. What reads it raises CorruptObject if an entry is lost or damaged."""
+    """Every move of `latest` of one dataset. What reads an entry that is lost or damaged raises CorruptObject."""
 
     def __init__(self, store: ObjectStore, dataset: str) -> None:
         self._store, self._dataset = store, dataset
@@ -54,7 +56,9 @@ class LatestLog:
 
         It names what its neighbour does, so that the order in which versions became `latest` stays as it is known.
         """
-        newest, lost = self._numbers()
+        listed = (re.search(r"/(\d{8,})\.json\Z", key) for key in self._store.keys(self._folder))
+        newest = max((int(entry[1]) for entry in listed if entry), default=0)
+        lost = [number for number in range(1, newest) if not self._is_there(number)]
         for number in lost:
             near = number - 1 or next(other for other in range(2, newest + 1) if other not in lost)
             entry = LatestEntry(
@@ -64,21 +68,31 @@ class LatestLog:
         return lost
 
     def newest(self) -> int:
-        """The highest number of the log. Raises CorruptObject if one below it is lost: then nobody can say what is newest."""
-        newest, lost = self._numbers()
-        if lost:
-            raise self._lost(lost[0])
-        return newest
+        """The highest number of the log. Raises CorruptObject if entries follow the lack of one.
 
-    def _numbers(self) -> tuple[int, list[int]]:
-        """The highest number of the log, and those below it that are lost."""
-        listed = (re.search(r"/(\d{8,})\.json\Z", key) for key in self._store.keys(self._folder))
-        found = {int(entry[1]) for entry in listed if entry}
-        newest = max(found, default=0)
-        # what is written while the folder is listed may be in the listing or not, whatever its number
-        while self._is_there(newest + 1):
-            newest += 1
-        return newest, [number for number in range(1, newest) if number not in found and not self._is_there(number)]
+        It is found by doubling and halving, for readers never list. Where that meets the place of a lost entry, it stops
+        too low: so it is looked for entries beyond.
+        """
+        number = self._climb(0)
+        while any(bounded_map(self._is_there, range(number + 2, number + 2 + LOOKED_AHEAD), threads=THREADS)):
+            if not self._is_there(number + 1):
+                raise self._lost(number + 1)
+            number = self._climb(number)  # others have written meanwhile
+        return number
+
+    def _climb(self, known: int) -> int:
+        """A number from `known` on whose entry is there, and the next one's is not."""
+        step = 1
+        while self._is_there(known + step):
+            step *= 2
+        below, above = known + step // 2, known + step
+        while above - below > 1:
+            middle = (above + below) // 2
+            if self._is_there(middle):
+                below = middle
+            else:
+                above = middle
+        return below
 
     def _is_there(self, number: int) -> bool:
         return self._store.look(self._key(number)) is not None
