@@ -9,20 +9,18 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
 
 from resources.retrying import LEAST_BYTES_PER_SECOND, in_words, seconds_from
+from resources.urls import remote_parts, without_secrets
 from schemas.errors import ConfigurationError, SourceUnavailable
 
-REMOTE_SCHEMES: Final = frozenset({"s3", "s3a", "gs", "az", "memory"})
 ANSWER_SECONDS: Final = 30.0
 DEADLINE_SECONDS: Final = 120.0
 DAY_SECONDS: Final = 86_400.0  # no read takes so long: what trickles is given up before
-# below obstore, anything else ends in a panic; old buckets have longer names than new ones, with capitals and underscores
-_BUCKET: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 _ENDPOINT: Final = re.compile(
     r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?(/[A-Za-z0-9._~%/+-]*)?"
 )
@@ -53,39 +51,6 @@ class Backends:
         return self._client(seconds, max(seconds, self.deadline_seconds))
 
 
-def is_remote(url: str) -> bool:
-    """Is this the URL of a store that is asked over the network, or held in memory?"""
-    scheme, colon, _ = url.partition(":")
-    return bool(colon) and scheme.lower() in REMOTE_SCHEMES
-
-
-def require_form(url: str, *, setting: str) -> None:
-    """Raises ConfigurationError if nothing can be at this URL. It is read and no more: no store is asked."""
-    if is_remote(url):
-        _remote_parts(url, setting)
-    else:
-        local_root(url, setting=setting)
-
-
-def local_root(url: str, *, setting: str) -> Path:
-    """The folder that a local path or `file://` URL names. Raises ConfigurationError for any other scheme or a slip in one."""
-    parts = _split(url, setting)
-    slip = re.match(r"(?i)(s3a?|gs|az|file|memory|https?)(:/{0,1}[^/]|//)", url)
-    elsewhere = parts.scheme == "file" and parts.netloc not in {"", "localhost"}  # file://tmp would be the root folder
-    if parts.scheme not in {"", "file"} or slip or elsewhere or (not parts.scheme and "://" in url):
-        raise ConfigurationError(
-            f"expected {setting} to be a local path, file:///FOLDER or s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
-        )
-    if parts.scheme == "file":
-        _refuse_endings(url, setting)
-    try:
-        return Path(unquote(parts.path) if parts.scheme == "file" else url).expanduser().absolute()
-    except RuntimeError as error:
-        raise ConfigurationError(
-            f"expected {setting} to name the home folder of a user, found {url!r}; correct it"
-        ) from error
-
-
 def local_backends(root: Path) -> Backends:
     """A folder as a store; the folder must be there."""
     return _backends_of(LocalStore(prefix=root))
@@ -93,7 +58,7 @@ def local_backends(root: Path) -> Backends:
 
 def remote_backends(url: str, *, setting: str) -> Backends:
     """The bucket behind a URL. Raises ConfigurationError if the URL or the environment does not tell how to reach it."""
-    parts = _remote_parts(url, setting)
+    parts = remote_parts(url, setting)
     if parts.scheme == "memory":
         return _backends_of(_memory(url))
     try:
@@ -104,7 +69,7 @@ def remote_backends(url: str, *, setting: str) -> Backends:
         found.asking()
     except (BaseError, ValueError) as error:
         raise ConfigurationError(
-            f"cannot use {_without_secrets(url)!r}: {in_words(error)}; correct {setting}"
+            f"cannot use {without_secrets(url)!r}: {in_words(error)}; correct {setting}"
         ) from error
     else:
         return found
@@ -203,12 +168,12 @@ def _reached(_environment: frozenset[tuple[str, str]]) -> dict[str, Any]:
         endpoint = str(session.client("s3", region_name=region).meta.endpoint_url)
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(
-            f"cannot use the AWS settings: {_without_secrets(str(error))}; correct AWS_* or the files of AWS_PROFILE"
+            f"cannot use the AWS settings: {without_secrets(str(error))}; correct AWS_* or the files of AWS_PROFILE"
         ) from error
     usable = _ENDPOINT.fullmatch(endpoint)
     if not usable or int(usable["port"] or 0) > 65535:
         raise ConfigurationError(
-            f"expected AWS_ENDPOINT_URL to be a URL such as https://HOST:PORT, found {_without_secrets(endpoint)!r}; correct it"
+            f"expected AWS_ENDPOINT_URL to be a URL such as https://HOST:PORT, found {without_secrets(endpoint)!r}; correct it"
         )
     # these obstore finds by itself; but not one of a private network, of FIPS, or of AWS in China
     is_usual = urlsplit(endpoint).hostname in {"s3.amazonaws.com", f"s3.{region}.amazonaws.com"}
@@ -238,58 +203,3 @@ def _s3(
         retry_config={"max_retries": 0},
         **reached,
     )
-
-
-def _remote_parts(url: str, setting: str) -> SplitResult:
-    """A remote URL in parts, of which the bucket and the prefix can be such."""
-    parts = _split(url, setting)
-    # a secret may hold a slash, with which the place of the bucket seems to end
-    if "@" in parts.netloc or ":" in parts.netloc:
-        raise ConfigurationError(
-            f"expected {setting} without credentials, found some in it; give them by AWS_PROFILE or AWS_ACCESS_KEY_ID"
-        )
-    if parts.scheme == "memory":
-        return parts
-    if not parts.netloc:
-        raise ConfigurationError(
-            f"expected {setting} to name a bucket, such as s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
-        )
-    _refuse_endings(url, setting)
-    if parts.scheme in {"s3", "s3a"} and not _BUCKET.fullmatch(parts.netloc):
-        raise ConfigurationError(
-            f"expected {setting} to name a bucket by letters, digits, dots, dashes and underscores; found {parts.netloc!r}"
-        )
-    prefix = parts.path.strip("/")
-    if prefix and {"", ".", ".."} & set(prefix.split("/")):
-        raise ConfigurationError(
-            f"expected {setting} with folders that have names, none of them . or ..; found {_without_secrets(url)!r}"
-        )
-    return parts
-
-
-def _split(url: str, setting: str) -> SplitResult:
-    """A URL in parts; one with blanks at its ends would name another, empty place."""
-    if url != url.strip() or "\0" in url:
-        raise ConfigurationError(
-            f"expected {setting} without blanks at its ends, found {_without_secrets(url)!r}; take them off"
-        )
-    try:
-        return urlsplit(url)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"expected {setting} to be a local path, file:///FOLDER or s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
-        ) from error
-
-
-def _refuse_endings(url: str, setting: str) -> None:
-    """A URL ends at `?` or `#`, a line break is left out of it: what is written would be lost without a word."""
-    if found := re.search(r"[?#\t\r\n]", url):
-        raise ConfigurationError(
-            f"expected {setting} without ? and #, which end the path of a URL, and line breaks; found {found[0]!r} in it. "
-            "Use a folder or prefix without them (of a local folder, give the path alone)"
-        )
-
-
-def _without_secrets(url: str) -> str:
-    """A URL to be shown: neither what stands before an @ nor what follows a ? or #."""
-    return re.sub(r"(?s)([?#]).+", r"\1…", re.sub(r"(?s)(://)?.*@", r"\1…@", url))

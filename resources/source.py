@@ -11,11 +11,12 @@ import obstore
 import polars as pl
 from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, PreconditionError
 
-from resources.backends import is_remote, list_raw_keys, local_root, remote_backends
+from resources.backends import list_raw_keys, remote_backends
 from resources.keys import tabulate, why_no_path
 from resources.listing import Identity, SourceFile, identity_of, list_folder, stamp_of
 from resources.pages import list_objects
 from resources.retrying import has_code, in_words, is_about_the_object, is_passing, persist, receive
+from resources.urls import is_remote, lies_within, local_root
 from schemas.codes import SnapshotReason
 from schemas.errors import ConfigurationError, SourceChanged, SourceError, SourceGone, SourceUnavailable
 
@@ -274,25 +275,10 @@ def pin_of(version: str | None, e_tag: str | None) -> str:
 
 def require_apart(url: str, store_url: str) -> None:
     """Raise ConfigurationError if a store lies among the uploads of a source: what it writes would be taken for uploads."""
-    if is_remote(url) and is_remote(store_url):
-        inside = _spelled(store_url).startswith(_spelled(url))
-    elif is_remote(url) or is_remote(store_url):
-        inside = False
-    else:
-        folder, root = (
-            local_root(one, setting=name) for one, name in ((store_url, "CV_ASSETS_STORE"), (url, "source.url"))
-        )
-        inside = folder.resolve().is_relative_to(root.resolve())
-    if inside:
+    if lies_within((store_url, "CV_ASSETS_STORE"), (url, "source.url")):
         raise ConfigurationError(
             f"expected a store outside of source.url {url}, found {store_url} in it; move either, and set CV_ASSETS_STORE"
         )
-
-
-def _spelled(url: str) -> str:
-    """A URL as it compares to others: `S3://` and `s3a://` lead where `s3://` does."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme.lower().replace('s3a', 's3')}://{rest.rstrip('/')}/"
 
 
 def open_source(url: str) -> Source:
