@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
 
-from resources.retrying import LEAST_BYTES_PER_SECOND, in_words, seconds_from
+from resources.retrying import LEAST_BYTES_PER_SECOND, in_words, persist, seconds_from
 from resources.urls import remote_parts, without_secrets
-from schemas.errors import ConfigurationError, SourceUnavailable
+from schemas.errors import ConfigurationError
 
 ANSWER_SECONDS: Final = 30.0
 DEADLINE_SECONDS: Final = 120.0
@@ -75,12 +75,13 @@ def remote_backends(url: str, *, setting: str) -> Backends:
         return found
 
 
-def list_raw_keys(url: str) -> list[dict[str, Any]]:
+def list_raw_keys(url: str, *, deadline_seconds: float) -> list[dict[str, Any]]:
     """Every object of an `s3://` URL by boto3, whatever its key: `key` below the prefix, `size`, `e_tag`, `last_modified`.
 
-    For buckets with keys that no path can spell, which obstore refuses to list. Raises SourceUnavailable.
+    For buckets with keys that no path can spell, which obstore refuses to list. Raises OSError as obstore words it, if a page
+    failed until the deadline.
     """
-    import boto3  # noqa: PLC0415 - as in _s3
+    import boto3  # noqa: PLC0415 - as in _reached
     from botocore import UNSIGNED  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
@@ -91,16 +92,29 @@ def list_raw_keys(url: str) -> list[dict[str, Any]]:
     settings = Config(
         connect_timeout=min(seconds, 10),
         read_timeout=seconds,
-        retries={"mode": "standard", "max_attempts": 8},
+        retries={"total_max_attempts": 1},  # as in _s3
         signature_version=UNSIGNED if _is_anonymous() else None,
     )
     session = boto3.Session(region_name=_region())
-    try:
-        client = session.client("s3", region_name=session.region_name or "us-east-1", config=settings)
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=prefix)
-        found = [entry for page in pages for entry in page.get("Contents", [])]
-    except (BotoCoreError, ClientError) as error:
-        raise SourceUnavailable(f"cannot list {url}: {type(error).__name__}; run again") from error
+    client = session.client("s3", region_name=session.region_name or "us-east-1", config=settings)
+
+    def list_page(after: dict[str, str]) -> dict[str, Any]:
+        try:
+            return client.list_objects_v2(Bucket=parts.netloc, Prefix=prefix, **after)
+        except ClientError as error:
+            status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
+            raise OSError(f"status code: {status} <Code>{code}</Code>") from error
+        except BotoCoreError as error:
+            raise OSError(f"{type(error).__name__} of boto3") from error
+
+    found: list[dict[str, Any]] = []
+    after = dict[str, str]()
+    while True:
+        page = persist(partial(list_page, after), deadline_seconds=deadline_seconds)
+        found += page.get("Contents", [])
+        if not page["IsTruncated"]:
+            break
+        after = {"ContinuationToken": page["NextContinuationToken"]}
     return [
         {
             "key": entry["Key"].removeprefix(prefix),

@@ -191,7 +191,10 @@ class RemoteSource:
             raise SourceError(
                 f"expected keys in {self._url} that are paths, found one that is not ({in_words(error)}); rename that object"
             ) from error
-        every = list_raw_keys(self._url)
+        try:
+            every = list_raw_keys(self._url, deadline_seconds=self._deadline_seconds)
+        except OSError as failed:
+            raise self._explain("list", failed) from failed
         odd = [
             SourceFile(one["key"], one["size"], "key-not-a-path", f"{why}; rename the object")
             for one in every
