@@ -3,12 +3,14 @@
 import math
 import os
 import re
+import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from obstore.exceptions import BaseError
@@ -18,8 +20,16 @@ from resources.retrying import LEAST_BYTES_PER_SECOND, in_words, persist, second
 from resources.urls import remote_parts, without_secrets
 from schemas.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig  # there for type checkers alone
+
 ANSWER_SECONDS: Final = 30.0
 DEADLINE_SECONDS: Final = 120.0
+ASKED_BEFORE_END: Final = timedelta(minutes=5)  # obstore asks for credentials anew when they end so soon
+FILES_READ_EVERY: Final = timedelta(minutes=1)
+_IN_FILES: Final = frozenset(
+    {"shared-credentials-file", "config-file"}
+)  # how botocore calls keys that stand in a profile
 DAY_SECONDS: Final = 86_400.0  # no read takes so long: what trickles is given up before
 _ENDPOINT: Final = re.compile(
     r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?(/[A-Za-z0-9._~%/+-]*)?"
@@ -164,14 +174,15 @@ def _surroundings() -> frozenset[tuple[str, str]]:
 
 
 @cache
-def _reached(_environment: frozenset[tuple[str, str]]) -> dict[str, Any]:
-    """How the AWS command line would reach S3: by environment, profile and their endpoint."""
+def _reached(_environment: frozenset[tuple[str, str]]) -> tuple["ClientConfig", dict[str, Any]]:
+    """How the AWS command line would reach S3, by environment and profile: options of connections, and what is asked by whom."""
     import boto3  # noqa: PLC0415 - 0.3 s that only those pay who use S3
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
+    from botocore.session import get_session  # noqa: PLC0415
 
     try:
-        session = boto3.Session(region_name=_region())
+        core = get_session()
+        session = boto3.Session(region_name=_region(), botocore_session=core)
         anonymous = _is_anonymous()
         if not anonymous and session.get_credentials() is None:
             raise ConfigurationError(
@@ -192,10 +203,46 @@ def _reached(_environment: frozenset[tuple[str, str]]) -> dict[str, Any]:
     # these obstore finds by itself; but not one of a private network, of FIPS, or of AWS in China
     is_usual = urlsplit(endpoint).hostname in {"s3.amazonaws.com", f"s3.{region}.amazonaws.com"}
     where: dict[str, Any] = {"region": region} if is_usual else {"region": region, "endpoint": endpoint}
-    if anonymous:
-        return {**where, "skip_signature": True}
-    # boto3 renews those that end within 15 minutes, and hands out all others
-    return {**where, "credential_provider": Boto3CredentialProvider(session, ttl=timedelta(minutes=15))}
+    options: ClientConfig = {"allow_http": endpoint.startswith("http://")}
+    if bundle := core.get_config_variable("ca_bundle"):
+        options["root_certificate"] = _read_certificates(bundle)
+    return options, where | (
+        {"skip_signature": True} if anonymous else {"credential_provider": _credentials_of(session)}
+    )
+
+
+def _credentials_of(session: Any) -> Callable[[], Any]:
+    """Hands out the credentials of a session of boto3 to obstore, which asks again 5 minutes before they end."""
+    import boto3  # noqa: PLC0415 - as in _reached
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
+
+    found = Boto3CredentialProvider(session)
+
+    def hand_out() -> Any:
+        nonlocal found
+        if found.credentials.method in _IN_FILES:
+            with suppress(BotoCoreError, ValueError):  # a file that is being written: those of before go on
+                found = Boto3CredentialProvider(boto3.Session(profile_name=session.profile_name))
+        # boto3 renews those that end within 15 minutes, and hands out all others
+        found.ttl = (
+            ASKED_BEFORE_END + FILES_READ_EVERY if found.credentials.method in _IN_FILES else timedelta(minutes=15)
+        )
+        return found()
+
+    return hand_out
+
+
+def _read_certificates(bundle: str) -> bytes:
+    """What obstore is to trust beside the certificates of the system. Raises ConfigurationError."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle)
+        return Path(bundle).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"expected AWS_CA_BUNDLE (ca_bundle of the profile) to be a file of certificates in PEM, found {bundle!r}: "
+            f"{error.strerror or error}; correct it"
+        ) from error
 
 
 @cache
@@ -203,17 +250,17 @@ def _s3(
     bucket: str, prefix: str, environment: frozenset[tuple[str, str]], answer_seconds: float, whole_seconds: float
 ) -> S3Store:
     """A client of a bucket. Cached: connections last."""
-    reached = _reached(environment)
+    options, where = _reached(environment)
     return S3Store(
         bucket,
         prefix=prefix or None,
         client_options={
-            "allow_http": reached.get("endpoint", "").startswith("http://"),
+            **options,
             "connect_timeout": timedelta(seconds=min(answer_seconds, 10)),
             "read_timeout": timedelta(seconds=answer_seconds),
             "timeout": timedelta(seconds=whole_seconds),
         },
         # one place decides what is tried again, and for how long (resources/retrying.py)
         retry_config={"max_retries": 0},
-        **reached,
+        **where,
     )
