@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
@@ -148,10 +149,10 @@ class ObjectStore:
         with suppress(*_ABSENT):
             self._ask(f"delete {key} in", lambda: obstore.delete(self._backend, key), may_be_absent=True)
 
-    def entries(self, prefix: str) -> Iterator[Stored]:
-        """Objects below a prefix (whole folder names), sorted by key."""
-        within = self._deadline_seconds
-        listed = self._ask(f"list {prefix} in", lambda: list_objects(self._backend, prefix, deadline_seconds=within))
+    def entries(self, prefix: str, *, most: int | None = None) -> Iterator[Stored]:
+        """Objects below a prefix (whole folder names), sorted by key; if so asked, the listing ends after the first so many."""
+        list_them = partial(list_objects, self._backend, prefix, deadline_seconds=self._deadline_seconds, most=most)
+        listed = self._ask(f"list {prefix} in", list_them)
         found = (
             Stored(entry["path"], entry["size"], entry["last_modified"], entry["e_tag"])
             for entry in listed
