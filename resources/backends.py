@@ -62,7 +62,7 @@ class Backends:
 
 
 def local_backends(root: Path) -> Backends:
-    """A folder as a store; the folder must be there."""
+    """A folder as a store; the folder must be there. Raises ConfigurationError for a CV_ASSETS_STORE_… that is no number."""
     return _backends_of(LocalStore(prefix=root))
 
 

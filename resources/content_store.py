@@ -176,7 +176,10 @@ def pinned_content(store: ObjectStore, source_url: str, snapshot: pl.DataFrame) 
 
 
 def contents_of(store: ObjectStore, source_url: str, snapshot: pl.DataFrame) -> ContentStore:
-    """Where the bytes of a version are read from: its RawImages table says whether they were copied or pinned."""
+    """Where the bytes of a version are read from: its RawImages table says whether they were copied or pinned.
+
+    Raises what `pinned_content` does.
+    """
     return pinned_content(store, source_url, snapshot) or ContentStore(store)
 
 

@@ -59,10 +59,7 @@ class Source(Protocol):
         ...
 
     def read_pinned(self, path: str, pin: str, size_bytes: int) -> bytes:
-        """What may be the bytes that were read under this pin: their hash decides.
-
-        Raises SourceChanged if they cannot be there any more, SourceError.
-        """
+        """What may be the bytes under this pin, as their hash will tell. Raises SourceChanged if it cannot be, SourceError."""
         ...
 
     def size_pinned(self, path: str, pin: str) -> int:
@@ -294,5 +291,8 @@ def require_apart(url: str, store_url: str) -> None:
 
 
 def open_source(url: str) -> Source:
-    """The source behind a URL: a local path (relative to the working folder), `file://` or `s3://bucket/prefix`."""
+    """The source behind a URL: a local path (relative to the working folder), `file://` or `s3://bucket/prefix`.
+
+    Raises ConfigurationError for anything else, or if the environment does not tell how to reach it.
+    """
     return RemoteSource(url) if is_remote(url) else LocalSource(local_root(url, setting="source.url"))
