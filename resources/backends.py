@@ -3,26 +3,34 @@
 import math
 import os
 import re
+import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store, from_url
 
-from resources.retrying import LEAST_BYTES_PER_SECOND, in_words, seconds_from
-from schemas.errors import ConfigurationError, SourceUnavailable
+from resources.retrying import LEAST_BYTES_PER_SECOND, in_words, persist, seconds_from
+from resources.urls import remote_parts, without_secrets
+from schemas.errors import ConfigurationError
 
-REMOTE_SCHEMES: Final = frozenset({"s3", "s3a", "gs", "az", "memory"})
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig  # there for type checkers alone
+
 ANSWER_SECONDS: Final = 30.0
 DEADLINE_SECONDS: Final = 120.0
+ASKED_BEFORE_END: Final = timedelta(minutes=5)  # obstore asks for credentials anew when they end so soon
+FILES_READ_EVERY: Final = timedelta(minutes=1)
+_IN_FILES: Final = frozenset(
+    {"shared-credentials-file", "config-file"}
+)  # how botocore calls keys that stand in a profile
 DAY_SECONDS: Final = 86_400.0  # no read takes so long: what trickles is given up before
-# below obstore, anything else ends in a panic; old buckets have longer names than new ones, with capitals and underscores
-_BUCKET: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 _ENDPOINT: Final = re.compile(
     r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?(/[A-Za-z0-9._~%/+-]*)?"
 )
@@ -53,47 +61,14 @@ class Backends:
         return self._client(seconds, max(seconds, self.deadline_seconds))
 
 
-def is_remote(url: str) -> bool:
-    """Is this the URL of a store that is asked over the network, or held in memory?"""
-    scheme, colon, _ = url.partition(":")
-    return bool(colon) and scheme.lower() in REMOTE_SCHEMES
-
-
-def require_form(url: str, *, setting: str) -> None:
-    """Raises ConfigurationError if nothing can be at this URL. It is read and no more: no store is asked."""
-    if is_remote(url):
-        _remote_parts(url, setting)
-    else:
-        local_root(url, setting=setting)
-
-
-def local_root(url: str, *, setting: str) -> Path:
-    """The folder that a local path or `file://` URL names. Raises ConfigurationError for any other scheme or a slip in one."""
-    parts = _split(url, setting)
-    slip = re.match(r"(?i)(s3a?|gs|az|file|memory|https?)(:/{0,1}[^/]|//)", url)
-    elsewhere = parts.scheme == "file" and parts.netloc not in {"", "localhost"}  # file://tmp would be the root folder
-    if parts.scheme not in {"", "file"} or slip or elsewhere or (not parts.scheme and "://" in url):
-        raise ConfigurationError(
-            f"expected {setting} to be a local path, file:///FOLDER or s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
-        )
-    if parts.scheme == "file":
-        _refuse_endings(url, setting)
-    try:
-        return Path(unquote(parts.path) if parts.scheme == "file" else url).expanduser().absolute()
-    except RuntimeError as error:
-        raise ConfigurationError(
-            f"expected {setting} to name the home folder of a user, found {url!r}; correct it"
-        ) from error
-
-
 def local_backends(root: Path) -> Backends:
-    """A folder as a store; the folder must be there."""
+    """A folder as a store; the folder must be there. Raises ConfigurationError for a CV_ASSETS_STORE_… that is no number."""
     return _backends_of(LocalStore(prefix=root))
 
 
 def remote_backends(url: str, *, setting: str) -> Backends:
     """The bucket behind a URL. Raises ConfigurationError if the URL or the environment does not tell how to reach it."""
-    parts = _remote_parts(url, setting)
+    parts = remote_parts(url, setting)
     if parts.scheme == "memory":
         return _backends_of(_memory(url))
     try:
@@ -104,18 +79,19 @@ def remote_backends(url: str, *, setting: str) -> Backends:
         found.asking()
     except (BaseError, ValueError) as error:
         raise ConfigurationError(
-            f"cannot use {_without_secrets(url)!r}: {in_words(error)}; correct {setting}"
+            f"cannot use {without_secrets(url)!r}: {in_words(error)}; correct {setting}"
         ) from error
     else:
         return found
 
 
-def list_raw_keys(url: str) -> list[dict[str, Any]]:
+def list_raw_keys(url: str, *, deadline_seconds: float) -> list[dict[str, Any]]:
     """Every object of an `s3://` URL by boto3, whatever its key: `key` below the prefix, `size`, `e_tag`, `last_modified`.
 
-    For buckets with keys that no path can spell, which obstore refuses to list. Raises SourceUnavailable.
+    For buckets with keys that no path can spell, which obstore refuses to list. Raises OSError as obstore words it, if a page
+    failed until the deadline.
     """
-    import boto3  # noqa: PLC0415 - as in _s3
+    import boto3  # noqa: PLC0415 - as in _reached
     from botocore import UNSIGNED  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
@@ -126,16 +102,29 @@ def list_raw_keys(url: str) -> list[dict[str, Any]]:
     settings = Config(
         connect_timeout=min(seconds, 10),
         read_timeout=seconds,
-        retries={"mode": "standard", "max_attempts": 8},
+        retries={"total_max_attempts": 1},  # as in _s3
         signature_version=UNSIGNED if _is_anonymous() else None,
     )
     session = boto3.Session(region_name=_region())
-    try:
-        client = session.client("s3", region_name=session.region_name or "us-east-1", config=settings)
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=prefix)
-        found = [entry for page in pages for entry in page.get("Contents", [])]
-    except (BotoCoreError, ClientError) as error:
-        raise SourceUnavailable(f"cannot list {url}: {type(error).__name__}; run again") from error
+    client = session.client("s3", region_name=session.region_name or "us-east-1", config=settings)
+
+    def list_page(after: dict[str, str]) -> dict[str, Any]:
+        try:
+            return client.list_objects_v2(Bucket=parts.netloc, Prefix=prefix, **after)
+        except ClientError as error:
+            status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
+            raise OSError(f"status code: {status} <Code>{code}</Code>") from error
+        except BotoCoreError as error:
+            raise OSError(f"{type(error).__name__} of boto3") from error
+
+    found: list[dict[str, Any]] = []
+    after = dict[str, str]()
+    while True:
+        page = persist(partial(list_page, after), deadline_seconds=deadline_seconds)
+        found += page.get("Contents", [])
+        if not page["IsTruncated"]:
+            break
+        after = {"ContinuationToken": page["NextContinuationToken"]}
     return [
         {
             "key": entry["Key"].removeprefix(prefix),
@@ -185,14 +174,15 @@ def _surroundings() -> frozenset[tuple[str, str]]:
 
 
 @cache
-def _reached(_environment: frozenset[tuple[str, str]]) -> dict[str, Any]:
-    """How the AWS command line would reach S3: by environment, profile and their endpoint."""
+def _reached(_environment: frozenset[tuple[str, str]]) -> tuple["ClientConfig", dict[str, Any]]:
+    """How the AWS command line would reach S3, by environment and profile: options of connections, and what is asked by whom."""
     import boto3  # noqa: PLC0415 - 0.3 s that only those pay who use S3
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
+    from botocore.session import get_session  # noqa: PLC0415
 
     try:
-        session = boto3.Session(region_name=_region())
+        core = get_session()
+        session = boto3.Session(region_name=_region(), botocore_session=core)
         anonymous = _is_anonymous()
         if not anonymous and session.get_credentials() is None:
             raise ConfigurationError(
@@ -203,20 +193,56 @@ def _reached(_environment: frozenset[tuple[str, str]]) -> dict[str, Any]:
         endpoint = str(session.client("s3", region_name=region).meta.endpoint_url)
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(
-            f"cannot use the AWS settings: {_without_secrets(str(error))}; correct AWS_* or the files of AWS_PROFILE"
+            f"cannot use the AWS settings: {without_secrets(str(error))}; correct AWS_* or the files of AWS_PROFILE"
         ) from error
     usable = _ENDPOINT.fullmatch(endpoint)
     if not usable or int(usable["port"] or 0) > 65535:
         raise ConfigurationError(
-            f"expected AWS_ENDPOINT_URL to be a URL such as https://HOST:PORT, found {_without_secrets(endpoint)!r}; correct it"
+            f"expected AWS_ENDPOINT_URL to be a URL such as https://HOST:PORT, found {without_secrets(endpoint)!r}; correct it"
         )
     # these obstore finds by itself; but not one of a private network, of FIPS, or of AWS in China
     is_usual = urlsplit(endpoint).hostname in {"s3.amazonaws.com", f"s3.{region}.amazonaws.com"}
     where: dict[str, Any] = {"region": region} if is_usual else {"region": region, "endpoint": endpoint}
-    if anonymous:
-        return {**where, "skip_signature": True}
-    # boto3 renews those that end within 15 minutes, and hands out all others
-    return {**where, "credential_provider": Boto3CredentialProvider(session, ttl=timedelta(minutes=15))}
+    options: ClientConfig = {"allow_http": endpoint.startswith("http://")}
+    if bundle := core.get_config_variable("ca_bundle"):
+        options["root_certificate"] = _read_certificates(bundle)
+    return options, where | (
+        {"skip_signature": True} if anonymous else {"credential_provider": _credentials_of(session)}
+    )
+
+
+def _credentials_of(session: Any) -> Callable[[], Any]:
+    """Hands out the credentials of a session of boto3 to obstore, which asks again 5 minutes before they end."""
+    import boto3  # noqa: PLC0415 - as in _reached
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
+
+    found = Boto3CredentialProvider(session)
+
+    def hand_out() -> Any:
+        nonlocal found
+        if found.credentials.method in _IN_FILES:
+            with suppress(BotoCoreError, ValueError):  # a file that is being written: those of before go on
+                found = Boto3CredentialProvider(boto3.Session(profile_name=session.profile_name))
+        # boto3 renews those that end within 15 minutes, and hands out all others
+        found.ttl = (
+            ASKED_BEFORE_END + FILES_READ_EVERY if found.credentials.method in _IN_FILES else timedelta(minutes=15)
+        )
+        return found()
+
+    return hand_out
+
+
+def _read_certificates(bundle: str) -> bytes:
+    """What obstore is to trust beside the certificates of the system. Raises ConfigurationError."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle)
+        return Path(bundle).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"expected AWS_CA_BUNDLE (ca_bundle of the profile) to be a file of certificates in PEM, found {bundle!r}: "
+            f"{error.strerror or error}; correct it"
+        ) from error
 
 
 @cache
@@ -224,72 +250,17 @@ def _s3(
     bucket: str, prefix: str, environment: frozenset[tuple[str, str]], answer_seconds: float, whole_seconds: float
 ) -> S3Store:
     """A client of a bucket. Cached: connections last."""
-    reached = _reached(environment)
+    options, where = _reached(environment)
     return S3Store(
         bucket,
         prefix=prefix or None,
         client_options={
-            "allow_http": reached.get("endpoint", "").startswith("http://"),
+            **options,
             "connect_timeout": timedelta(seconds=min(answer_seconds, 10)),
             "read_timeout": timedelta(seconds=answer_seconds),
             "timeout": timedelta(seconds=whole_seconds),
         },
         # one place decides what is tried again, and for how long (resources/retrying.py)
         retry_config={"max_retries": 0},
-        **reached,
+        **where,
     )
-
-
-def _remote_parts(url: str, setting: str) -> SplitResult:
-    """A remote URL in parts, of which the bucket and the prefix can be such."""
-    parts = _split(url, setting)
-    # a secret may hold a slash, with which the place of the bucket seems to end
-    if "@" in parts.netloc or ":" in parts.netloc:
-        raise ConfigurationError(
-            f"expected {setting} without credentials, found some in it; give them by AWS_PROFILE or AWS_ACCESS_KEY_ID"
-        )
-    if parts.scheme == "memory":
-        return parts
-    if not parts.netloc:
-        raise ConfigurationError(
-            f"expected {setting} to name a bucket, such as s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
-        )
-    _refuse_endings(url, setting)
-    if parts.scheme in {"s3", "s3a"} and not _BUCKET.fullmatch(parts.netloc):
-        raise ConfigurationError(
-            f"expected {setting} to name a bucket by letters, digits, dots, dashes and underscores; found {parts.netloc!r}"
-        )
-    prefix = parts.path.strip("/")
-    if prefix and {"", ".", ".."} & set(prefix.split("/")):
-        raise ConfigurationError(
-            f"expected {setting} with folders that have names, none of them . or ..; found {_without_secrets(url)!r}"
-        )
-    return parts
-
-
-def _split(url: str, setting: str) -> SplitResult:
-    """A URL in parts; one with blanks at its ends would name another, empty place."""
-    if url != url.strip() or "\0" in url:
-        raise ConfigurationError(
-            f"expected {setting} without blanks at its ends, found {_without_secrets(url)!r}; take them off"
-        )
-    try:
-        return urlsplit(url)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"expected {setting} to be a local path, file:///FOLDER or s3://BUCKET/PREFIX; found {_without_secrets(url)!r}"
-        ) from error
-
-
-def _refuse_endings(url: str, setting: str) -> None:
-    """A URL ends at `?` or `#`, a line break is left out of it: what is written would be lost without a word."""
-    if found := re.search(r"[?#\t\r\n]", url):
-        raise ConfigurationError(
-            f"expected {setting} without ? and #, which end the path of a URL, and line breaks; found {found[0]!r} in it. "
-            "Use a folder or prefix without them (of a local folder, give the path alone)"
-        )
-
-
-def _without_secrets(url: str) -> str:
-    """A URL to be shown: neither what stands before an @ nor what follows a ? or #."""
-    return re.sub(r"(?s)([?#]).+", r"\1…", re.sub(r"(?s)(://)?.*@", r"\1…@", url))

@@ -11,11 +11,11 @@ from typing import Final
 import polars as pl
 
 from cv_assets.domain.placing import PLACED, Placing, find_folded, place_as_uploaded, place_by_class
-from resources.backends import is_remote, local_root
 from resources.content_store import contents_of
 from resources.laying_out import Before, CheckedOut, File, Layout, Wish, files_of
 from resources.object_store import ObjectStore
 from resources.tables import read_table, table_bytes
+from resources.urls import is_remote, local_root
 from resources.versions import VersionStore
 from resources.working_tree import WorkingTree
 from schemas.errors import ConfigurationError, CorruptObject

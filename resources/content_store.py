@@ -1,8 +1,9 @@
 """Images by the SHA-256 of their bytes: uploads are kept here once, or left where they are and pinned."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Final, Literal, NamedTuple
 
 import polars as pl
 
@@ -11,7 +12,7 @@ from resources.local_disk import find_sizes
 from resources.object_store import ObjectStore
 from resources.parallel import bounded_map
 from resources.source import LocalSource, Source, open_source
-from schemas.errors import CorruptObject, SourceChanged, StoreError
+from schemas.errors import CorruptObject, SourceChanged, SourceGone, StoreError
 
 # requests under way at once: a store answers many at a time, a disk does not need it
 REMOTE_THREADS: Final = 16
@@ -92,33 +93,69 @@ class ContentStore:
         return Item(sha256, path if path is not None else lambda: self.read(sha256))
 
 
-class PinnedContent(ContentStore):
-    """Bytes that stayed in the source: each hash with the path and the pin under which it was read."""
+class PinnedFile(NamedTuple):
+    """A file of the source as it was when it was hashed: its path, how to ask for it again, its size in bytes, its SHA-256."""
 
-    def __init__(self, store: ObjectStore, source: Source, pins: Mapping[str, tuple[str, str]]) -> None:
+    path: str
+    pin: str
+    size_bytes: int
+    sha256: str
+
+
+class PinnedContent(ContentStore):
+    """Bytes that stayed in the source: each hash with every file in which it was found."""
+
+    def __init__(self, store: ObjectStore, source: Source, files: Iterable[PinnedFile]) -> None:
         super().__init__(store)
-        self._source, self._pins = source, pins
+        self._source, self._files = source, dict[str, list[PinnedFile]]()
+        for file in files:
+            self._files.setdefault(file.sha256, []).append(file)
 
     @property
     def is_local(self) -> bool:
         """Are the bytes read from files of this machine?"""
         return isinstance(self._source, LocalSource)
 
+    def files(self) -> list[PinnedFile]:
+        """Every file that was pinned; those with the same bytes stand together."""
+        return [file for alike in self._files.values() for file in alike]
+
     def read(self, sha256: str) -> bytes:
-        """The bytes with this hash, from the source. Raises SourceChanged if they are not what they were."""
-        path, pin = self._pins[sha256]
-        data = self._source.read_pinned(path, pin)
+        """The bytes with this hash, from the first file that still has them.
+
+        Raises SourceChanged if none has, SourceError if the source cannot be asked.
+        """
+        first, *others = self._files[sha256]
+        try:
+            return self.read_file(first)
+        except SourceChanged as error:
+            for file in others:
+                with suppress(SourceChanged):
+                    return self.read_file(file)
+            if not others:
+                raise
+            also = f"{len(others)} more held the same bytes and do not either, such as {others[0].path}"
+            raise type(error)(f"{error} ({also})") from error
+
+    def read_file(self, file: PinnedFile) -> bytes:
+        """The bytes of this file. Raises SourceChanged if they are not what they were, SourceError."""
+        data = self._source.read_pinned(file.path, file.pin, file.size_bytes)
         found = hashlib.sha256(data).hexdigest()
-        if found != sha256:
+        if found != file.sha256:
             raise SourceChanged(
-                f"expected {path} to hold the bytes that were pinned (sha256 {sha256}), found sha256 {found}; "
+                f"expected {file.path} to hold the bytes that were pinned (sha256 {file.sha256}), found sha256 {found}; "
                 "put them back, or begin a new version"
             )
         return data
 
-    def size(self, sha256: str) -> int:
-        """How many bytes the source has under the pin; none are read. Raises SourceChanged if that is gone."""
-        return self._source.size_pinned(*self._pins[sha256])
+    def size_file(self, file: PinnedFile) -> int:
+        """Size of this file in bytes. It is read only if its pin no longer tells. Raises what `read_file` does."""
+        try:
+            return self._source.size_pinned(file.path, file.pin)
+        except SourceGone:
+            raise
+        except SourceChanged:
+            return len(self.read_file(file))
 
     def item(self, sha256: str) -> Item:
         """An image as decoding workers take it: by its bytes, for its path may lead elsewhere by now."""
@@ -129,18 +166,20 @@ def pinned_content(store: ObjectStore, source_url: str, snapshot: pl.DataFrame) 
     """Where the bytes of a version are read from that stayed in the source; None if it has none.
 
     `source_url` is all that is needed of the configuration: of a commit record's, which another release may have spelled, no
-    more has to be understood.
+    more has to be understood. Raises ConfigurationError if nothing can be at that URL.
     """
     pinned = snapshot.filter(pl.col("pin").is_not_null() & pl.col("sha256").is_not_null())
     if pinned.is_empty():
         return None
-    rows = pinned.select("sha256", "path", "pin").unique("sha256", keep="first", maintain_order=True)
-    pins = {sha256: (path, pin) for sha256, path, pin in rows.iter_rows()}
-    return PinnedContent(store, open_source(source_url), pins)
+    files = map(PinnedFile._make, pinned.select(PinnedFile._fields).iter_rows())
+    return PinnedContent(store, open_source(source_url), files)
 
 
 def contents_of(store: ObjectStore, source_url: str, snapshot: pl.DataFrame) -> ContentStore:
-    """Where the bytes of a version are read from: its RawImages table says whether they were copied or pinned."""
+    """Where the bytes of a version are read from: its RawImages table says whether they were copied or pinned.
+
+    Raises what `pinned_content` does.
+    """
     return pinned_content(store, source_url, snapshot) or ContentStore(store)
 
 

@@ -20,8 +20,8 @@ from yaml.constructor import ConstructorError
 
 from cv_assets.domain.expecting import names_taken
 from cv_assets.domain.quality.rulebook import check_rules
-from resources.backends import is_remote, require_form
 from resources.settings import PROJECT_ROOT
+from resources.urls import is_remote, require_form
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError
 from schemas.expectations import Expectations

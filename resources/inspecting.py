@@ -16,7 +16,7 @@ import polars as pl
 
 from cv_assets.domain.releasing import CONTENT_TABLES
 from cv_assets.domain.sampling import in_sample
-from resources.content_store import REMOTE_THREADS, blob_key, pinned_content
+from resources.content_store import REMOTE_THREADS, PinnedFile, blob_key, pinned_content
 from resources.object_store import open_store
 from resources.progress import bars_on, track
 from resources.reading_back import Named, ReadingBack, Seen, in_batches
@@ -139,29 +139,31 @@ class Inspection:
         return found.frame
 
     def _check_source(self, snapshot: pl.DataFrame, record: CommitRecord) -> None:
-        """Images that stayed in the source are asked for by their pins, and read there if they are in scope."""
+        """Files that stayed in the source are asked for by their pins, and read there if they are in scope.
+
+        Each, though one of those with the same bytes is enough to read an image: what is gone is told while others are there.
+        """
         content = pinned_content(self._version.store, record.source_url, snapshot)
         if content is None:
             return
 
-        def check(row: dict[str, Any]) -> None:
-            one = Named(row["path"], "source", row["size_bytes"], row["sha256"])
+        def check(file: PinnedFile) -> None:
+            one = Named(file.path, "source", file.size_bytes, file.sha256)
             expected = f"the file that was pinned, with sha256 {one.sha256}"
             try:
                 if not self._scope.takes(one.key):
-                    size_bytes = content.size(one.sha256)
+                    size_bytes = content.size_file(file)
                     if size_bytes != one.size_bytes:
                         self.seen.say(one, "altered", expected, f"{size_bytes} bytes instead of {one.size_bytes}")
                     return
-                self._back.count_read(len(content.read(one.sha256)))
+                self._back.count_read(len(content.read_file(file)))
             except SourceChanged as error:
                 self.seen.say(one, "missing" if isinstance(error, SourceGone) else "altered", expected, str(error))
 
-        pinned = snapshot.filter(pl.col("pin").is_not_null() & pl.col("sha256").is_not_null())
-        taken = list(pinned.unique("sha256", keep="first", maintain_order=True).iter_rows(named=True))
-        self.seen.objects += len(taken)
-        checked = in_batches(check, taken, threads=REMOTE_THREADS, batch=1)
-        for _ in track(checked, len(taken), label="pinned files"):
+        files = content.files()
+        self.seen.objects += len(files)
+        checked = in_batches(check, files, threads=REMOTE_THREADS, batch=1)
+        for _ in track(checked, len(files), label="pinned files"):
             pass
 
 

@@ -76,7 +76,7 @@ Before = dict[str, tuple[File, ...]]
 
 
 class Layout:
-    """The files of one folder on their way to one version."""
+    """The files of one folder on their way to one version. Raises ConfigurationError if links are wished for and cannot be."""
 
     def __init__(
         self, tree: WorkingTree, store: ObjectStore, content: ContentStore, wish: Wish, done: CheckedOut
@@ -96,7 +96,8 @@ class Layout:
     def bring(self, before: Before | None, wanted: dict[str, File], classes: bytes) -> dict[str, File]:
         """Remove, keep, link or copy every file, and write the names of classes, if there are any.
 
-        Returns what lies there then, as far as it is known.
+        Returns what lies there then, as far as it is known. Raises ConfigurationError where a file or a link is in the place of
+        a folder, CorruptObject, StoreError.
         """
         named = {CLASSES} if classes else set[str]()
         files = {path: file for path, file in wanted.items() if path not in named}

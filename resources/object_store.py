@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
@@ -14,11 +15,12 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from cv_assets.domain.digests import bytes_digest
-from resources.backends import Backends, is_remote, local_backends, local_root, remote_backends
+from resources.backends import Backends, local_backends, remote_backends
 from resources.keys import require_key
 from resources.local_disk import create_durably, flush, is_leftover, read_file, replace
 from resources.pages import list_objects
 from resources.retrying import in_words, is_passing, is_refusal, persist, receive
+from resources.urls import is_remote, local_root
 from schemas.errors import (
     CommitStateUnknown,
     ConfigurationError,
@@ -147,10 +149,10 @@ class ObjectStore:
         with suppress(*_ABSENT):
             self._ask(f"delete {key} in", lambda: obstore.delete(self._backend, key), may_be_absent=True)
 
-    def entries(self, prefix: str) -> Iterator[Stored]:
-        """Objects below a prefix (whole folder names), sorted by key."""
-        within = self._deadline_seconds
-        listed = self._ask(f"list {prefix} in", lambda: list_objects(self._backend, prefix, deadline_seconds=within))
+    def entries(self, prefix: str, *, most: int | None = None) -> Iterator[Stored]:
+        """Objects below a prefix (whole folder names), sorted by key; if so asked, the listing ends after the first so many."""
+        list_them = partial(list_objects, self._backend, prefix, deadline_seconds=self._deadline_seconds, most=most)
+        listed = self._ask(f"list {prefix} in", list_them)
         found = (
             Stored(entry["path"], entry["size"], entry["last_modified"], entry["e_tag"])
             for entry in listed
@@ -274,13 +276,9 @@ class ObjectStore:
             return StoreUnavailable(
                 f"{message}; tried for {self._deadline_seconds:g} s. Run again when the store answers: what was done stays"
             )
-        return StoreError(message + self._room(message))
-
-    def _room(self, message: str) -> str:
-        """How much room is left, where it was room that was lacking."""
-        if self._root is None or "No space left" not in message:
-            return ""
-        return f"; {shutil.disk_usage(self._root).free} bytes are free there. Free some, then run again"
+        if self._root is not None and "No space left" in message:
+            message += f"; {shutil.disk_usage(self._root).free} bytes are free there. Free some, then run again"
+        return StoreError(message)
 
 
 def open_store(url: str) -> ObjectStore:

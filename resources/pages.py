@@ -1,6 +1,7 @@
 """What a remote store lists, page by page: after a page that failed, the listing goes on and does not begin anew."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import obstore
@@ -13,19 +14,21 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta  # there for type checkers alone
 
 
-def list_objects(store: ObjectStore, prefix: str | None = None, *, deadline_seconds: float) -> list["ObjectMeta"]:
-    """Every object below a prefix, each path once. Raises the last error of a page that failed until the deadline.
+def list_objects(
+    store: ObjectStore, prefix: str | None = None, *, deadline_seconds: float, most: int | None = None
+) -> list["ObjectMeta"]:
+    """Every object below a prefix, each path once; or the `most` that come first. Raises the last error of a page that failed.
 
     The deadline is that of a page: a listing of a hundred thousand keys takes a hundred answers, of which at 5 % busy
     replies hardly ever all are sound. A store that need not list in the order of the keys is listed in one go, which the
     caller may try again.
     """
     if not _lists_in_order(store):
-        return [one for page in obstore.list(store, prefix) for one in page]
+        return list(islice((one for page in obstore.list(store, prefix) for one in page), most))
     pages = _Pages(store, prefix)
-    while persist(pages.advance, deadline_seconds=deadline_seconds):
+    while (most is None or len(pages.found) < most) and persist(pages.advance, deadline_seconds=deadline_seconds):
         pass
-    return list(pages.found.values())
+    return list(islice(pages.found.values(), most))
 
 
 def _lists_in_order(store: ObjectStore) -> bool:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 from resources.content_store import REMOTE_THREADS
@@ -185,7 +185,7 @@ def _sizes_of(store: ObjectStore, keys: list[str]) -> dict[str, int | None]:
 
     def look(folder: str) -> dict[str, int | None]:
         # other versions may have far more there: a listing that takes as many requests as the keys themselves is given up
-        some = islice(store.entries(folder), KEYS_A_REQUEST * len(wanted[folder]))
+        some = store.entries(folder, most=KEYS_A_REQUEST * len(wanted[folder]))
         return {entry.key: entry.size_bytes for entry in some if entry.key in wanted[folder]}
 
     found: dict[str, int | None] = {}

@@ -26,7 +26,8 @@ class Removal:
 def old_versions(store: ObjectStore, keep_last: int | None) -> list[Removal]:
     """Committed versions that are older than the newest `keep_last` of their dataset, in the order of their commits.
 
-    Never one that is latest, tagged or pinned, and none whose place in that order is not recorded.
+    Never one that is latest, tagged or pinned, and none whose place in that order is not recorded. Raises ConfigurationError
+    if none would be kept.
     """
     if keep_last is None:
         return []

@@ -10,13 +10,13 @@ from typing import Final
 import polars as pl
 
 from cv_assets.domain.digests import bytes_digest
-from resources.backends import is_remote, local_root
 from resources.listing import SourceFile, files_of
 from resources.local_disk import LOST
 from resources.object_store import ObjectStore, open_store
 from resources.progress import track
 from resources.records import find_record, parse_record
 from resources.source import NotRead, Source, open_source
+from resources.urls import is_remote, local_root
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig

@@ -142,7 +142,7 @@ def requeue(store: ObjectStore, config: DatasetConfig, rejected: pl.DataFrame) -
     """Let files wait for the next version, if that can read them: in the source, else from the content store.
 
     `rejected` has path, sha256, size_bytes and state, as `list_rejections` gives them. Raises StoreUnavailable while a
-    collector deletes, SourceError if the source cannot be listed.
+    collector deletes, ConfigurationError if nothing can be at the source's URL, SourceError if it cannot be listed.
     """
     listed = set(open_source(config.source.url).listing()["path"].to_list())
     requeues, done = Requeues(store, config.name), Requeued()

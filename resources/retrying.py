@@ -35,6 +35,8 @@ _REFUSING_CODES: Final = frozenset({"AccessDenied", "AllAccessDisabled", "NoSuch
 _ABOUT_ONE_OBJECT: Final = frozenset(
     {(403, "AccessDenied"), (403, "InvalidObjectState"), (404, "NoSuchKey"), (404, "BlobNotFound")}
 )
+# as obstore tells it in its debug view: UnknownIssuer, NotValidForNameContext { … }, Other(OtherError(CaUsedAsEndEntity))
+_CERTIFICATE: Final = re.compile(r"InvalidCertificate\(\s*(?:Other\(\s*OtherError\(\s*)?([A-Za-z]+)")
 _NEVER_PASSES: Final = (InvalidPathError, NotModifiedError, NotSupportedError, PreconditionError)
 _CURES: Final = {
     "AccessDenied": "these credentials may not do that: check the bucket's policy",
@@ -44,6 +46,12 @@ _CURES: Final = {
     "PermanentRedirect": "the bucket is in another region: set AWS_REGION",
     "RequestTimeTooSkewed": "this machine's clock differs too much from the store's: set the clock",
     "SignatureDoesNotMatch": "the secret key is not the one of this access key: check AWS_SECRET_ACCESS_KEY",
+}
+_CERTIFICATE_CURES: Final = {
+    "CaUsedAsEndEntity": "have one made for the server alone (basicConstraints CA:FALSE), which openssl's -x509 does not by itself",
+    "Expired": "have it renewed, or set the clock of this machine",
+    "NotValidForName": "name the server in AWS_ENDPOINT_URL as its certificate does",
+    "UnknownIssuer": "set AWS_CA_BUNDLE to a file with the certificate of its authority (PEM)",
 }
 Result = TypeVar("Result")
 
@@ -94,7 +102,7 @@ def is_passing(error: BaseException) -> bool:
     if not isinstance(error, BaseError | OSError) or isinstance(error, (FileNotFoundError, *_NEVER_PASSES)):
         return False
     status = _status(error)
-    if _code(error) in _REFUSING_CODES:
+    if _code(error) in _REFUSING_CODES or _CERTIFICATE.search(str(error)):
         return False
     if isinstance(error, AlreadyExistsError):
         return status == 409  # another write of the same key is under way; 412 says that one has landed
@@ -104,8 +112,9 @@ def is_passing(error: BaseException) -> bool:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Did the store turn the request down for good: credentials, permission, bucket, region or clock?"""
-    return _status(error) in {301, 307, 400, 401, 403} or _code(error) in _REFUSING_CODES
+    """Was the request turned down for good: for credentials, permission, bucket, region or clock, or the server's certificate?"""
+    refused = _status(error) in {301, 307, 400, 401, 403} or _code(error) in _REFUSING_CODES
+    return refused or _CERTIFICATE.search(str(error)) is not None
 
 
 def is_about_the_object(error: BaseException) -> bool:
@@ -128,6 +137,9 @@ def in_words(error: BaseException) -> str:
         return f"status {status[1]}{status[2].rstrip()}" + _with_cure(code)
     if (code := _code(error)) is not None:
         return ("status 301" if code == "PermanentRedirect" else "the store answered") + _with_cure(code)
+    if (found := _CERTIFICATE.search(text)) is not None:
+        why = found[1].removesuffix("Context")
+        return f"the server's certificate is not accepted ({why}); {_CERTIFICATE_CURES.get(why, 'have it made anew')}"
     if "kind: Connect" in text:
         return "no connection to the server"
     if "kind: Timeout" in text or "TimedOut" in text:

@@ -22,7 +22,7 @@ def store_url() -> str:
 
 
 def worker_count() -> int:
-    """Decoding workers: CV_ASSETS_WORKERS, else 0, which means one a core."""
+    """Decoding workers: CV_ASSETS_WORKERS, else 0, which means one a core. Raises ConfigurationError for anything else."""
     given = os.environ.get("CV_ASSETS_WORKERS") or "0"
     most = MOST_WORKERS_A_CORE * (os.cpu_count() or 1)
     if not given.isdecimal() or int(given) > most:

@@ -11,11 +11,12 @@ import obstore
 import polars as pl
 from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, PreconditionError
 
-from resources.backends import is_remote, list_raw_keys, local_root, remote_backends
+from resources.backends import list_raw_keys, remote_backends
 from resources.keys import tabulate, why_no_path
 from resources.listing import Identity, SourceFile, identity_of, list_folder, stamp_of
 from resources.pages import list_objects
 from resources.retrying import has_code, in_words, is_about_the_object, is_passing, persist, receive
+from resources.urls import is_remote, lies_within, local_root
 from schemas.codes import SnapshotReason
 from schemas.errors import ConfigurationError, SourceChanged, SourceError, SourceGone, SourceUnavailable
 
@@ -43,7 +44,7 @@ class NotRead(Exception):
 
 
 class _Changed(Exception):
-    """A local file is not the one that was listed."""
+    """A local file is not the one that was listed or pinned, or changes while it is read."""
 
 
 class Source(Protocol):
@@ -57,12 +58,12 @@ class Source(Protocol):
         """All bytes of a file, if it still is the file that was listed. Raises NotRead, SourceError."""
         ...
 
-    def read_pinned(self, path: str, pin: str) -> bytes:
-        """The bytes that were read under this pin. Raises SourceChanged if they are not there any more, SourceError."""
+    def read_pinned(self, path: str, pin: str, size_bytes: int) -> bytes:
+        """What may be the bytes under this pin, as their hash will tell. Raises SourceChanged if it cannot be, SourceError."""
         ...
 
     def size_pinned(self, path: str, pin: str) -> int:
-        """How many bytes there are under this pin; none are read. Raises what `read_pinned` does."""
+        """How many bytes there are under just this pin; none are read. Raises what `read_pinned` does."""
         ...
 
     def is_settled(self, stamp: str | None, now_ns: int) -> bool:
@@ -93,7 +94,7 @@ class LocalSource:
 
     def read(self, file: SourceFile) -> Content:
         try:
-            return Content(self._read(file.path, str(file.stamp), file.size_bytes), str(file.stamp))
+            return Content(self._read(file.path, file.size_bytes, str(file.stamp)), str(file.stamp))
         except _Changed as error:
             self._require_root()
             raise NotRead("changed-while-reading", f"{error}; let uploads settle") from error
@@ -105,16 +106,16 @@ class LocalSource:
                 ) from error
             raise NotRead("unreadable", f"cannot be read: {error.strerror}") from error
 
-    def read_pinned(self, path: str, pin: str) -> bytes:
+    def read_pinned(self, path: str, pin: str, size_bytes: int) -> bytes:
         try:
-            return self._read(path, pin)
+            return self._read(path, size_bytes)  # a file that was restored or moved has another stamp
         except (_Changed, OSError) as error:
             raise self._not_as_pinned(path, error) from error
 
     def size_pinned(self, path: str, pin: str) -> int:
         try:
             found = os.lstat(f"{self._root}/{path}")
-            _require_stamp(found, pin)
+            _require(found, found.st_size, pin)
         except (_Changed, OSError) as error:
             raise self._not_as_pinned(path, error) from error
         return found.st_size
@@ -122,17 +123,17 @@ class LocalSource:
     def is_settled(self, stamp: str | None, now_ns: int) -> bool:
         return stamp is not None and now_ns - int(stamp.split(":")[0]) > SETTLED_NS
 
-    def _read(self, path: str, stamp: str, size_bytes: int | None = None) -> bytes:
-        """All bytes of a regular file that has this stamp before and after, and this size. Raises _Changed, OSError."""
+    def _read(self, path: str, size_bytes: int, stamp: str | None = None) -> bytes:
+        """All bytes of a regular file of this size, and of this stamp if one is given. Raises _Changed, OSError."""
         # joined as a string: a Path takes as long as to open the file
         descriptor = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb", buffering=0) as opened:
             before = os.fstat(descriptor)
-            _require_stamp(before, stamp, size_bytes)
+            _require(before, size_bytes, stamp)
             data = opened.readall()
             after = os.fstat(descriptor)
-        if stamp_of(after) != stamp or len(data) != before.st_size:
-            raise _Changed(f"{before.st_size} bytes before, {after.st_size} after")
+        if stamp_of(after) != stamp_of(before) or len(data) != size_bytes:
+            raise _Changed(f"it had {size_bytes} bytes before it was read, and has {after.st_size} after")
         return data
 
     def _require_root(self) -> None:
@@ -146,17 +147,23 @@ class LocalSource:
 
     def _not_as_pinned(self, path: str, error: Exception) -> SourceChanged:
         kind = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
-        return kind(f"expected {self._root / path} as it was pinned: {error}; put it back, or begin a new version")
+        said = error.strerror if isinstance(error, OSError) else error
+        return kind(
+            f"expected {self._root / path} as it was pinned: {said}; put its bytes back, or begin a new version"
+        )
 
 
-def _require_stamp(status: os.stat_result, stamp: str, size_bytes: int | None = None) -> None:
-    """Raise _Changed if this is another file than the one listed: it may be a pipe or a huge one by now.
+def _require(status: os.stat_result, size_bytes: int, stamp: str | None) -> None:
+    """Raise _Changed unless this is a regular file of that size and stamp: it may be a pipe or a huge one by now.
 
     The size tells where the stamp does not: of a file that grew within one step of the clock.
     """
-    if not stat.S_ISREG(status.st_mode) or stamp_of(status) != stamp or size_bytes not in {None, status.st_size}:
-        listed = stamp if size_bytes is None else f"{stamp} with {size_bytes} bytes"
-        raise _Changed(f"listed as {listed}, found as {stamp_of(status)} with {status.st_size} bytes")
+    if not stat.S_ISREG(status.st_mode):
+        raise _Changed("it is no regular file")
+    if status.st_size != size_bytes:
+        raise _Changed(f"it had {size_bytes} bytes, and has {status.st_size}")
+    if stamp not in {None, stamp_of(status)}:
+        raise _Changed(f"modification time and inode were {stamp}, and are {stamp_of(status)}")
 
 
 class RemoteSource:
@@ -181,7 +188,10 @@ class RemoteSource:
             raise SourceError(
                 f"expected keys in {self._url} that are paths, found one that is not ({in_words(error)}); rename that object"
             ) from error
-        every = list_raw_keys(self._url)
+        try:
+            every = list_raw_keys(self._url, deadline_seconds=self._deadline_seconds)
+        except OSError as failed:
+            raise self._explain("list", failed) from failed
         odd = [
             SourceFile(one["key"], one["size"], "key-not-a-path", f"{why}; rename the object")
             for one in every
@@ -222,7 +232,7 @@ class RemoteSource:
             "have answered in its place. Run again when the source answers"
         )
 
-    def read_pinned(self, path: str, pin: str) -> bytes:
+    def read_pinned(self, path: str, pin: str, size_bytes: int) -> bytes:
         return self._ask_pinned(path, pin, lambda options: self._fetch(path, options).data)
 
     def size_pinned(self, path: str, pin: str) -> int:
@@ -274,27 +284,15 @@ def pin_of(version: str | None, e_tag: str | None) -> str:
 
 def require_apart(url: str, store_url: str) -> None:
     """Raise ConfigurationError if a store lies among the uploads of a source: what it writes would be taken for uploads."""
-    if is_remote(url) and is_remote(store_url):
-        inside = _spelled(store_url).startswith(_spelled(url))
-    elif is_remote(url) or is_remote(store_url):
-        inside = False
-    else:
-        folder, root = (
-            local_root(one, setting=name) for one, name in ((store_url, "CV_ASSETS_STORE"), (url, "source.url"))
-        )
-        inside = folder.resolve().is_relative_to(root.resolve())
-    if inside:
+    if lies_within((store_url, "CV_ASSETS_STORE"), (url, "source.url")):
         raise ConfigurationError(
             f"expected a store outside of source.url {url}, found {store_url} in it; move either, and set CV_ASSETS_STORE"
         )
 
 
-def _spelled(url: str) -> str:
-    """A URL as it compares to others: `S3://` and `s3a://` lead where `s3://` does."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme.lower().replace('s3a', 's3')}://{rest.rstrip('/')}/"
-
-
 def open_source(url: str) -> Source:
-    """The source behind a URL: a local path (relative to the working folder), `file://` or `s3://bucket/prefix`."""
+    """The source behind a URL: a local path (relative to the working folder), `file://` or `s3://bucket/prefix`.
+
+    Raises ConfigurationError for anything else, or if the environment does not tell how to reach it.
+    """
     return RemoteSource(url) if is_remote(url) else LocalSource(local_root(url, setting="source.url"))

@@ -15,7 +15,10 @@ from schemas.datasets import DatasetConfig
 
 
 def list_uploads(config: DatasetConfig) -> Listing:
-    """Every file of the source that the dataset's patterns name. Raises SourceError if the source cannot be listed."""
+    """Every file of the source that the dataset's patterns name.
+
+    Raises ConfigurationError if nothing can be at its URL, SourceError if it cannot be listed.
+    """
     files = with_roles(open_source(config.source.url).listing(), config).drop_nulls("role")
     return to_listing(files)
 

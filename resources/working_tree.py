@@ -26,7 +26,7 @@ class WorkingTree:
     """The files below one root. Keeps the folder open that was used last, with those above it.
 
     So a run over paths in the order of their folders looks up each folder once. Every method raises StoreError for
-    what the disk does not do.
+    what the disk does not do, and ConfigurationError for a root that is no folder, or a path below a file or a link.
     """
 
     def __init__(self, root: Path) -> None:

@@ -4,6 +4,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import count
 
 import pytest
 
@@ -12,7 +13,7 @@ from cv_assets_tests.servers.plans import Fault, after, share
 from cv_assets_tests.servers.s3 import fresh_bucket, serve
 from resources.object_store import open_store
 from resources.source import open_source
-from schemas.errors import SourceUnavailable, StoreUnavailable
+from schemas.errors import SourceError, SourceUnavailable, StoreUnavailable
 
 BUSY = Fault(status=503, code="SlowDown")
 PAGE = 50
@@ -34,7 +35,8 @@ ODD = [
 # what follows the path of the mark is the page that was there, and then the one that never comes
 MARKED = [*(f"a!{number:02d}" for number in range(PAGE - 1)), "a/", "b.png"]
 MANY = [f"{number:05d}" for number in range(1_100)]  # more than a page holds when nobody asks for fewer
-FOLDERS = {"up": KEYS, "odd": ODD, "marked": MARKED, "many": MANY}
+RAW = ["tab\t.png", *KEYS[:200]]  # a key that is no path: the whole is listed by boto3
+FOLDERS = {"up": KEYS, "odd": ODD, "marked": MARKED, "many": MANY, "raw": RAW}
 LISTINGS = {
     "store": lambda url: list(open_store(url).keys("")),
     "source": lambda url: open_source(url).listing()["path"].to_list(),
@@ -84,6 +86,10 @@ def in_small_pages(plan):
         return plan(request)
 
     return small
+
+
+def by_boto3(request):
+    return "Boto3" in request.header("User-Agent")
 
 
 PLANS = {
@@ -152,3 +158,29 @@ def test_a_page_that_holds_nothing_new_does_not_put_the_deadline_off(public, has
     for listing, (_, said, seconds) in found.items():
         assert "tried for 2 s" in said, listing
         assert seconds < 8, listing
+
+
+@pytest.mark.parametrize(
+    "fault", [BUSY, Fault(status=500, code=""), Fault(lose_reply=True), Fault(cut_reply=0.5), Fault(reset=True)]
+)
+def test_a_page_of_raw_keys_that_fails_is_asked_for_again_by_itself(public, proxy, fault):
+    asked = count()
+    proxy.start_over(in_small_pages(lambda request: fault if by_boto3(request) and next(asked) % 2 == 0 else None))
+    assert sorted(LISTINGS["source"](f"{public.url}/raw")) == sorted(RAW)
+    assert next(asked) >= 2 * len(RAW) / PAGE
+
+
+def test_a_page_of_raw_keys_that_never_comes_is_given_up_at_the_deadline(public, hasty):
+    hasty.start_over(in_small_pages(lambda request: BUSY if "continuation-token" in request.target else None))
+    begin = time.monotonic()
+    with pytest.raises(SourceUnavailable, match=r"cannot list s3://.*: status 503 \(SlowDown\); tried for 2 s"):
+        LISTINGS["source"](f"{public.url}/raw")
+    assert 2 <= time.monotonic() - begin < 8
+
+
+def test_a_listing_of_raw_keys_that_is_refused_is_no_outage(public, proxy):
+    refused = Fault(status=403, code="AccessDenied")
+    proxy.start_over(in_small_pages(lambda request: refused if by_boto3(request) else None))
+    with pytest.raises(SourceError, match=r"status 403 \(AccessDenied\); these credentials may not") as caught:
+        LISTINGS["source"](f"{public.url}/raw")
+    assert not isinstance(caught.value, SourceUnavailable)

@@ -216,7 +216,7 @@ def test_a_pinned_object_that_is_forbidden_or_archived_is_changed_and_no_outage(
     pin = source.read(file).pin
     proxy.start_over(on("GET", Fault(status=403, code=code), key=file.path))
     with pytest.raises(SourceChanged, match=rf"expected a\.png of s3://.* as it was pinned .*{code}"):
-        source.read_pinned(file.path, pin)
+        source.read_pinned(file.path, pin, file.size_bytes)
 
 
 def test_a_pinned_object_that_is_forbidden_along_with_its_bucket_is_not_changed(remote, proxy):
@@ -224,5 +224,5 @@ def test_a_pinned_object_that_is_forbidden_along_with_its_bucket_is_not_changed(
     pin = source.read(file).pin
     proxy.start_over(lambda request: Fault(status=403, code="AccessDenied"))
     with pytest.raises(SourceError, match=r"check source\.url and AWS_") as caught:
-        source.read_pinned(file.path, pin)
+        source.read_pinned(file.path, pin, file.size_bytes)
     assert not isinstance(caught.value, SourceChanged)
