@@ -16,7 +16,7 @@ from cv_assets.interruptions import hush_watchers, listening
 from cv_assets.partitions import add_version, begun_versions
 from cv_assets.pools import wait_asleep
 from cv_assets.processes import fail_dead_runs, free_ended_runs, process_tags
-from resources.ingest import Listing, list_source
+from resources.ingest import Uploads, list_source
 from resources.object_store import ObjectStore
 from resources.records import list_versions
 from resources.refs import Refs
@@ -171,7 +171,7 @@ def _select(defs: dg.Definitions, dataset: str, select: str) -> list[dg.AssetKey
     return sorted(chosen, key=lambda key: key.to_user_string())
 
 
-def _check_places(config: DatasetConfig, store: ObjectStore) -> Listing:
+def _check_places(config: DatasetConfig, store: ObjectStore) -> Uploads:
     """Look at source and store before a version is begun: a version without a snapshot would only be in the way."""
     require_apart(config.source.url, store.url)
     try:

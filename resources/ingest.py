@@ -47,7 +47,7 @@ SIGHTING_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class Uploads:
     """What a source holds for one dataset: a LISTED table with the column `role`, and the paths that no pattern names."""
 
     files: pl.DataFrame
@@ -75,11 +75,11 @@ class Readable(Protocol):
         ...
 
 
-def list_source(source: Source, config: DatasetConfig) -> Listing:
+def list_source(source: Source, config: DatasetConfig) -> Uploads:
     """Every file of the source, told apart by the dataset's patterns. Raises SourceError, also if none is an image."""
     every = with_roles(source.listing(), config)
     is_named = pl.col("role").is_not_null()
-    listing = Listing(every.filter(is_named), every.filter(~is_named)["path"].to_list())
+    listing = Uploads(every.filter(is_named), every.filter(~is_named)["path"].to_list())
     if not (listing.files["role"] == "image").any():
         raise SourceError(
             f"expected image files in {config.source.url} that match {list(config.source.include)}, found none "
@@ -209,7 +209,7 @@ class Snapshot:
             found = pl.concat([found, to_frame("probes", done)])
         return found.sort("image_id")
 
-    def _look_for_absent(self, listing: Listing, requeued: Sequence[RequeuedFile]) -> tuple[KeptFiles, list[Entry]]:
+    def _look_for_absent(self, listing: Uploads, requeued: Sequence[RequeuedFile]) -> tuple[KeptFiles, list[Entry]]:
         """Requeued images that the source has no more and whose bytes are kept; what stays in the source is never kept."""
         role_of, listed = RoleOf(self._config), set(listing.files["path"].to_list() if requeued else ())
         absent = [one for one in requeued if one.path not in listed and role_of(one.path) == "image"]

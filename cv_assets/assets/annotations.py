@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from cv_assets.assets.line import Line, as_asset, result
-from cv_assets.domain.annotations.records import StoredSize
+from cv_assets.domain.annotations.records import UprightSize
 from cv_assets.domain.annotations.table import build_annotations
 from resources.configured import ObjectStoreResource
 from resources.content_store import contents_of
@@ -30,7 +30,7 @@ def build_annotations_asset(line: Line) -> dg.AssetsDefinition:
         # boxes need the size and the orientation of their image
         accepted = probes.filter(pl.col("reason").is_null())
         sizes = accepted.select("image_id", "width_px", "height_px", "exif_orientation").iter_rows()
-        sizes_of = {image_id: StoredSize(*size) for image_id, *size in sizes}
+        sizes_of = {image_id: UprightSize(*size) for image_id, *size in sizes}
         frame = build_annotations(
             line.config, raw_images, contents_of(store, line.config.source.url, raw_images).read, sizes_of
         )

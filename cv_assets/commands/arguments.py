@@ -95,9 +95,9 @@ def open_named_store(*, make: bool = False) -> "ObjectStore":
     Raises ConfigurationError for a folder that is not there, unless it is to be made: a slip in its name would make an
     empty store, in which nothing is found.
     """
-    from resources.backends import is_remote, local_root
     from resources.object_store import open_store
     from resources.settings import store_url
+    from resources.urls import is_remote, local_root
 
     gc.freeze()
     gc.unfreeze()  # all that is there counts as old now; what stayed frozen, hypothesis would take for lost

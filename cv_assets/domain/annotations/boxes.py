@@ -6,7 +6,7 @@ A box of no area or outside its image stays as it is: that is a finding about th
 import math
 from collections.abc import Sequence
 
-from cv_assets.domain.annotations.records import Entry, StoredSize
+from cv_assets.domain.annotations.records import Entry, UprightSize
 from cv_assets.domain.orientation import SWAPS_SIDES, Box, upright_box, upright_size
 from schemas.codes import Frame
 
@@ -39,7 +39,7 @@ def to_box(numbers: Sequence[float | None]) -> Box | None:
     return (known[0], known[1], known[2], known[3]) if len(known) == len(numbers) == 4 else None
 
 
-def upright_px(entry: Entry, size: StoredSize | None, frame: Frame) -> Box | None:
+def upright_px(entry: Entry, size: UprightSize | None, frame: Frame) -> Box | None:
     """The entry's box in pixels of the upright image; without a size, what can be said without one.
 
     A box in pixels stays as written where the image is not known; one in ratios cannot be told.
@@ -68,7 +68,7 @@ def is_finite(box: Box) -> bool:
     return all(map(math.isfinite, box))
 
 
-def speaks_of_stored(entry: Entry, size: StoredSize, frame: Frame) -> bool:
+def speaks_of_stored(entry: Entry, size: UprightSize, frame: Frame) -> bool:
     """Is the stored image meant? With `auto`, the size that the annotation declares tells, where unequal sides swap."""
     if frame != "auto":
         return frame == "stored"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, cast
 
 from cv_assets.domain.annotations.boxes import number_of, speaks_of_stored
-from cv_assets.domain.annotations.records import Entry, StoredSize
+from cv_assets.domain.annotations.records import Entry, UprightSize
 from cv_assets.domain.orientation import upright_point, upright_size
 from schemas.codes import Frame
 
@@ -14,7 +14,7 @@ Turn = Callable[[float, float], tuple[float, float]]
 NAMES: Final = {"px": ("segmentation", "keypoints"), "ratio": ("polygon_ratio", "keypoints_ratio")}
 
 
-def upright_attributes(entry: Entry, size: StoredSize | None, frame: Frame) -> Mapping[str, object]:
+def upright_attributes(entry: Entry, size: UprightSize | None, frame: Frame) -> Mapping[str, object]:
     """The entry's attributes, whose points speak of the upright image.
 
     What cannot be turned point by point, such as a COCO mask in run lengths, stays as written; a `NAME_frame` beside

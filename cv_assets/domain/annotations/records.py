@@ -8,7 +8,7 @@ from cv_assets.domain.orientation import Box
 from schemas.codes import AnnotationReason
 
 
-class StoredSize(NamedTuple):
+class UprightSize(NamedTuple):
     """Width and height of the *upright* image in pixels, and the EXIF orientation (1 to 8) of its file."""
 
     width_px: int
@@ -16,7 +16,7 @@ class StoredSize(NamedTuple):
     orientation: int
 
 
-class SourceFile(NamedTuple):
+class AnnotationFile(NamedTuple):
     """An annotation file: its path below the source, and the hash by which its bytes are read."""
 
     path: str
@@ -27,7 +27,7 @@ class SourceFile(NamedTuple):
 class Sources:
     """What a reader may look at: annotation files and image paths, each in order of path, and how bytes are read."""
 
-    annotation_files: tuple[SourceFile, ...]
+    annotation_files: tuple[AnnotationFile, ...]
     image_paths: tuple[str, ...]
     read: Callable[[str], bytes]
 

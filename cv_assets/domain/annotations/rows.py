@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from cv_assets.domain.annotations.boxes import is_finite, upright_px
 from cv_assets.domain.annotations.matching import Match
 from cv_assets.domain.annotations.outlines import upright_attributes
-from cv_assets.domain.annotations.records import Entry, StoredSize
+from cv_assets.domain.annotations.records import Entry, UprightSize
 from cv_assets.domain.annotations.text import is_storable, shortened, shown, storable
 from cv_assets.domain.orientation import Box
 from schemas.codes import AnnotationReason, Frame
@@ -22,7 +22,7 @@ class ImageFile(NamedTuple):
     """An image file of the source: its id and size if it was accepted, else why it was not; did the snapshot keep it?"""
 
     image_id: str | None
-    size: StoredSize | None
+    size: UprightSize | None
     fault: str | None
     was_kept: bool = True
 

@@ -8,7 +8,7 @@ import polars as pl
 from cv_assets.domain.annotations.groups import GroupCount, path_group_rule
 from cv_assets.domain.annotations.matching import ImageIndex, Match
 from cv_assets.domain.annotations.readers import FORMATS
-from cv_assets.domain.annotations.records import Entry, SourceFile, Sources, StoredSize, unparsable
+from cv_assets.domain.annotations.records import AnnotationFile, Entry, Sources, UprightSize, unparsable
 from cv_assets.domain.annotations.rows import ImageFile, Meeting, annotation_row, unlabelled_row
 from schemas.datasets import DatasetConfig
 from schemas.tables import to_frame
@@ -18,7 +18,7 @@ def build_annotations(
     config: DatasetConfig,
     files: pl.DataFrame,
     read: Callable[[str], bytes],
-    sizes: Mapping[str, StoredSize],
+    sizes: Mapping[str, UprightSize],
 ) -> pl.DataFrame:
     """The Annotations table of the files that a snapshot lists.
 
@@ -56,17 +56,17 @@ def _lone(source: str, entry: Entry) -> Meeting:
     return Meeting(source, entry, Match(None), None, None)
 
 
-def _annotation_files(files: pl.DataFrame) -> tuple[SourceFile, ...]:
+def _annotation_files(files: pl.DataFrame) -> tuple[AnnotationFile, ...]:
     kept = files.filter(pl.col("role") == "annotation", pl.col("reason").is_null()).sort("path")
-    return tuple(SourceFile(*pair) for pair in kept.select("path", "sha256").iter_rows())
+    return tuple(AnnotationFile(*pair) for pair in kept.select("path", "sha256").iter_rows())
 
 
-def _image_files(files: pl.DataFrame, sizes: Mapping[str, StoredSize]) -> dict[str, ImageFile]:
+def _image_files(files: pl.DataFrame, sizes: Mapping[str, UprightSize]) -> dict[str, ImageFile]:
     rows = files.filter(pl.col("role") == "image").select("path", "sha256", "reason").iter_rows()
     return {path: _image_file(sha256, reason, sizes) for path, sha256, reason in rows}
 
 
-def _image_file(sha256: str | None, reason: str | None, sizes: Mapping[str, StoredSize]) -> ImageFile:
+def _image_file(sha256: str | None, reason: str | None, sizes: Mapping[str, UprightSize]) -> ImageFile:
     if reason is not None:
         return ImageFile(None, None, f"the image file was rejected: {reason}", was_kept=False)
     size = sizes.get(sha256 or "")

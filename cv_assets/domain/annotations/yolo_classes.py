@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, cast
 import yaml
 
 from cv_assets.domain.annotations.paths import folder_of, folders_upward
-from cv_assets.domain.annotations.records import SourceFile
+from cv_assets.domain.annotations.records import AnnotationFile
 from cv_assets.domain.annotations.text import lines_of, shown
 
 # ImageNet-21k, the longest list of classes in use, is 43,683 nodes; a megabyte of one-letter names takes 18 s to read.
@@ -55,7 +55,7 @@ class _TextLoader(yaml.SafeLoader):
         return node
 
 
-def is_class_file(file: SourceFile) -> bool:
+def is_class_file(file: AnnotationFile) -> bool:
     """Is the file one of class names rather than of labels, by its name?"""
     name = file.path.rpartition("/")[2].lower()
     return name == "classes.txt" or name.endswith(".names") or _is_yaml(name)

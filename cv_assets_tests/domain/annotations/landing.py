@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from cv_assets.domain.annotations.records import StoredSize
+from cv_assets.domain.annotations.records import UprightSize
 from cv_assets.domain.annotations.table import build_annotations
 from schemas.datasets import DatasetConfig
 from schemas.tables import TABLES, to_frame
 
-SIZE = StoredSize(100, 50, 1)
+SIZE = UprightSize(100, 50, 1)
 BOX = ["x_min_px", "y_min_px", "x_max_px", "y_max_px"]
 
 
@@ -30,7 +30,7 @@ class Landing:
 
     images: Iterable[str] = ()
     labels: Mapping[str, str | bytes] = field(default_factory=dict)
-    sizes: Mapping[str, StoredSize] = field(default_factory=dict)
+    sizes: Mapping[str, UprightSize] = field(default_factory=dict)
     rejected: Iterable[str] = ()
     undecodable: Iterable[str] = ()
     same_bytes: Mapping[str, str] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Landing:
         return {sha256_of(self._data(path)): self._data(path) for path in self.labels}.__getitem__
 
     @property
-    def stored_sizes(self) -> dict[str, StoredSize]:
+    def stored_sizes(self) -> dict[str, UprightSize]:
         decoded = set(self.images) - set(self.undecodable) - set(self.rejected)
         return {image_id(self.same_bytes.get(path, path)): self.sizes.get(path, SIZE) for path in decoded}
 

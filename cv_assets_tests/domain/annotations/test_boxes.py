@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cv_assets.domain.annotations.records import StoredSize
+from cv_assets.domain.annotations.records import UprightSize
 from cv_assets_tests.domain.annotations.landing import Landing, boxes, voc, voc_object
 
 # the file holds 100 by 50 pixels; upright, by orientation, the image is 50 by 100 or 100 by 50
@@ -22,7 +22,7 @@ UPRIGHT = {
 
 
 def size(orientation):
-    return StoredSize(50, 100, orientation) if orientation >= 5 else StoredSize(100, 50, orientation)
+    return UprightSize(50, 100, orientation) if orientation >= 5 else UprightSize(100, 50, orientation)
 
 
 def read_voc(orientation, frame, declared=None, stored=None):
@@ -51,7 +51,7 @@ KEPT = [
     (6, (50, 100), None),  # declares the upright size
     (6, None, None),  # declares none
     (6, (640, 480), None),  # declares that of another image
-    (6, (100, 100), StoredSize(100, 100, 6)),  # a square tells nothing
+    (6, (100, 100), UprightSize(100, 100, 6)),  # a square tells nothing
     (3, (100, 50), None),  # turned by 180° both sizes are equal
     (1, (50, 100), None),  # declares swapped sides of an image that is not turned
 ]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cv_assets.domain.annotations.records import StoredSize
+from cv_assets.domain.annotations.records import UprightSize
 from cv_assets_tests.domain.annotations.landing import Landing, boxes
 
 # the file holds 100 by 50 pixels; upright, by orientation, the image is 50 by 100 or 100 by 50
@@ -23,7 +23,7 @@ UPRIGHT = {
 
 
 def size(orientation):
-    return StoredSize(50, 100, orientation) if orientation >= 5 else StoredSize(100, 50, orientation)
+    return UprightSize(50, 100, orientation) if orientation >= 5 else UprightSize(100, 50, orientation)
 
 
 def attributes_of(frame):

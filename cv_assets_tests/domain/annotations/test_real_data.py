@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from cv_assets.domain.annotations.records import StoredSize
+from cv_assets.domain.annotations.records import UprightSize
 from cv_assets.domain.annotations.table import build_annotations
 from cv_assets.domain.orientation import upright_size
 from cv_assets.domain.probing import read_orientation
@@ -54,10 +54,10 @@ class Folder:
         return {"path": name, "role": role, "size_bytes": size_bytes, "sha256": sha256}
 
 
-def size_of(path: Path) -> StoredSize:
+def size_of(path: Path) -> UprightSize:
     with Image.open(path) as image:
         orientation, _ = read_orientation(image)
-        return StoredSize(*upright_size(*image.size, orientation), orientation)
+        return UprightSize(*upright_size(*image.size, orientation), orientation)
 
 
 def reasons(frame: pl.DataFrame) -> Counter:

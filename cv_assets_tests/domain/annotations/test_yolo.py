@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cv_assets.domain.annotations.records import StoredSize
+from cv_assets.domain.annotations.records import UprightSize
 from cv_assets_tests.domain.annotations.landing import Landing, boxes, column
 
 NAMES = {"data.yaml": "nc: 2\nnames: [cat, dog]\n"}
@@ -255,7 +255,7 @@ def test_a_readme_among_the_labels_is_unparsable_lines():
 
 def test_ratios_are_of_the_upright_image_unless_the_dataset_says_stored():
     # the upright image is 50 wide and 100 high; its file holds 100 by 50 and asks for a quarter turn
-    landing = Landing(["a.jpg"], {"a.txt": "0 0.25 0.5 0.5 1", **NAMES}, {"a.jpg": StoredSize(50, 100, 6)})
+    landing = Landing(["a.jpg"], {"a.txt": "0 0.25 0.5 0.5 1", **NAMES}, {"a.jpg": UprightSize(50, 100, 6)})
     left_half, upper_half = (0, 0, 25, 100), (0, 0, 50, 50)  # turned clockwise, left becomes up
     for frame, box in {"auto": left_half, "upright": left_half, "stored": upper_half}.items():
         assert boxes(landing.annotations(format="yolo", frame=frame)) == [box]

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import asdict
 from pathlib import Path
 
-from cv_assets.domain.annotations.records import StoredSize
+from cv_assets.domain.annotations.records import UprightSize
 from cv_assets.domain.annotations.table import build_annotations
 from cv_assets.domain.formats import sniff
 from cv_assets.domain.manifest import build_manifest, build_quarantine
@@ -33,7 +33,7 @@ def land(root: Path, config, images: list[str], labels: list[str] = ()):
     raw = to_frame("raw_images", files)
     probes = to_frame("probes", [*_probe({row["sha256"] for row in files if row["role"] == "image"}, content)])
     sound = probes.drop_nulls("width_px").select("image_id", "width_px", "height_px", "exif_orientation")
-    sizes = {image_id: StoredSize(*size) for image_id, *size in sound.iter_rows()}
+    sizes = {image_id: UprightSize(*size) for image_id, *size in sound.iter_rows()}
     annotations = build_annotations(config, raw, lambda sha256: content[sha256].read_bytes(), sizes)
     manifest = TABLES["manifest"].validate(build_manifest(raw, probes, annotations), lazy=True)
     quarantine = build_quarantine(raw, probes)
