@@ -21,7 +21,7 @@ def build_manifest_asset(line: Line) -> dg.AssetsDefinition:
         "manifest",
         "One row an image that was really decoded: its id is the SHA-256 of its bytes, its size is that of the upright "
         "image, with perceptual hash, labels and groups. Files that do not decode are in `quarantine`.",
-        code_version="1",
+        code_version="2",
         kinds={"pillow"},
     )
 
