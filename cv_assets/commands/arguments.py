@@ -14,6 +14,8 @@ import click
 from schemas.errors import ConfigurationError, CvAssetsError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from resources.object_store import ObjectStore
     from resources.refs import Refs
     from resources.versions import VersionStore
@@ -97,19 +99,26 @@ def open_named_store(*, make: bool = False) -> "ObjectStore":
     """
     from resources.object_store import open_store
     from resources.settings import store_url
-    from resources.urls import is_remote, local_root
 
     gc.freeze()
     gc.unfreeze()  # all that is there counts as old now; what stayed frozen, hypothesis would take for lost
     gc.set_threshold(700, 10, OLD_IS_LOOKED_AT)
     gc.enable()
-    url = store_url()
-    if not (make or is_remote(url) or (folder := local_root(url, setting="CV_ASSETS_STORE")).is_dir()):
+    if not make and (folder := missing_store()) is not None:
         raise ConfigurationError(
             f"expected a store at {folder}, found no folder there; correct CV_ASSETS_STORE, or make a first version with "
             "`cv-assets run DATASET`"
         )
-    return open_store(url)
+    return open_store(store_url())
+
+
+def missing_store() -> "Path | None":
+    """The folder that CV_ASSETS_STORE names, if there is none. Raises ConfigurationError if it can name none."""
+    from resources.settings import store_url
+    from resources.urls import is_remote, local_root
+
+    folder = None if is_remote(url := store_url()) else local_root(url, setting="CV_ASSETS_STORE")
+    return None if folder is None or folder.is_dir() else folder
 
 
 def choose(name: str, *, must_say: bool = True) -> Chosen:

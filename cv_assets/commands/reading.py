@@ -12,6 +12,7 @@ from cv_assets.commands.arguments import (
     choose,
     choose_dataset,
     explained,
+    missing_store,
     open_named_store,
     print_json,
     shown,
@@ -64,11 +65,13 @@ def list_datasets(as_json: bool) -> None:
     Exits with 1 if a version's commit record cannot be read; all others are listed.
     """
     from resources.dataset_files import load_datasets
-    from resources.settings import datasets_folder
+    from resources.object_store import open_store
+    from resources.settings import datasets_folder, store_url
     from resources.summaries import list_rows
 
     configs = load_datasets(datasets_folder())
-    store = open_named_store()
+    missing = missing_store()  # it is not made by a look, and there are datasets all the same
+    store = open_named_store() if missing is None else open_store("memory:///")
     rows = list_rows(store, [config.name for config in configs])
     if as_json:
         print_json(rows)
@@ -76,7 +79,8 @@ def list_datasets(as_json: bool) -> None:
         for row in rows:
             click.echo(_list_line(row))
     if not any(row["version"] for row in rows):
-        click.echo(f"no version of any dataset is in the store {store.url}", err=True)
+        where = store_url() if missing is None else f"{missing}, which is not there"
+        click.echo(f"no version of any dataset is in the store {where}", err=True)
     damaged = [row for row in rows if row["damaged"]]
     for row in damaged:
         name = f"{row['dataset']}@{row['version']}"

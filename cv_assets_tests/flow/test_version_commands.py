@@ -185,7 +185,7 @@ def test_an_open_version_has_no_commit_record_yet_and_every_check_that_was_made_
 
 
 READING = {
-    "list": (), "show": ("shapes",), "diff": ("shapes@v1", "v2"), "verify": ("shapes@v1",), "gc": ("--delete",),
+    "show": ("shapes",), "diff": ("shapes@v1", "v2"), "verify": ("shapes@v1",), "gc": ("--delete",),
     "quarantine": ("shapes",), "report": ("shapes@v1",), "checkout": ("shapes@v1", "out"), "backfill": ("shapes",),
     "tag": ("shapes@v1", "good"), "pin": ("shapes@v1",), "rollback": ("shapes", "v1"), "requeue": ("shapes", "--all"),
 }  # fmt: skip
@@ -198,6 +198,14 @@ def test_a_store_that_is_not_there_is_said_and_not_made(made, tmp_path, monkeypa
     done = command(name, *READING[name])
     assert done.exit_code == 2
     assert f"expected a store at {tmp_path / 'stroe'}, found no folder there; correct CV_ASSETS_STORE" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_datasets_are_listed_before_there_is_a_store_and_none_is_made(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("CV_ASSETS_STORE", str(tmp_path / "stroe"))
+    done = command("list")
+    assert done.stdout.split()[:2] == ["shapes", "-"]
+    assert f"no version of any dataset is in the store {tmp_path / 'stroe'}, which is not there" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
