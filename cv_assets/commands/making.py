@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -22,6 +22,9 @@ from resources.examining import begin_examiner
 from resources.settings import worker_count
 from schemas.errors import ConfigurationError, CvAssetsError
 
+if TYPE_CHECKING:
+    from cv_assets.runs import RunOutcome
+
 DRAW_SEED: Final = 7
 NAMES_TOLD: Final = 3
 
@@ -39,7 +42,6 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
         Engine(workers=worker_count()).begin()
         begin_examiner()
     config, datasets = find_dataset(dataset)
-    from cv_assets.domain.uploads import count_files
     from cv_assets.runs import run_line
     from resources.summaries import summarize
     from resources.versions import VersionStore
@@ -50,20 +52,8 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
         f"`cv-assets run {dataset} --version VERSION` goes on with it"
     ):
         outcome = run_line(config, datasets, store, version=version, select=select)
-    if outcome.left_out:
-        some = ", ".join(map(repr, outcome.left_out[:NAMES_TOLD]))
-        click.echo(f"left out: {count_files(len(outcome.left_out))} that no pattern names, such as {some}", err=True)
-    for line in outcome.warnings:
-        click.echo(f"warning: {shown(line)}", err=True)
-    for line in outcome.failures:
-        click.echo(f"failed: {shown(line)}", err=True)
     ended = outcome.was_ended and not outcome.success
-    if not (outcome.success or ended):
-        click.echo(
-            f"{dataset}@{outcome.version} did not pass; look at run {outcome.run_id} in the UI (`make dev`), "
-            f"then go on with `cv-assets run {dataset} --version {outcome.version}`",
-            err=True,
-        )
+    _tell(dataset, outcome, ended=ended)
     try:
         summary = summarize(VersionStore(store, dataset, outcome.version), config)
     except CvAssetsError:
@@ -83,6 +73,25 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
             f"what was done of {dataset}@{outcome.version} stays; go on with `cv-assets run {dataset} --version {outcome.version}`"
         )
     sys.exit(0 if outcome.success else FAILED)
+
+
+def _tell(dataset: str, outcome: "RunOutcome", *, ended: bool) -> None:
+    """What went wrong, or may have; if somebody `ended` the run, that is said elsewhere."""
+    from cv_assets.domain.uploads import count_files
+
+    if outcome.left_out:
+        some = ", ".join(map(repr, outcome.left_out[:NAMES_TOLD]))
+        click.echo(f"left out: {count_files(len(outcome.left_out))} that no pattern names, such as {some}", err=True)
+    for line in outcome.warnings:
+        click.echo(f"warning: {shown(line)}", err=True)
+    for line in outcome.failures:
+        click.echo(f"failed: {shown(line)}", err=True)
+    if not (outcome.success or ended):
+        click.echo(
+            f"{dataset}@{outcome.version} did not pass; look at run {outcome.run_id} in the UI (`make dev`), "
+            f"then go on with `cv-assets run {dataset} --version {outcome.version}`",
+            err=True,
+        )
 
 
 @click.command()
