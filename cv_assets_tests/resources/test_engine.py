@@ -170,14 +170,14 @@ def test_a_worker_that_hangs_is_given_up_after_the_time_that_an_image_may_take(l
     worker = first_worker()
     # until it is confined it is starting, for which it has longer
     wait_until(lambda: worker.rlimit(psutil.RLIMIT_NOFILE) == (64, 64))
-    start = time.monotonic()
     worker.send_signal(signal.SIGSTOP)
-    thread.join(10)
-    took = time.monotonic() - start
-    if thread.is_alive():  # let the test end
-        worker.kill()
-        thread.join(30)
-    assert took < 9
+    try:
+        # its end, and not that of the work: how long another takes for what was left depends on what else the machine does
+        wait_until(lambda: worker not in workers(), seconds=8)
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            worker.kill()  # else this thread would wait for it for ever
+        thread.join(60)
     assert len(answers) == 48
 
 
