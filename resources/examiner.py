@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import Template
+from types import ModuleType
 from typing import Any, Final
 
 import polars as pl
@@ -24,15 +25,28 @@ DIGITS: Final = 9
 NICENESS: Final = 10
 SUMMARY: Final = "atomic.prescriptive.summary"
 TYPE_PREFIX: Final = "expect_"
+# of what Great Expectations imports at its start, what no type that a suite may hold asks for: a third of the CPU time
+SELDOM_ASKED: Final = ("altair", "scipy.stats")
 
 Question = dict[str, Any]  # key, type with its prefix, kwargs as Great Expectations takes them
 Reply = dict[str, Any]  # passed, sentence; problem, or observed, rows, unexpected, unexpected_percent, places
+
+
+class _Later(ModuleType):
+    """Stands for a module, which is imported when something of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
 
 
 class GreatExpectations:
     """One ephemeral context, for as long as the process lives: a context takes a quarter of a second."""
 
     def __init__(self) -> None:
+        for name in SELDOM_ASKED:
+            sys.modules.setdefault(name, _Later(name))
         # set before the import: the setting is read then
         os.environ["GX_ANALYTICS_ENABLED"] = "false"
         self._gx: Any = importlib.import_module("great_expectations")

@@ -332,3 +332,22 @@ def test_it_is_imported_elsewhere_leaves_no_file_prints_nothing_and_answers_alik
         said.add(found.stdout)
     assert len(said) == 1
     assert list(Path(tmp_path).iterdir()) == []
+
+
+SELDOM = """
+import sys
+from cv_assets_tests.resources.test_expectations import EVERY, FRAMES, PREFIX
+from resources.examiner import GreatExpectations
+every = [{"key": name, "type": PREFIX + name, "kwargs": arguments} for name, (arguments, _) in EVERY.items()]
+assert GreatExpectations().answer(every, FRAMES["manifest"]).keys() == EVERY.keys()
+from great_expectations.expectations.core import expect_column_kl_divergence_to_be_less_than as asks_for_both
+assert [name for name in sys.modules if name.startswith(("altair.", "scipy.stats."))] == []
+assert asks_for_both.stats.entropy([1, 1], [1, 1]) == 0
+assert asks_for_both.alt.Chart.__module__.startswith("altair.")
+"""
+
+
+def test_what_no_type_of_a_suite_asks_for_is_imported_when_something_does():
+    home = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    found = subprocess.run([sys.executable, "-c", SELDOM], capture_output=True, text=True, check=False, env=home)
+    assert (found.returncode, found.stderr) == (0, "")
