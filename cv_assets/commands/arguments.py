@@ -113,12 +113,18 @@ def open_named_store(*, make: bool = False) -> "ObjectStore":
 
 
 def missing_store() -> "Path | None":
-    """The folder that CV_ASSETS_STORE names, if there is none. Raises ConfigurationError if it can name none."""
+    """The folder that CV_ASSETS_STORE names, if there is none. Raises ConfigurationError if it can name none.
+
+    None also where this user may not look: who opens the store says so.
+    """
     from resources.settings import store_url
     from resources.urls import is_remote, local_root
 
     folder = None if is_remote(url := store_url()) else local_root(url, setting="CV_ASSETS_STORE")
-    return None if folder is None or folder.is_dir() else folder
+    try:
+        return None if folder is None or folder.is_dir() else folder
+    except OSError:
+        return None
 
 
 def choose(name: str, *, must_say: bool = True) -> Chosen:

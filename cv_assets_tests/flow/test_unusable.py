@@ -157,6 +157,16 @@ def test_a_setting_that_cannot_be_used_is_said_with_exit_code_2(here, monkeypatc
     assert [word for word in words if word not in done.stderr] == []
 
 
+@pytest.mark.parametrize("arguments", [["list"], ["show", "gone"], ["verify", "gone@v1"]])
+def test_a_store_that_nobody_can_look_at_is_said_with_exit_code_2(here, monkeypatch, tmp_path, arguments):
+    write_dataset(here, "gone", url=here.uploads / "gone")
+    monkeypatch.setenv("CV_ASSETS_STORE", str(tmp_path / ("s" * 300)))
+    done = command(*arguments)
+    assert done.exit_code == 2
+    assert f"cannot make the store's folder {tmp_path}/sss" in done.stderr
+    assert "File name too long; set CV_ASSETS_STORE" in done.stderr
+
+
 def test_a_slip_in_the_settings_of_dagster_is_said_with_exit_code_2(here, monkeypatch, tmp_path):
     write_dataset(here, "gone", url=here.uploads / "gone")
     (tmp_path / "dagster.yaml").write_text("telemetri: {enabled: false}\n")
