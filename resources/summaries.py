@@ -1,7 +1,7 @@
 """What `show` and `list` say of versions, read from the store: from the commit record, or from an open version's tables."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from cv_assets.domain.expecting import expectations_key
 from cv_assets.domain.lineage import READS
@@ -16,6 +16,7 @@ from schemas.errors import CorruptObject
 from schemas.releases import CommitRecord, Verdict
 from schemas.tables import to_frame
 
+Found = TypeVar("Found")
 _CHECK_KEYS = {"name", "asset", "passed", "severity"}
 _BUILD_KEYS = {"build", "digest", "shards"}
 
@@ -57,7 +58,8 @@ def list_rows(store: ObjectStore, datasets: Iterable[str]) -> list[dict[str, Any
     """What `list` prints: a row for each version, and one for a dataset that has none yet.
 
     Datasets that the store alone knows come last, and are not `defined`. A commit record that cannot be read is told in
-    its row, as `damaged`, and hides no other version.
+    its row, as `damaged`, and hides no other version. What is wrong with `latest`, tags or pins has a row without a version
+    each; whether a version is `latest` is None then, if that is not known.
     """
     defined = list(datasets)
     others = [name for name in store.folders("datasets") if name not in defined]
@@ -66,10 +68,13 @@ def list_rows(store: ObjectStore, datasets: Iterable[str]) -> list[dict[str, Any
 
 def _rows_of(store: ObjectStore, dataset: str, *, defined: bool) -> Iterator[dict[str, Any]]:
     refs = Refs(store, dataset)
-    latest, tags, pins = refs.latest(), refs.tags(), refs.pins()
-    versions = sort_versions(list_versions(store, dataset))
-    for name in versions or ([None] if defined else []):
-        record, damaged = _read_commit(store, dataset, name) if name else (None, None)
+    latest, no_latest = _read(refs.latest)
+    tags, no_tags = _read(refs.tags)
+    pins, no_pins = _read(refs.pins)
+    rows: list[tuple[str | None, str | None]] = [(None, said) for said in (no_latest, no_tags, no_pins) if said]
+    rows += [(name, None) for name in sort_versions(list_versions(store, dataset))]
+    for name, problem in rows or ([(None, None)] if defined else []):
+        record, damaged = _read(VersionStore(store, dataset, name).commit) if name else (None, problem)
         removed = name is not None and store.look(tombstone_key(dataset, name)) is not None
         yield {
             "dataset": dataset,
@@ -80,16 +85,16 @@ def _rows_of(store: ObjectStore, dataset: str, *, defined: bool) -> Iterator[dic
             "removed": removed,
             "images": record.counts.images if record else None,
             "digest": record.digest if record else None,
-            "latest": name is not None and name == latest,
-            "tags": [tag for tag, version in tags.items() if version == name],
-            "pinned": pins.get(name) if name else None,
+            "latest": None if no_latest else name is not None and name == latest,
+            "tags": [tag for tag, version in (tags or {}).items() if version == name],
+            "pinned": (pins or {}).get(name) if name else None,
         }
 
 
-def _read_commit(store: ObjectStore, dataset: str, version: str) -> tuple[CommitRecord | None, str | None]:
-    """The commit record, or what is wrong with it; neither while the version is open."""
+def _read(look: Callable[[], Found]) -> tuple[Found | None, str | None]:
+    """What is found, or what is wrong with it."""
     try:
-        return VersionStore(store, dataset, version).commit(), None
+        return look(), None
     except CorruptObject as error:
         return None, str(error)
 

@@ -62,7 +62,7 @@ NOT_COMPARED: Final = (
 def list_datasets(as_json: bool) -> None:
     """Every dataset that has a file in the folder of datasets, or versions in the store, with their names.
 
-    Exits with 1 if a version's commit record cannot be read; all others are listed.
+    Exits with 1 if a version's commit record cannot be read, or what names the versions of a dataset; all else is listed.
     """
     from resources.dataset_files import load_datasets
     from resources.object_store import open_store
@@ -80,11 +80,13 @@ def list_datasets(as_json: bool) -> None:
             click.echo(_list_line(row))
     if not any(row["version"] for row in rows):
         where = store_url() if missing is None else f"{missing}, which is not there"
-        click.echo(f"no version of any dataset is in the store {where}", err=True)
+        click.echo(shown(f"no version of any dataset is in the store {where}"), err=True)
     damaged = [row for row in rows if row["damaged"]]
     for row in damaged:
         name = f"{row['dataset']}@{row['version']}"
-        click.echo(f"{name} is damaged: {row['damaged']}. Look with `cv-assets verify {name}`", err=True)
+        said = f"{name} is damaged: {row['damaged']}. Look with `cv-assets verify {name}`"
+        said = said if row["version"] else f"names of {row['dataset']} are damaged: {row['damaged']}"
+        click.echo(shown(said), err=True)
     sys.exit(FAILED if damaged else 0)
 
 

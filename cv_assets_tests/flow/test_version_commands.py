@@ -153,6 +153,23 @@ def test_a_damaged_commit_record_hides_no_other_version(place):
     assert [bool(row["damaged"]) for row in parsed("list", exit_code=1)] == [True, False]
 
 
+def test_names_that_cannot_be_read_hide_neither_versions_nor_other_datasets(place, monkeypatch):
+    command("pin", "shapes@v1")
+    place.store.delete("datasets/shapes/refs/latest/00000001.json")
+    (place.folder / "datasets").mkdir()
+    monkeypatch.setenv("CV_ASSETS_DATASETS", str(place.folder / "datasets"))
+    write_dataset(place, "parts")
+    done = command("list")
+    assert done.exit_code == 1
+    assert [line.split()[:3] for line in done.stdout.splitlines()] == [
+        ["parts", "-", "not"], ["shapes", "-", "damaged"], ["shapes", "v1", "122"], ["shapes", "v2", "122"],
+    ]  # fmt: skip
+    assert "pinned" in done.stdout
+    assert done.stderr.startswith("names of shapes are damaged: expected every move of shapes@latest in ")
+    assert "`cv-assets rollback shapes VERSION`, which closes the gap" in done.stderr
+    assert [row["latest"] for row in parsed("list", exit_code=1)] == [False, None, None, None]
+
+
 def test_versions_whose_dataset_has_no_file_any_more_are_listed_and_shown(place, monkeypatch):
     before = parsed("show", "shapes@v1")
     (place.folder / "datasets").mkdir()
