@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from cv_assets.domain.expecting import expectations_key
 from cv_assets.domain.lineage import READS
-from cv_assets.domain.releasing import count, split_sizes
+from cv_assets.domain.releasing import COUNTED_IN, count, split_sizes
 from cv_assets.domain.versions import sort_versions
 from resources.object_store import ObjectStore
 from resources.records import list_versions, tombstone_key
@@ -24,26 +24,29 @@ _BUILD_KEYS = {"build", "digest", "shards"}
 def summarize(version: VersionStore, config: DatasetConfig | None) -> dict[str, Any]:
     """Everything that `show` prints of one version, as plain JSON; `digest` and `commit` are None while it is open.
 
-    `builds` are packings that were made after the commit. Without a configuration, `defined` is false.
+    So is a figure whose table is not made yet; without that of the splits, `splits` is empty. `builds` are packings that
+    were made after the commit. Without a configuration, `defined` is false.
     """
     record, refs = version.commit(), Refs(version.store, version.dataset)
     names = list(config.split.ratios) if config else []
     order = {name: place for place, name in enumerate(names)}
     if record is not None:
-        counts, splits = record.counts, record.splits
+        counts, splits = record.counts.model_dump(), record.splits
         rows = [shard.model_dump() for shard in record.shards]
     else:
-        tables = {name: _table(version, name) for name in READS}
-        counts = count(tables)
-        splits = split_sizes(tables["splits"], names or tables["splits"]["split"].drop_nulls().unique().sort())
-        rows = tables["shards"].to_dicts()
+        made = {name: table for name in READS if (table := version.find_table(name)) is not None}
+        counted = count({name: made.get(name, to_frame(name, [])) for name in READS}).model_dump()
+        counts = {figure: value if COUNTED_IN[figure] in made else None for figure, value in counted.items()}
+        dealt = made.get("splits")
+        splits = {} if dealt is None else split_sizes(dealt, names or dealt["split"].drop_nulls().unique().sort())
+        rows = made["shards"].to_dicts() if "shards" in made else []
     return {
         "dataset": version.dataset,
         "version": version.version,
         "defined": config is not None,
         "committed": record is not None,
         "digest": record.digest if record else None,
-        **counts.model_dump(),
+        **counts,
         "splits": dict(sorted(splits.items(), key=lambda split: order.get(split[0], len(order)))),
         "checks": [verdict.model_dump(include=_CHECK_KEYS) for verdict in _checks(version, record)],
         "shards": rows,
@@ -106,8 +109,3 @@ def _checks(version: VersionStore, record: CommitRecord | None) -> list[Verdict]
     found = (version.find_verdicts(key) for name in (*READS, "release") for key in (name, expectations_key(name)))
     kept = [verdict for verdicts in found if verdicts for verdict in verdicts.verdicts]
     return of_record + [verdict for verdict in kept if (verdict.asset, verdict.name) not in known]
-
-
-def _table(version: VersionStore, name: str) -> Any:
-    found = version.find_table(name)
-    return to_frame(name, []) if found is None else found

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SHARDS_SHOWN: Final = 6
 # beside what is in the store alone: only `run`, `backfill` and the like need the file
 UNDEFINED: Final = "no dataset file"
+# of a version that is open, and has not come so far
+UNKNOWN: Final = "-"
 FIGURES: Final = (
     "files",
     "images",
@@ -139,8 +141,10 @@ def print_summary(summary: dict[str, Any], store: str) -> None:
     names += [] if summary["defined"] else [UNDEFINED]
     click.echo(f"{summary['dataset']}@{summary['version']}  {state}{'  (' + ', '.join(names) + ')' if names else ''}")
     for key in FIGURES:
-        click.echo(f"  {key.replace('_', ' '):<22}{summary[key]:>8}")
-    click.echo("  splits                " + ", ".join(f"{name} {images}" for name, images in summary["splits"].items()))
+        known = UNKNOWN if summary[key] is None else summary[key]
+        click.echo(f"  {key.replace('_', ' '):<22}{known:>8}")
+    splits = ", ".join(f"{name} {images}" for name, images in summary["splits"].items())
+    click.echo(f"  {'splits':<22}{splits or UNKNOWN}")
     failed = [check["name"] for check in summary["checks"] if not check["passed"]]
     click.echo(f"  checks                {len(summary['checks'])} made, failed: {', '.join(failed) or 'none'}")
     _print_shards("shards", summary["shards"])

@@ -190,7 +190,12 @@ def test_an_open_version_has_no_commit_record_yet_and_every_check_that_was_made_
     assert ("raw_images", "uploads_still_come") in names  # of the moment, so the commit record has it not
     open_one = parsed("run", "shapes", "--select", "raw_images")
     assert (open_one["commit"], open_one["files"]) == (None, 125)
+    # what no table tells yet is not known, and is no zero
+    assert (open_one["images"], open_one["quarantined"], open_one["splits"], open_one["annotation_files"]) == (
+        None, None, {}, 0,
+    )  # fmt: skip
     lines = command("show", "shapes@v3").stdout.splitlines()
+    assert [line.split() for line in lines[1:4]] == [["files", "125"], ["images", "-"], ["quarantined", "-"]]
     assert lines[-1].endswith("/store/datasets/shapes/versions/v3/")
     done = command("diff", "shapes@v1", "v3")
     assert (done.exit_code, "found shapes@v3 open, without manifest, annotations, splits" in done.stderr) == (2, True)
