@@ -3,6 +3,7 @@
 import gc
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -159,6 +160,11 @@ def choose_dataset(dataset: str) -> "Refs":
 def in_number(count: int, what: str) -> str:
     """A count of something, as people say it."""
     return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
+
+
+def selecting(select: str | None) -> str:
+    """What a command that goes on has to say of a selection, with a blank before it: without, it would make more."""
+    return "" if select is None else f" --select {shlex.quote(select)}"
 
 
 def shown(text: str) -> str:

@@ -305,7 +305,11 @@ INTERRUPTED = {
         ("shapes@v1", "--from-source"),
         "what was done stays; give the same",
     ),
-    "run": ("cv_assets.runs.run_line", ("shapes",), "`cv-assets run shapes --version VERSION` goes on with it"),
+    "run": (
+        "cv_assets.runs.run_line",
+        ("shapes", "--select", "raw_images, manifest"),
+        "`cv-assets run shapes --version VERSION --select 'raw_images, manifest'` goes on with it",
+    ),
     "backfill": ("cv_assets.runs.backfill", ("shapes", "--versions", "v2,v1"), "backfill shapes --versions v1,v2`"),
 }
 
