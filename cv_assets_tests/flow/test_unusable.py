@@ -82,6 +82,14 @@ def test_a_source_that_is_not_there_begins_no_version(here):
     assert {row["dataset"]: row["version"] for row in json.loads(command("list", "--json").stdout)}["gone"] is None
 
 
+def test_a_source_that_nobody_can_look_at_begins_no_version(here):
+    write_dataset(here, "long", url=here.uploads / ("s" * 300))
+    done = command("run", "long")
+    assert done.exit_code == 2
+    assert "found File name too long; let this user enter it, or correct source.url" in done.stderr
+    assert begun("long") == []
+
+
 UNUSABLE = [
     # arguments, and what the message says was found and what to do
     (["run", "nowhere"], ["expected a dataset of ", "which holds ", "found 'nowhere'"]),
