@@ -13,7 +13,13 @@ import dagster as dg
 
 # host, process id and start of the process that executes a run of the command line
 PROCESS_TAG: Final = "cv_assets/process"
-ALIVE: Final = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+# the first, too: a run of the command line is recorded before it starts, and may be ended in between
+ALIVE: Final = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 def process_tags() -> dict[str, str]:

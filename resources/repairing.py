@@ -31,8 +31,14 @@ Origin = tuple[str, bytes]
 
 def open_copy(url: str, store: ObjectStore) -> ObjectStore:
     """Another store to take objects from. Raises ConfigurationError if there is none, or if it is the same one."""
-    if not is_remote(url) and not (folder := local_root(url, setting="--from")).is_dir():
-        raise ConfigurationError(f"--from: expected the folder of another store, found nothing at {folder}")
+    if not is_remote(url):
+        folder, found = local_root(url, setting="--from"), "nothing"
+        try:
+            is_there = folder.is_dir()
+        except OSError as error:
+            is_there, found = False, str(error.strerror)
+        if not is_there:
+            raise ConfigurationError(f"--from: expected the folder of another store, found {found} at {folder}")
     copy = open_store(url)
     if copy.url == store.url:
         raise ConfigurationError(f"--from: expected another store than {store.url}, found the same")

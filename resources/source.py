@@ -83,9 +83,10 @@ class LocalSource:
             if not self._root.is_dir():
                 what = "something else" if self._root.exists() else "nothing"
                 raise SourceError(f"expected a folder with uploads at {self._root}, found {what}; correct source.url")
-        except PermissionError as error:
+        except OSError as error:
             raise SourceError(
-                f"expected a folder with uploads at {self._root}, found {error.strerror}; let this user enter it"
+                f"expected a folder with uploads at {self._root}, found {error.strerror}; let this user enter it, or correct "
+                "source.url"
             ) from error
         self._listed = identity_of(self._root)
         listed = list_folder(self._root)

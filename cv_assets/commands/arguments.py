@@ -3,6 +3,7 @@
 import gc
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -113,12 +114,18 @@ def open_named_store(*, make: bool = False) -> "ObjectStore":
 
 
 def missing_store() -> "Path | None":
-    """The folder that CV_ASSETS_STORE names, if there is none. Raises ConfigurationError if it can name none."""
+    """The folder that CV_ASSETS_STORE names, if there is none. Raises ConfigurationError if it can name none.
+
+    None also where this user may not look: who opens the store says so.
+    """
     from resources.settings import store_url
     from resources.urls import is_remote, local_root
 
     folder = None if is_remote(url := store_url()) else local_root(url, setting="CV_ASSETS_STORE")
-    return None if folder is None or folder.is_dir() else folder
+    try:
+        return None if folder is None or folder.is_dir() else folder
+    except OSError:
+        return None
 
 
 def choose(name: str, *, must_say: bool = True) -> Chosen:
@@ -153,6 +160,11 @@ def choose_dataset(dataset: str) -> "Refs":
 def in_number(count: int, what: str) -> str:
     """A count of something, as people say it."""
     return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
+
+
+def selecting(select: str | None) -> str:
+    """What a command that goes on has to say of a selection, with a blank before it: without, it would make more."""
+    return "" if select is None else f" --select {shlex.quote(select)}"
 
 
 def shown(text: str) -> str:

@@ -14,6 +14,7 @@ from cv_assets.commands.arguments import (
     in_number,
     open_named_store,
     print_json,
+    selecting,
     shown,
 )
 
@@ -61,7 +62,7 @@ def backfill(dataset: str, select: str | None, versions: str | None, every: bool
     else:
         click.echo(f"{in_number(len(ended), 'version')}, {failed} failed")
     if left:
-        again = f"cv-assets backfill {dataset} --versions {','.join(left)}{f' --select {select}' if select else ''}"
+        again = f"cv-assets backfill {dataset} --versions {','.join(left)}{selecting(select)}"
         raise KeyboardInterrupt(f"what was done stays; go on with `{again}`")
     sys.exit(FAILED if failed else 0)
 

@@ -14,6 +14,7 @@ from cv_assets.commands.arguments import (
     interruption_said,
     open_named_store,
     print_json,
+    selecting,
     shown,
 )
 from cv_assets.commands.reading import print_summary
@@ -49,11 +50,12 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
     store = open_named_store(make=True)
     with interruption_said(
         f"if a version was begun, what was done of it stays; `cv-assets list` tells, and "
-        f"`cv-assets run {dataset} --version VERSION` goes on with it"
+        f"`cv-assets run {dataset} --version VERSION{selecting(select)}` goes on with it"
     ):
         outcome = run_line(config, datasets, store, version=version, select=select)
     ended = outcome.was_ended and not outcome.success
-    _tell(dataset, outcome, ended=ended)
+    again = f"cv-assets run {dataset} --version {outcome.version}{selecting(select)}"
+    _tell(dataset, outcome, None if ended else again)
     try:
         summary = summarize(VersionStore(store, dataset, outcome.version), config)
     except CvAssetsError:
@@ -69,14 +71,12 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
     elif outcome.success:
         print_summary(summary, store.url)
     if ended:
-        raise KeyboardInterrupt(
-            f"what was done of {dataset}@{outcome.version} stays; go on with `cv-assets run {dataset} --version {outcome.version}`"
-        )
+        raise KeyboardInterrupt(f"what was done of {dataset}@{outcome.version} stays; go on with `{again}`")
     sys.exit(0 if outcome.success else FAILED)
 
 
-def _tell(dataset: str, outcome: "RunOutcome", *, ended: bool) -> None:
-    """What went wrong, or may have; if somebody `ended` the run, that is said elsewhere."""
+def _tell(dataset: str, outcome: "RunOutcome", again: str | None) -> None:
+    """What went wrong, or may have, and the command that goes on; None if that is said elsewhere, as somebody ended the run."""
     from cv_assets.domain.uploads import count_files
 
     if outcome.left_out:
@@ -86,10 +86,10 @@ def _tell(dataset: str, outcome: "RunOutcome", *, ended: bool) -> None:
         click.echo(f"warning: {shown(line)}", err=True)
     for line in outcome.failures:
         click.echo(f"failed: {shown(line)}", err=True)
-    if not (outcome.success or ended):
+    if not outcome.success and again is not None:
         click.echo(
             f"{dataset}@{outcome.version} did not pass; look at run {outcome.run_id} in the UI (`make dev`), "
-            f"then go on with `cv-assets run {dataset} --version {outcome.version}`",
+            f"then go on with `{again}`",
             err=True,
         )
 

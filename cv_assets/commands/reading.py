@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SHARDS_SHOWN: Final = 6
 # beside what is in the store alone: only `run`, `backfill` and the like need the file
 UNDEFINED: Final = "no dataset file"
+# of a version that is open, and has not come so far
+UNKNOWN: Final = "-"
 FIGURES: Final = (
     "files",
     "images",
@@ -62,7 +64,7 @@ NOT_COMPARED: Final = (
 def list_datasets(as_json: bool) -> None:
     """Every dataset that has a file in the folder of datasets, or versions in the store, with their names.
 
-    Exits with 1 if a version's commit record cannot be read; all others are listed.
+    Exits with 1 if a version's commit record cannot be read, or what names the versions of a dataset; all else is listed.
     """
     from resources.dataset_files import load_datasets
     from resources.object_store import open_store
@@ -80,11 +82,13 @@ def list_datasets(as_json: bool) -> None:
             click.echo(_list_line(row))
     if not any(row["version"] for row in rows):
         where = store_url() if missing is None else f"{missing}, which is not there"
-        click.echo(f"no version of any dataset is in the store {where}", err=True)
+        click.echo(shown(f"no version of any dataset is in the store {where}"), err=True)
     damaged = [row for row in rows if row["damaged"]]
     for row in damaged:
         name = f"{row['dataset']}@{row['version']}"
-        click.echo(f"{name} is damaged: {row['damaged']}. Look with `cv-assets verify {name}`", err=True)
+        said = f"{name} is damaged: {row['damaged']}. Look with `cv-assets verify {name}`"
+        said = said if row["version"] else f"names of {row['dataset']} are damaged: {row['damaged']}"
+        click.echo(shown(said), err=True)
     sys.exit(FAILED if damaged else 0)
 
 
@@ -137,8 +141,10 @@ def print_summary(summary: dict[str, Any], store: str) -> None:
     names += [] if summary["defined"] else [UNDEFINED]
     click.echo(f"{summary['dataset']}@{summary['version']}  {state}{'  (' + ', '.join(names) + ')' if names else ''}")
     for key in FIGURES:
-        click.echo(f"  {key.replace('_', ' '):<22}{summary[key]:>8}")
-    click.echo("  splits                " + ", ".join(f"{name} {images}" for name, images in summary["splits"].items()))
+        known = UNKNOWN if summary[key] is None else summary[key]
+        click.echo(f"  {key.replace('_', ' '):<22}{known:>8}")
+    splits = ", ".join(f"{name} {images}" for name, images in summary["splits"].items())
+    click.echo(f"  {'splits':<22}{splits or UNKNOWN}")
     failed = [check["name"] for check in summary["checks"] if not check["passed"]]
     click.echo(f"  checks                {len(summary['checks'])} made, failed: {', '.join(failed) or 'none'}")
     _print_shards("shards", summary["shards"])

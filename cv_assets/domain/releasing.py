@@ -13,6 +13,19 @@ from schemas.tables import TABLE_VERSIONS
 # The tables that make a version what it is. The quality report only describes them.
 CONTENT_TABLES: Final = ("raw_images", "annotations", "manifest", "quarantine", "splits")
 
+# The table that tells each figure of a version: before it is made, nobody knows the figure.
+COUNTED_IN: Final = {
+    "files": "raw_images",
+    "annotation_files": "raw_images",
+    "images": "manifest",
+    "quarantined": "quarantine",
+    "annotations": "annotations",
+    "unlabelled_images": "manifest",
+    "files_without_label": "annotations",
+    "labels_without_file": "annotations",
+    "duplicate_groups": "manifest",
+}
+
 
 def count(tables: Mapping[str, pl.DataFrame]) -> Counts:
     """The figures of a version, from as many of its tables as there are; a table not yet made counts as empty."""

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from cv_assets.domain.releasing import build_commit, count, split_sizes
+from cv_assets.domain.releasing import COUNTED_IN, build_commit, count, split_sizes
 from cv_assets_tests.domain.tables import config, digests_of, label_row, sound_tables
 from schemas.releases import CommitRecord
 from schemas.tables import to_frame
@@ -30,6 +30,13 @@ def test_the_figures_count_images_once_and_files_as_often_as_they_were_uploaded(
         "labels_without_file": 0,
         "duplicate_groups": 1,
     }
+
+
+def test_a_figure_depends_on_no_table_but_the_one_that_is_said_to_tell_it():
+    figures = count(TABLES).model_dump()
+    for table, rows in TABLES.items():
+        without = count({**TABLES, table: rows.clear()}).model_dump()
+        assert {COUNTED_IN[name] for name, value in figures.items() if without[name] != value} <= {table}
 
 
 def test_a_file_without_a_label_counts_once_and_not_at_all_if_another_object_of_it_has_one():

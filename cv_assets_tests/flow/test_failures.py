@@ -127,7 +127,7 @@ def test_a_command_that_is_interrupted_while_it_reads_ends_at_once_and_another_g
     folder.mkdir()
     (folder / "shapes.yaml").write_text(f"name: shapes\nsource: {{url: {drawn.uploads}}}\n")
     environment = {**os.environ, "CV_ASSETS_DATASETS": str(folder)}
-    command = [sys.executable, "-c", SLOWLY, "run", "shapes"]
+    command = [sys.executable, "-c", SLOWLY, "run", "shapes", "--select", "raw_images"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=PROJECT_ROOT
     ) as process:
@@ -139,7 +139,7 @@ def test_a_command_that_is_interrupted_while_it_reads_ends_at_once_and_another_g
     assert process.returncode == 130
     assert said[1] == (
         "cv-assets: run was interrupted: what was done of shapes@v1 stays; "
-        "go on with `cv-assets run shapes --version v1`\n"
+        "go on with `cv-assets run shapes --version v1 --select raw_images`\n"
     )
     config = drawn.config()
     assert drawn.version(config, "v1").find_table("raw_images") is None

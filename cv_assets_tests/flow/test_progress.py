@@ -16,7 +16,7 @@ from cv_assets_tests.conftest import Place, write_drawn
 from cv_assets_tests.resources.places import shared_place, write_dataset
 from resources.settings import PROJECT_ROOT
 
-COMMAND = [sys.executable, "-c", "from cv_assets.cli import main; main()"]
+COMMAND = [sys.executable, "-m", "cv_assets.cli"]
 BAR = "%|"
 COUNTS = ["files: 125 done", "webdataset shards: 3 done"]
 

@@ -16,7 +16,7 @@ from cv_assets_tests.servers.s3 import Bucket, Endpoint
 from resources.object_store import open_store
 from resources.settings import PROJECT_ROOT
 
-COMMAND = [sys.executable, "-c", "from cv_assets.cli import main; main()"]
+COMMAND = [sys.executable, "-m", "cv_assets.cli"]
 
 
 def write_dataset(place: Place, **source: str) -> None:

@@ -82,6 +82,14 @@ def test_a_source_that_is_not_there_begins_no_version(here):
     assert {row["dataset"]: row["version"] for row in json.loads(command("list", "--json").stdout)}["gone"] is None
 
 
+def test_a_source_that_nobody_can_look_at_begins_no_version(here):
+    write_dataset(here, "long", url=here.uploads / ("s" * 300))
+    done = command("run", "long")
+    assert done.exit_code == 2
+    assert "found File name too long; let this user enter it, or correct source.url" in done.stderr
+    assert begun("long") == []
+
+
 UNUSABLE = [
     # arguments, and what the message says was found and what to do
     (["run", "nowhere"], ["expected a dataset of ", "which holds ", "found 'nowhere'"]),
@@ -155,6 +163,16 @@ def test_a_setting_that_cannot_be_used_is_said_with_exit_code_2(here, monkeypatc
     done = command("run", "gone")
     assert done.exit_code == 2
     assert [word for word in words if word not in done.stderr] == []
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show", "gone"], ["verify", "gone@v1"]])
+def test_a_store_that_nobody_can_look_at_is_said_with_exit_code_2(here, monkeypatch, tmp_path, arguments):
+    write_dataset(here, "gone", url=here.uploads / "gone")
+    monkeypatch.setenv("CV_ASSETS_STORE", str(tmp_path / ("s" * 300)))
+    done = command(*arguments)
+    assert done.exit_code == 2
+    assert f"cannot make the store's folder {tmp_path}/sss" in done.stderr
+    assert "File name too long; set CV_ASSETS_STORE" in done.stderr
 
 
 def test_a_slip_in_the_settings_of_dagster_is_said_with_exit_code_2(here, monkeypatch, tmp_path):

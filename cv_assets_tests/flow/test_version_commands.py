@@ -153,6 +153,23 @@ def test_a_damaged_commit_record_hides_no_other_version(place):
     assert [bool(row["damaged"]) for row in parsed("list", exit_code=1)] == [True, False]
 
 
+def test_names_that_cannot_be_read_hide_neither_versions_nor_other_datasets(place, monkeypatch):
+    command("pin", "shapes@v1")
+    place.store.delete("datasets/shapes/refs/latest/00000001.json")
+    (place.folder / "datasets").mkdir()
+    monkeypatch.setenv("CV_ASSETS_DATASETS", str(place.folder / "datasets"))
+    write_dataset(place, "parts")
+    done = command("list")
+    assert done.exit_code == 1
+    assert [line.split()[:3] for line in done.stdout.splitlines()] == [
+        ["parts", "-", "not"], ["shapes", "-", "damaged"], ["shapes", "v1", "122"], ["shapes", "v2", "122"],
+    ]  # fmt: skip
+    assert "pinned" in done.stdout
+    assert done.stderr.startswith("names of shapes are damaged: expected every move of shapes@latest in ")
+    assert "`cv-assets rollback shapes VERSION`, which closes the gap" in done.stderr
+    assert [row["latest"] for row in parsed("list", exit_code=1)] == [False, None, None, None]
+
+
 def test_versions_whose_dataset_has_no_file_any_more_are_listed_and_shown(place, monkeypatch):
     before = parsed("show", "shapes@v1")
     (place.folder / "datasets").mkdir()
@@ -173,7 +190,10 @@ def test_an_open_version_has_no_commit_record_yet_and_every_check_that_was_made_
     assert ("raw_images", "uploads_still_come") in names  # of the moment, so the commit record has it not
     open_one = parsed("run", "shapes", "--select", "raw_images")
     assert (open_one["commit"], open_one["files"]) == (None, 125)
+    # what no table tells yet is not known, and is no zero
+    assert [open_one[name] for name in ("images", "quarantined", "splits")] == [None, None, {}]
     lines = command("show", "shapes@v3").stdout.splitlines()
+    assert [line.split() for line in lines[1:4]] == [["files", "125"], ["images", "-"], ["quarantined", "-"]]
     assert lines[-1].endswith("/store/datasets/shapes/versions/v3/")
     done = command("diff", "shapes@v1", "v3")
     assert (done.exit_code, "found shapes@v3 open, without manifest, annotations, splits" in done.stderr) == (2, True)
@@ -283,7 +303,11 @@ INTERRUPTED = {
         ("shapes@v1", "--from-source"),
         "what was done stays; give the same",
     ),
-    "run": ("cv_assets.runs.run_line", ("shapes",), "`cv-assets run shapes --version VERSION` goes on with it"),
+    "run": (
+        "cv_assets.runs.run_line",
+        ("shapes", "--select", "raw_images, manifest"),
+        "`cv-assets run shapes --version VERSION --select 'raw_images, manifest'` goes on with it",
+    ),
     "backfill": ("cv_assets.runs.backfill", ("shapes", "--versions", "v2,v1"), "backfill shapes --versions v1,v2`"),
 }
 
@@ -355,6 +379,7 @@ UNUSABLE = {
     "a time below nothing": ("gc", "--grace", "-1h"),
     "no version to keep": ("gc", "--keep-last", "0"),
     "a copy that is not there": ("repair", "shapes@v1", "--from", "nowhere"),
+    "a copy that nobody can look at": ("repair", "shapes@v1", "--from", "s" * 300),
     "the store itself for a copy": ("repair", "shapes@v1", "--from", "store"),
     "a tag to move and to delete": ("tag", "shapes@v1", "good", "--move", "--delete"),
     "a tag with a slash": ("tag", "shapes@v1", "a/b"),

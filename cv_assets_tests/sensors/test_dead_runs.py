@@ -25,13 +25,19 @@ def look(instance: dg.DagsterInstance) -> str:
     return said.skip_message or ""
 
 
-def begin(instance: dg.DagsterInstance, tags: dict[str, str]) -> dg.DagsterRun:
+def begin(
+    instance: dg.DagsterInstance, tags: dict[str, str], status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED
+) -> dg.DagsterRun:
     job = dg.GraphDefinition("shapes").to_job()
-    return instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    return instance.create_run_for_job(job, tags=tags, status=status)
 
 
-def test_a_run_of_the_command_line_is_told_with_the_command_that_goes_on(instance: dg.DagsterInstance):
-    run = begin(instance, GONE)
+# a run that was ended between its record and its start would stay as it is, and whoever begins versions would wait for it
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED])
+def test_a_run_of_the_command_line_is_told_with_the_command_that_goes_on(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+):
+    run = begin(instance, GONE, status)
     said = look(instance)
     assert f"Found run {run.run_id} (shapes, version v3) in progress and its process gone" in said
     assert "Marked it as failed. Run `cv-assets run shapes --version v3`; what is finished is not made again." in said
@@ -40,6 +46,8 @@ def test_a_run_of_the_command_line_is_told_with_the_command_that_goes_on(instanc
 
 def test_of_runs_that_live_nothing_is_said(instance: dg.DagsterInstance):
     begin(instance, process_tags())
+    begin(instance, process_tags(), dg.DagsterRunStatus.NOT_STARTED)
+    begin(instance, {}, dg.DagsterRunStatus.NOT_STARTED)  # Dagster is about to launch it
     assert look(instance) == "Found no run whose process is gone."
 
 
