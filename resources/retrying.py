@@ -33,7 +33,13 @@ _PASSING_CODES: Final = frozenset({"BadDigest", "IncompleteBody", "RequestTimeou
 _REFUSING_CODES: Final = frozenset({"AccessDenied", "AllAccessDisabled", "NoSuchBucket", "PermanentRedirect"})
 # what a store says of one object (InvalidObjectState: it is archived); whatever else is refused, it or a gateway may say of any
 _ABOUT_ONE_OBJECT: Final = frozenset(
-    {(403, "AccessDenied"), (403, "InvalidObjectState"), (404, "NoSuchKey"), (404, "BlobNotFound")}
+    {
+        (403, "AccessDenied"),
+        (403, "InvalidObjectState"),
+        (404, "NoSuchKey"),
+        (404, "NoSuchVersion"),
+        (404, "BlobNotFound"),
+    }
 )
 # as obstore tells it in its debug view: UnknownIssuer, NotValidForNameContext { … }, Other(OtherError(CaUsedAsEndEntity))
 _CERTIFICATE: Final = re.compile(r"InvalidCertificate\(\s*(?:Other\(\s*OtherError\(\s*)?([A-Za-z]+)")

@@ -237,8 +237,11 @@ class RemoteSource:
 
     def size_pinned(self, path: str, pin: str) -> int:
         def look(options: Any) -> int:
-            options["head"] = True
-            return obstore.get(self._backends.asking(), path, options=options).meta["size"]
+            try:
+                return obstore.get(self._backends.asking(), path, options=options | {"head": True}).meta["size"]
+            except (FileNotFoundError, PermissionDeniedError):
+                # the answer to HEAD has no body, and so no code that tells whether it is about the object
+                return obstore.get(self._backends.reading(), path, options=options).meta["size"]
 
         return self._ask_pinned(path, pin, look)
 
@@ -246,18 +249,16 @@ class RemoteSource:
         kind, _, value = pin.partition(":")
         try:
             return self._ask(lambda: call({"version": value} if kind == "version" else {"if_match": value}))
-        except (PreconditionError, FileNotFoundError) as error:
-            kind = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
-            raise kind(
+        except (BaseError, OSError) as error:
+            refused = isinstance(error, FileNotFoundError | PermissionDeniedError)
+            blamed = self._blame(path, error) if refused else self._explain(f"read {path} of", error)
+            if not isinstance(error, PreconditionError) and not isinstance(blamed, NotRead):
+                raise blamed from error
+            changed = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
+            raise changed(
                 f"expected {path} of {self._url} as it was pinned ({pin}): {in_words(error)}; "
                 "restore that object, or begin a new version"
             ) from error
-        except (BaseError, OSError) as error:
-            if is_about_the_object(error) and isinstance(blamed := self._blame(path, error), NotRead):
-                raise SourceChanged(
-                    f"expected {path} of {self._url} as it was pinned ({pin}): {blamed}; restore it"
-                ) from error
-            raise self._explain(f"read {path} of", error) from error
 
     def is_settled(self, stamp: str | None, now_ns: int) -> bool:
         return stamp is not None
