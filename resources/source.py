@@ -16,9 +16,9 @@ from resources.keys import tabulate, why_no_path
 from resources.listing import Identity, SourceFile, identity_of, list_folder, stamp_of
 from resources.pages import list_objects
 from resources.retrying import has_code, in_words, is_about_the_object, is_passing, persist, receive
-from resources.urls import is_remote, lies_within, local_root
+from resources.urls import is_remote, local_root
 from schemas.codes import SnapshotReason
-from schemas.errors import ConfigurationError, SourceChanged, SourceError, SourceGone, SourceUnavailable
+from schemas.errors import SourceChanged, SourceError, SourceGone, SourceUnavailable
 
 # a file system counts its time in steps of up to 2 s (FAT): within one, a change need not show
 SETTLED_NS: Final = 2_500_000_000
@@ -281,14 +281,6 @@ class RemoteSource:
 def pin_of(version: str | None, e_tag: str | None) -> str:
     """How to ask for these bytes again. The version `null`, of buckets that keep none (any more), is whatever came last."""
     return f"etag:{e_tag}" if version in {None, "", "null"} else f"version:{version}"
-
-
-def require_apart(url: str, store_url: str) -> None:
-    """Raise ConfigurationError if a store lies among the uploads of a source: what it writes would be taken for uploads."""
-    if lies_within((store_url, "CV_ASSETS_STORE"), (url, "source.url")):
-        raise ConfigurationError(
-            f"expected a store outside of source.url {url}, found {store_url} in it; move either, and set CV_ASSETS_STORE"
-        )
 
 
 def open_source(url: str) -> Source:

@@ -19,7 +19,8 @@ from resources.ingest import entries_of, ingest, list_source
 from resources.keys import why_no_path
 from resources.listing import SourceFile, files_of
 from resources.object_store import open_store
-from resources.source import LocalSource, NotRead, open_source, pin_of, require_apart
+from resources.source import LocalSource, NotRead, open_source, pin_of
+from resources.urls import require_apart
 from schemas.errors import ConfigurationError, SourceError
 from schemas.tables import TABLES, to_frame
 
