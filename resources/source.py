@@ -100,11 +100,9 @@ class LocalSource:
             raise NotRead("changed-while-reading", f"{error}; let uploads settle") from error
         except OSError as error:
             self._require_root()
-            if error.errno not in _ABOUT_THE_FILE:  # the disk or this process: the file may be sound
-                raise SourceError(
-                    f"cannot read {self._root / file.path}: {error.strerror}; mend that, then run again"
-                ) from error
-            raise NotRead("unreadable", f"cannot be read: {error.strerror}") from error
+            if error.errno not in _ABOUT_THE_FILE:
+                raise self._not_of_the_file(file.path, error) from error
+            raise NotRead("unreadable", f"cannot be read: {_said(error)}") from error
 
     def read_pinned(self, path: str, pin: str, size_bytes: int) -> bytes:
         try:
@@ -145,12 +143,25 @@ class LocalSource:
                 "there, mount it again, then run again"
             )
 
-    def _not_as_pinned(self, path: str, error: Exception) -> SourceChanged:
+    def _not_as_pinned(self, path: str, error: _Changed | OSError) -> SourceError:
+        self._require_root()
+        # where a disk fails, another file may hold the same bytes
+        if isinstance(error, OSError) and error.errno not in {*_ABOUT_THE_FILE, errno.EIO}:
+            return self._not_of_the_file(path, error)
         kind = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
-        said = error.strerror if isinstance(error, OSError) else error
         return kind(
-            f"expected {self._root / path} as it was pinned: {said}; put its bytes back, or begin a new version"
+            f"expected {self._root / path} as it was pinned: {_said(error)}; put its bytes back, or begin a new version"
         )
+
+    def _not_of_the_file(self, path: str, error: OSError) -> SourceError:
+        """The disk or this process is at fault, and the file may be sound."""
+        return SourceError(f"cannot read {self._root / path}: {error.strerror}; mend that, then run again")
+
+
+def _said(error: _Changed | OSError) -> str:
+    if isinstance(error, _Changed):
+        return str(error)
+    return "a symbolic link is in its place" if error.errno == errno.ELOOP else str(error.strerror)
 
 
 def _require(status: os.stat_result, size_bytes: int, stamp: str | None) -> None:
@@ -205,10 +216,8 @@ class RemoteSource:
             content = self._ask(lambda: self._fetch(file.path, {"if_match": file.stamp} if file.stamp else {}))
         except PreconditionError as error:
             raise NotRead("changed-while-reading", "replaced since it was listed; let uploads settle") from error
-        except (FileNotFoundError, PermissionDeniedError) as error:
-            raise self._blame(file.path, error) from error
         except (BaseError, OSError) as error:  # an outage must not become a rejection, which is for good
-            raise self._explain(f"read {file.path} of", error) from error
+            raise self._blame(file.path, error) from error
         if len(content.data) != file.size_bytes:
             raise NotRead(
                 "changed-while-reading", f"{file.size_bytes} bytes listed, {len(content.data)} read; let uploads settle"
@@ -216,7 +225,7 @@ class RemoteSource:
         return content
 
     def _blame(self, path: str, error: Exception) -> NotRead | SourceError:
-        """What a refused read is the fault of: this object alone, or credentials, bucket or network, which are that of none."""
+        """What a failed read is the fault of: this object alone, or credentials, bucket or network, which are that of none."""
         if is_about_the_object(error):
             try:
                 self._ask(lambda: next(iter(obstore.list(self._backends.asking(), chunk_size=1)), None))
@@ -225,12 +234,12 @@ class RemoteSource:
             except (BaseError, OSError) as worse:
                 return self._explain(f"read {path} of", worse)
             return NotRead("unreadable", f"cannot be read: {in_words(error)}")
-        if has_code(error):
-            return self._explain(f"read {path} of", error)
-        return SourceUnavailable(
-            f"cannot read {path} of {self._url}: {in_words(error)}, without a code as a store gives it; something between may "
-            "have answered in its place. Run again when the source answers"
-        )
+        if isinstance(error, FileNotFoundError | PermissionDeniedError) and not has_code(error):
+            return SourceUnavailable(
+                f"cannot read {path} of {self._url}: {in_words(error)}, without a code as a store gives it; something between "
+                "may have answered in its place. Run again when the source answers"
+            )
+        return self._explain(f"read {path} of", error)
 
     def read_pinned(self, path: str, pin: str, size_bytes: int) -> bytes:
         return self._ask_pinned(path, pin, lambda options: self._fetch(path, options).data)
@@ -250,10 +259,10 @@ class RemoteSource:
         try:
             return self._ask(lambda: call({"version": value} if kind == "version" else {"if_match": value}))
         except (BaseError, OSError) as error:
-            refused = isinstance(error, FileNotFoundError | PermissionDeniedError)
-            blamed = self._blame(path, error) if refused else self._explain(f"read {path} of", error)
-            if not isinstance(error, PreconditionError) and not isinstance(blamed, NotRead):
-                raise blamed from error
+            if not isinstance(error, PreconditionError):
+                blamed = self._blame(path, error)
+                if not isinstance(blamed, NotRead):
+                    raise blamed from error
             changed = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
             raise changed(
                 f"expected {path} of {self._url} as it was pinned ({pin}): {in_words(error)}; "
