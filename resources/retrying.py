@@ -57,6 +57,7 @@ _CERTIFICATE_CURES: Final = {
     "CaUsedAsEndEntity": "have one made for the server alone (basicConstraints CA:FALSE), which openssl's -x509 does not by itself",
     "Expired": "have it renewed, or set the clock of this machine",
     "NotValidForName": "name the server in AWS_ENDPOINT_URL as its certificate does",
+    "NotValidYet": "set the clock of this machine, or wait until it is valid",
     "UnknownIssuer": "set AWS_CA_BUNDLE to a file with the certificate of its authority (PEM)",
 }
 Result = TypeVar("Result")
