@@ -145,8 +145,7 @@ class LocalSource:
 
     def _not_as_pinned(self, path: str, error: _Changed | OSError) -> SourceError:
         self._require_root()
-        # where a disk fails, another file may hold the same bytes
-        if isinstance(error, OSError) and error.errno not in {*_ABOUT_THE_FILE, errno.EIO}:
+        if isinstance(error, OSError) and error.errno not in {*_ABOUT_THE_FILE, errno.EIO}:  # a twin may be sound
             return self._not_of_the_file(path, error)
         kind = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
         return kind(
@@ -191,11 +190,11 @@ class RemoteSource:
             return self._list_odd_keys(error)
         except (BaseError, OSError) as error:
             raise self._explain("list", error) from error
-        return tabulate([(one["path"], one) for one in found], [])
+        return tabulate({one["path"]: one for one in found}, [])
 
     def _list_odd_keys(self, error: InvalidPathError) -> pl.DataFrame:
         """A listing in which keys that are no paths are rows with a reason: one of them shall not hide all others."""
-        if not self._url.startswith(("s3://", "s3a://")):
+        if not self._url.lower().startswith(("s3://", "s3a://")):
             raise SourceError(
                 f"expected keys in {self._url} that are paths, found one that is not ({in_words(error)}); rename that object"
             ) from error
@@ -209,7 +208,8 @@ class RemoteSource:
             if one["key"] and (why := why_no_path(one["key"])) is not None
         ]
         names = {file.path for file in odd}
-        return tabulate([(one["key"].removesuffix("/"), one) for one in every if one["key"] not in names], odd)
+        found = {one["key"].removesuffix("/"): one for one in reversed(every) if one["key"] not in names}
+        return tabulate(found, odd)  # of an object and a mark of its path the object counts, which is listed first
 
     def read(self, file: SourceFile) -> Content:
         try:

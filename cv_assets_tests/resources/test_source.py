@@ -190,6 +190,15 @@ def test_an_empty_object_with_the_name_of_a_folder_is_no_file(bucket, prefix, od
     assert listed == sorted(["birds", "birds/3.png", "cats/1.png", "dogs/small/2.png", *odd])
 
 
+@pytest.mark.parametrize("odd", [[], ["tab\t.png"]], ids=["by obstore", "by boto3"])
+@pytest.mark.parametrize("scheme", ["s3", "S3", "s3a"])
+def test_an_object_and_a_mark_of_its_path_are_one_file_which_is_what_a_read_finds(bucket, odd, scheme):
+    for key, data in {"a": PNG, "a/": b"", "b": PNG, "b/": b"another", **dict.fromkeys(odd, PNG)}.items():
+        bucket.put(key, data)
+    listed = open_source(bucket.url.replace("s3", scheme, 1)).listing()
+    assert listed.select("path", "size_bytes").rows() == [(path, len(PNG)) for path in ["a", "b", *odd]]
+
+
 @pytest.mark.parametrize(
     "key", [*ODD_KEYS, "sound.png", "%2e.png", "a b+c&<d>.png", "back\\slash.png", "*[x]{y}^`|.png", "\x80.png"]
 )
