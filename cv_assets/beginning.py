@@ -21,8 +21,8 @@ from resources.dataset_files import load_datasets
 from resources.object_store import ObjectStore
 from resources.records import find_record, tombstone_key
 from resources.settings import datasets_folder
-from resources.source import require_apart
 from resources.uploads import changes_since, has_requeued, has_snapshot
+from resources.urls import require_apart
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError

@@ -21,7 +21,8 @@ from resources.object_store import ObjectStore
 from resources.records import list_versions
 from resources.refs import Refs
 from resources.settings import use_dagster_home
-from resources.source import open_source, require_apart
+from resources.source import open_source
+from resources.urls import require_apart
 from resources.versions import VersionStore
 from schemas import errors
 from schemas.datasets import DatasetConfig

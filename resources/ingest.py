@@ -28,7 +28,8 @@ from resources.probes import ProbeStore
 from resources.progress import track
 from resources.requeue import KeptFiles
 from resources.segments import SEGMENT_ROWS, Segments
-from resources.source import Content, LocalSource, NotRead, Source, open_source, require_apart
+from resources.source import Content, LocalSource, NotRead, Source, open_source
+from resources.urls import require_apart
 from schemas.codes import PASSING_REASONS, FileRole
 from schemas.datasets import DatasetConfig
 from schemas.errors import SourceChanged, SourceError

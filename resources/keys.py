@@ -3,7 +3,7 @@
 No store is asked here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
@@ -28,19 +28,19 @@ def why_no_path(key: str) -> str | None:
     return None
 
 
-def tabulate(named: list[tuple[str, Any]], odd: list[SourceFile]) -> pl.DataFrame:
-    """A LISTED table of objects, each with its path, and of those that cannot be asked for.
+def tabulate(named: Mapping[str, Any], odd: list[SourceFile]) -> pl.DataFrame:
+    """A LISTED table of objects by their path, and of those that cannot be asked for.
 
     An empty object that has the name of a folder of others, or none below the prefix, marks that folder, as consoles do, and
     is no file.
     """
-    folders = _folders_of(path for path, _ in named)
-    named = [(path, one) for path, one in named if one["size"] > 0 or path not in folders]
+    folders = _folders_of(named)
+    files = {path: one for path, one in named.items() if one["size"] > 0 or path not in folders}
     sound = {
-        "path": [path for path, _ in named],
-        "size_bytes": [one["size"] for _, one in named],
-        "stamp": [one["e_tag"] for _, one in named],
-        "modified_seconds": [one["last_modified"].timestamp() for _, one in named],
+        "path": list(files),
+        "size_bytes": [one["size"] for one in files.values()],
+        "stamp": [one["e_tag"] for one in files.values()],
+        "modified_seconds": [one["last_modified"].timestamp() for one in files.values()],
     }
     return to_listed(pl.DataFrame(sound, schema={name: LISTED[name] for name in sound}), odd)
 

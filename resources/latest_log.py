@@ -98,7 +98,15 @@ class LatestLog:
         return self._store.look(self._key(number)) is not None
 
     def _entry(self, number: int) -> LatestEntry:
-        found = find_record(self._store, LatestEntry, self._key(number))
+        key = self._key(number)
+        try:
+            found = find_record(self._store, LatestEntry, key)
+        except CorruptObject as error:
+            raise CorruptObject(
+                f"expected a move of {self._dataset}@{LATEST} at {key} in {self._store.url}, found none that this release can "
+                "read; restore it from a copy of the store, or, where there is none and no newer release has written it, "
+                f"delete it and {self._say_what_it_names()}"
+            ) from error
         if found is None:
             raise self._lost(number)
         return found
@@ -106,9 +114,11 @@ class LatestLog:
     def _lost(self, number: int) -> CorruptObject:
         return CorruptObject(
             f"expected every move of {self._dataset}@{LATEST} in {self._store.url}, found {self._key(number)} lost and later "
-            f"ones there; restore it from a copy of the store, or, where there is none, say what {LATEST} names with "
-            f"`cv-assets rollback {self._dataset} VERSION`, which closes the gap"
+            f"ones there; restore it from a copy of the store, or, where there is none, {self._say_what_it_names()}"
         )
+
+    def _say_what_it_names(self) -> str:
+        return f"say what {LATEST} names with `cv-assets rollback {self._dataset} VERSION`, which closes the gap"
 
     def _key(self, number: int) -> str:
         return f"{self._folder}/{number:08d}.json"

@@ -16,7 +16,7 @@ from resources.object_store import ObjectStore, open_store
 from resources.progress import track
 from resources.records import find_record, parse_record
 from resources.source import NotRead, Source, open_source
-from resources.urls import is_remote, local_root
+from resources.urls import is_remote, local_root, require_form
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
@@ -31,6 +31,7 @@ Origin = tuple[str, bytes]
 
 def open_copy(url: str, store: ObjectStore) -> ObjectStore:
     """Another store to take objects from. Raises ConfigurationError if there is none, or if it is the same one."""
+    require_form(url, setting="--from")
     if not is_remote(url):
         folder, found = local_root(url, setting="--from"), "nothing"
         try:

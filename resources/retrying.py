@@ -33,7 +33,13 @@ _PASSING_CODES: Final = frozenset({"BadDigest", "IncompleteBody", "RequestTimeou
 _REFUSING_CODES: Final = frozenset({"AccessDenied", "AllAccessDisabled", "NoSuchBucket", "PermanentRedirect"})
 # what a store says of one object (InvalidObjectState: it is archived); whatever else is refused, it or a gateway may say of any
 _ABOUT_ONE_OBJECT: Final = frozenset(
-    {(403, "AccessDenied"), (403, "InvalidObjectState"), (404, "NoSuchKey"), (404, "BlobNotFound")}
+    {
+        (403, "AccessDenied"),
+        (403, "InvalidObjectState"),
+        (404, "NoSuchKey"),
+        (404, "NoSuchVersion"),
+        (404, "BlobNotFound"),
+    }
 )
 # as obstore tells it in its debug view: UnknownIssuer, NotValidForNameContext { … }, Other(OtherError(CaUsedAsEndEntity))
 _CERTIFICATE: Final = re.compile(r"InvalidCertificate\(\s*(?:Other\(\s*OtherError\(\s*)?([A-Za-z]+)")
@@ -51,6 +57,7 @@ _CERTIFICATE_CURES: Final = {
     "CaUsedAsEndEntity": "have one made for the server alone (basicConstraints CA:FALSE), which openssl's -x509 does not by itself",
     "Expired": "have it renewed, or set the clock of this machine",
     "NotValidForName": "name the server in AWS_ENDPOINT_URL as its certificate does",
+    "NotValidYet": "set the clock of this machine, or wait until it is valid",
     "UnknownIssuer": "set AWS_CA_BUNDLE to a file with the certificate of its authority (PEM)",
 }
 Result = TypeVar("Result")

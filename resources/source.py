@@ -16,9 +16,9 @@ from resources.keys import tabulate, why_no_path
 from resources.listing import Identity, SourceFile, identity_of, list_folder, stamp_of
 from resources.pages import list_objects
 from resources.retrying import has_code, in_words, is_about_the_object, is_passing, persist, receive
-from resources.urls import is_remote, lies_within, local_root
+from resources.urls import is_remote, local_root
 from schemas.codes import SnapshotReason
-from schemas.errors import ConfigurationError, SourceChanged, SourceError, SourceGone, SourceUnavailable
+from schemas.errors import SourceChanged, SourceError, SourceGone, SourceUnavailable
 
 # a file system counts its time in steps of up to 2 s (FAT): within one, a change need not show
 SETTLED_NS: Final = 2_500_000_000
@@ -101,11 +101,9 @@ class LocalSource:
             raise NotRead("changed-while-reading", f"{error}; let uploads settle") from error
         except OSError as error:
             self._require_root()
-            if error.errno not in _ABOUT_THE_FILE:  # the disk or this process: the file may be sound
-                raise SourceError(
-                    f"cannot read {self._root / file.path}: {error.strerror}; mend that, then run again"
-                ) from error
-            raise NotRead("unreadable", f"cannot be read: {error.strerror}") from error
+            if error.errno not in _ABOUT_THE_FILE:
+                raise self._not_of_the_file(file.path, error) from error
+            raise NotRead("unreadable", f"cannot be read: {_said(error)}") from error
 
     def read_pinned(self, path: str, pin: str, size_bytes: int) -> bytes:
         try:
@@ -146,12 +144,23 @@ class LocalSource:
                 "there, mount it again, then run again"
             )
 
-    def _not_as_pinned(self, path: str, error: Exception) -> SourceChanged:
+    def _not_as_pinned(self, path: str, error: _Changed | OSError) -> SourceError:
+        self._require_root()
+        if isinstance(error, OSError) and error.errno not in {*_ABOUT_THE_FILE, errno.EIO}:  # a twin may be sound
+            return self._not_of_the_file(path, error)
         kind = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
-        said = error.strerror if isinstance(error, OSError) else error
-        return kind(
-            f"expected {self._root / path} as it was pinned: {said}; put its bytes back, or begin a new version"
-        )
+        said = f"expected {self._root / path} as it was pinned: {_said(error)}"
+        return kind(f"{said}; put its bytes back, or begin a new version")
+
+    def _not_of_the_file(self, path: str, error: OSError) -> SourceError:
+        """The disk or this process is at fault, and the file may be sound."""
+        return SourceError(f"cannot read {self._root / path}: {error.strerror}; mend that, then run again")
+
+
+def _said(error: _Changed | OSError) -> str:
+    if isinstance(error, _Changed):
+        return str(error)
+    return "a symbolic link is in its place" if error.errno == errno.ELOOP else str(error.strerror)
 
 
 def _require(status: os.stat_result, size_bytes: int, stamp: str | None) -> None:
@@ -181,11 +190,11 @@ class RemoteSource:
             return self._list_odd_keys(error)
         except (BaseError, OSError) as error:
             raise self._explain("list", error) from error
-        return tabulate([(one["path"], one) for one in found], [])
+        return tabulate({one["path"]: one for one in found}, [])
 
     def _list_odd_keys(self, error: InvalidPathError) -> pl.DataFrame:
         """A listing in which keys that are no paths are rows with a reason: one of them shall not hide all others."""
-        if not self._url.startswith(("s3://", "s3a://")):
+        if not self._url.lower().startswith(("s3://", "s3a://")):
             raise SourceError(
                 f"expected keys in {self._url} that are paths, found one that is not ({in_words(error)}); rename that object"
             ) from error
@@ -199,17 +208,16 @@ class RemoteSource:
             if one["key"] and (why := why_no_path(one["key"])) is not None
         ]
         names = {file.path for file in odd}
-        return tabulate([(one["key"].removesuffix("/"), one) for one in every if one["key"] not in names], odd)
+        found = {one["key"].removesuffix("/"): one for one in reversed(every) if one["key"] not in names}
+        return tabulate(found, odd)  # of an object and a mark of its path the object counts, which is listed first
 
     def read(self, file: SourceFile) -> Content:
         try:
             content = self._ask(lambda: self._fetch(file.path, {"if_match": file.stamp} if file.stamp else {}))
         except PreconditionError as error:
             raise NotRead("changed-while-reading", "replaced since it was listed; let uploads settle") from error
-        except (FileNotFoundError, PermissionDeniedError) as error:
-            raise self._blame(file.path, error) from error
         except (BaseError, OSError) as error:  # an outage must not become a rejection, which is for good
-            raise self._explain(f"read {file.path} of", error) from error
+            raise self._blame(file.path, error) from error
         if len(content.data) != file.size_bytes:
             raise NotRead(
                 "changed-while-reading", f"{file.size_bytes} bytes listed, {len(content.data)} read; let uploads settle"
@@ -217,7 +225,7 @@ class RemoteSource:
         return content
 
     def _blame(self, path: str, error: Exception) -> NotRead | SourceError:
-        """What a refused read is the fault of: this object alone, or credentials, bucket or network, which are that of none."""
+        """What a failed read is the fault of: this object alone, or credentials, bucket or network, which are that of none."""
         if is_about_the_object(error):
             try:
                 self._ask(lambda: next(iter(obstore.list(self._backends.asking(), chunk_size=1)), None))
@@ -226,20 +234,23 @@ class RemoteSource:
             except (BaseError, OSError) as worse:
                 return self._explain(f"read {path} of", worse)
             return NotRead("unreadable", f"cannot be read: {in_words(error)}")
-        if has_code(error):
-            return self._explain(f"read {path} of", error)
-        return SourceUnavailable(
-            f"cannot read {path} of {self._url}: {in_words(error)}, without a code as a store gives it; something between may "
-            "have answered in its place. Run again when the source answers"
-        )
+        if isinstance(error, FileNotFoundError | PermissionDeniedError) and not has_code(error):
+            return SourceUnavailable(
+                f"cannot read {path} of {self._url}: {in_words(error)}, without a code as a store gives it; something between "
+                "may have answered in its place. Run again when the source answers"
+            )
+        return self._explain(f"read {path} of", error)
 
     def read_pinned(self, path: str, pin: str, size_bytes: int) -> bytes:
         return self._ask_pinned(path, pin, lambda options: self._fetch(path, options).data)
 
     def size_pinned(self, path: str, pin: str) -> int:
         def look(options: Any) -> int:
-            options["head"] = True
-            return obstore.get(self._backends.asking(), path, options=options).meta["size"]
+            try:
+                return obstore.get(self._backends.asking(), path, options=options | {"head": True}).meta["size"]
+            except (FileNotFoundError, PermissionDeniedError):
+                # the answer to HEAD has no body, and so no code that tells whether it is about the object
+                return obstore.get(self._backends.reading(), path, options=options).meta["size"]
 
         return self._ask_pinned(path, pin, look)
 
@@ -247,18 +258,16 @@ class RemoteSource:
         kind, _, value = pin.partition(":")
         try:
             return self._ask(lambda: call({"version": value} if kind == "version" else {"if_match": value}))
-        except (PreconditionError, FileNotFoundError) as error:
-            kind = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
-            raise kind(
+        except (BaseError, OSError) as error:
+            if not isinstance(error, PreconditionError):
+                blamed = self._blame(path, error)
+                if not isinstance(blamed, NotRead):
+                    raise blamed from error
+            changed = SourceGone if isinstance(error, FileNotFoundError) else SourceChanged
+            raise changed(
                 f"expected {path} of {self._url} as it was pinned ({pin}): {in_words(error)}; "
                 "restore that object, or begin a new version"
             ) from error
-        except (BaseError, OSError) as error:
-            if is_about_the_object(error) and isinstance(blamed := self._blame(path, error), NotRead):
-                raise SourceChanged(
-                    f"expected {path} of {self._url} as it was pinned ({pin}): {blamed}; restore it"
-                ) from error
-            raise self._explain(f"read {path} of", error) from error
 
     def is_settled(self, stamp: str | None, now_ns: int) -> bool:
         return stamp is not None
@@ -281,14 +290,6 @@ class RemoteSource:
 def pin_of(version: str | None, e_tag: str | None) -> str:
     """How to ask for these bytes again. The version `null`, of buckets that keep none (any more), is whatever came last."""
     return f"etag:{e_tag}" if version in {None, "", "null"} else f"version:{version}"
-
-
-def require_apart(url: str, store_url: str) -> None:
-    """Raise ConfigurationError if a store lies among the uploads of a source: what it writes would be taken for uploads."""
-    if lies_within((store_url, "CV_ASSETS_STORE"), (url, "source.url")):
-        raise ConfigurationError(
-            f"expected a store outside of source.url {url}, found {store_url} in it; move either, and set CV_ASSETS_STORE"
-        )
 
 
 def open_source(url: str) -> Source:

@@ -72,17 +72,22 @@ def remote_parts(url: str, setting: str) -> SplitResult:
     return parts
 
 
-def lies_within(inner: tuple[str, str], outer: tuple[str, str]) -> bool:
-    """Does one URL, with the setting that gave it, name the same place as another or one below it?
+def require_apart(url: str, store_url: str) -> None:
+    """Raise ConfigurationError if a store lies among the uploads of a source: what it writes would be taken for uploads.
 
-    Raises ConfigurationError for a local one with a slip in it.
+    And for a local one with a slip in it.
     """
-    if is_remote(inner[0]) and is_remote(outer[0]):
-        return _spelled(inner[0]).startswith(_spelled(outer[0]))
-    if is_remote(inner[0]) or is_remote(outer[0]):
-        return False
-    below, above = (local_root(url, setting=setting).resolve() for url, setting in (inner, outer))
-    return below.is_relative_to(above)
+    if is_remote(url) and is_remote(store_url):
+        inside = _spelled(store_url).startswith(_spelled(url))
+    elif is_remote(url) or is_remote(store_url):
+        inside = False
+    else:
+        folder = local_root(store_url, setting="CV_ASSETS_STORE").resolve()
+        inside = folder.is_relative_to(local_root(url, setting="source.url").resolve())
+    if inside:
+        raise ConfigurationError(
+            f"expected a store outside of source.url {url}, found {store_url} in it; move either, and set CV_ASSETS_STORE"
+        )
 
 
 def without_secrets(url: str) -> str:

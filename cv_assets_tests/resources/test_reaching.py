@@ -119,6 +119,7 @@ UNTRUSTED = [
     ({"name": "127.0.0.2"}, True, r"\(NotValidForName\); name the server in AWS_ENDPOINT_URL as its certificate does"),
     ({"is_authority": True}, True, r"\(CaUsedAsEndEntity\); have one made for the server alone"),
     ({"days": -1}, True, r"\(Expired\); have it renewed, or set the clock of this machine"),
+    ({"days": 100}, True, r"\(NotValidYet\); set the clock of this machine, or wait until it is valid"),
 ]
 
 

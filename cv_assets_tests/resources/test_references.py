@@ -1,5 +1,6 @@
 """Bytes that stay in a local source: their hash tells whether a file is still the one that was pinned, and nothing else does."""
 
+import errno
 import os
 import shutil
 
@@ -19,7 +20,7 @@ from resources.object_store import open_store
 from resources.packing import Packer
 from resources.source import open_source
 from resources.verifying import verify_version
-from schemas.errors import SourceChanged, SourceGone
+from schemas.errors import SourceChanged, SourceError, SourceGone, SourceUnavailable
 from schemas.images import Limits
 
 FILES = {f"circle/{number}.png": f"image {number}".encode() for number in range(3)}
@@ -113,7 +114,7 @@ def grow(path):
 CHANGES = {
     replace: ("altered", r"expected circle/1\.png to hold the bytes that were pinned .*, found sha256 "),
     grow: ("altered", "as it was pinned: it had 7 bytes, and has 1099511627776; put its bytes back, or begin a new"),
-    replace_by_a_link: ("altered", "as it was pinned: Too many levels of symbolic links; put its bytes back"),
+    replace_by_a_link: ("altered", "as it was pinned: a symbolic link is in its place; put its bytes back"),
     replace_by_a_pipe: ("altered", "as it was pinned: it is no regular file; put its bytes back"),
     replace_by_a_folder: ("altered", "as it was pinned: Is a directory; put its bytes back"),
     os.unlink: ("missing", "as it was pinned: No such file or directory; put its bytes back, or begin a new version"),
@@ -130,6 +131,36 @@ def test_a_file_that_is_another_by_now_is_told_and_neither_followed_nor_waited_f
     assert isinstance(caught.value, SourceGone) == (problem == "missing")
     for read_data in (False, True):
         assert problems(version, read_data=read_data) == {ONE: (problem, str(caught.value))}
+
+
+@pytest.mark.parametrize("read_data", [False, True])
+def test_a_folder_that_is_not_there_is_one_error_and_no_finding_about_each_file(source, read_data):
+    version = refer(source)
+    shutil.rmtree(source)
+    for look in (lambda: problems(version, read_data=read_data), lambda: content_of(version).read(sha256(FILES[ONE]))):
+        with pytest.raises(SourceUnavailable, match=r"expected .*uploads to stay .* mount it again, then run again"):
+            look()
+
+
+# what opening a file meets with → what is raised, and words of it
+MET = {
+    errno.EIO: (SourceChanged, "as it was pinned: Input/output error; put its bytes back"),
+    errno.EMFILE: (SourceError, r"cannot read .*circle/1\.png: Too many open files; mend that, then run again"),
+    errno.ESTALE: (SourceError, r"cannot read .*circle/1\.png: Stale file handle; mend that, then run again"),
+}
+
+
+@pytest.mark.parametrize("met", MET, ids=errno.errorcode.get)
+def test_what_is_not_the_fault_of_a_file_is_no_change_of_it(source, monkeypatch, met):
+    content, (kind, words) = content_of(refer(source)), MET[met]
+
+    def refuse(path, *_):
+        raise OSError(met, os.strerror(met), path)
+
+    monkeypatch.setattr("resources.source.os.open", refuse)
+    with pytest.raises(SourceError, match=words) as caught:
+        content.read(sha256(FILES[ONE]))
+    assert type(caught.value) is kind
 
 
 def test_a_file_that_is_written_to_while_it_is_read_is_not_taken(tmp_path):

@@ -220,10 +220,18 @@ def test_what_a_desktop_leaves_between_tags_is_no_tag(any_store, any_refs):
     assert any_refs.tags() == {"production": "v1"}
 
 
-def test_a_damaged_log_is_an_error_and_not_an_older_latest(any_store, any_refs):
-    any_store.put("datasets/shapes/refs/latest/00000003.json", b'{"number": 3}')
-    with pytest.raises(CorruptObject):
-        any_refs.latest()
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_damaged_log_is_an_error_and_not_an_older_latest_and_its_cure_helps(any_store, any_refs, number):
+    key = f"datasets/shapes/refs/latest/{number:08d}.json"
+    any_store.put(key, b'{"number": 3}')
+    cure = r"read; restore it from a copy of the store, or, .* delete it and say what latest names with `cv-assets rollback"
+    for look in (any_refs.history, lambda: any_refs.advance("v4"), *([any_refs.latest] if number == 3 else [])):
+        with pytest.raises(CorruptObject, match=cure):
+            look()
+    any_store.delete(key)
+    any_refs.close_gaps()
+    any_refs.move_latest("v3")
+    assert any_refs.latest() == any_refs.history()[-1].version == "v3"
 
 
 # which entries of seven are lost, which is said to be, and whether who asks for the newest alone comes across it

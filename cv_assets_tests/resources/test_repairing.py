@@ -9,7 +9,7 @@ from cv_assets_tests.domain.tables import config
 from cv_assets_tests.resources.made import make_open, make_version, sha256
 from resources.content_store import blob_key
 from resources.object_store import open_store
-from resources.repairing import repair_version
+from resources.repairing import open_copy, repair_version
 from resources.verifying import verify_version
 from resources.versions import VersionStore
 from schemas.errors import ConfigurationError, StoreError, StoreUnavailable
@@ -243,3 +243,12 @@ def test_an_open_version_is_not_committed_by_a_repair(tmp_path, store):
     with pytest.raises(ConfigurationError, match="found shapes@v2 without a commit record"):
         repair_version(made, copies=[other])
     assert store.find(made.commit_key) is None
+
+
+@pytest.mark.parametrize(
+    "url", ["s3:///copy", "s3://bucket/copy?versions", "s3://a bucket", "s3:/bucket/copy", "nowhere"]
+)
+def test_a_copy_that_cannot_be_used_is_told_as_the_one_that_was_named_and_not_as_the_store(store, url):
+    with pytest.raises(ConfigurationError, match=r"--from\b") as caught:
+        open_copy(url, store)
+    assert "CV_ASSETS_STORE" not in str(caught.value)

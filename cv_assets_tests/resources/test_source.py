@@ -19,7 +19,8 @@ from resources.ingest import entries_of, ingest, list_source
 from resources.keys import why_no_path
 from resources.listing import SourceFile, files_of
 from resources.object_store import open_store
-from resources.source import LocalSource, NotRead, open_source, pin_of, require_apart
+from resources.source import LocalSource, NotRead, open_source, pin_of
+from resources.urls import require_apart
 from schemas.errors import ConfigurationError, SourceError
 from schemas.tables import TABLES, to_frame
 
@@ -187,6 +188,15 @@ def test_an_empty_object_with_the_name_of_a_folder_is_no_file(bucket, prefix, od
         bucket.put(prefix + key, PNG)
     listed = open_source(f"{bucket.url}/{prefix}").listing()["path"].to_list()
     assert listed == sorted(["birds", "birds/3.png", "cats/1.png", "dogs/small/2.png", *odd])
+
+
+@pytest.mark.parametrize("odd", [[], ["tab\t.png"]], ids=["by obstore", "by boto3"])
+@pytest.mark.parametrize("scheme", ["s3", "S3", "s3a"])
+def test_an_object_and_a_mark_of_its_path_are_one_file_which_is_what_a_read_finds(bucket, odd, scheme):
+    for key, data in {"a": PNG, "a/": b"", "b": PNG, "b/": b"another", **dict.fromkeys(odd, PNG)}.items():
+        bucket.put(key, data)
+    listed = open_source(bucket.url.replace("s3", scheme, 1)).listing()
+    assert listed.select("path", "size_bytes").rows() == [(path, len(PNG)) for path in ["a", "b", *odd]]
 
 
 @pytest.mark.parametrize(

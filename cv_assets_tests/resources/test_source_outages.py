@@ -12,7 +12,7 @@ from resources import source as sources
 from resources.listing import SourceFile, files_of, list_folder
 from resources.retrying import is_about_the_object
 from resources.source import LocalSource, NotRead, open_source
-from schemas.errors import SourceChanged, SourceError, SourceUnavailable
+from schemas.errors import SourceChanged, SourceError, SourceGone, SourceUnavailable
 
 NAMES = ("a.png", "b.png")
 
@@ -210,19 +210,42 @@ def test_an_object_that_is_gone_from_memory_is_a_row():
         open_source("memory:///outages").read(SourceFile("a.png", 1))
 
 
-@pytest.mark.parametrize("code", ["AccessDenied", "InvalidObjectState"])
-def test_a_pinned_object_that_is_forbidden_or_archived_is_changed_and_no_outage(remote, proxy, code):
-    source, file = remote
-    pin = source.read(file).pin
-    proxy.start_over(on("GET", Fault(status=403, code=code), key=file.path))
-    with pytest.raises(SourceChanged, match=rf"expected a\.png of s3://.* as it was pinned .*{code}"):
-        source.read_pinned(file.path, pin, file.size_bytes)
+WAYS = {
+    "read": lambda source, file, pin: source.read_pinned(file.path, pin, file.size_bytes),
+    "look": lambda source, file, pin: source.size_pinned(file.path, pin),
+}
 
 
-def test_a_pinned_object_that_is_forbidden_along_with_its_bucket_is_not_changed(remote, proxy):
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("status", "code"), [*ABOUT_ONE, (404, "NoSuchVersion")])
+def test_a_pinned_object_that_is_gone_forbidden_or_archived_is_changed_and_no_outage(remote, proxy, way, status, code):
     source, file = remote
     pin = source.read(file).pin
-    proxy.start_over(lambda request: Fault(status=403, code="AccessDenied"))
+    struck = Fault(status=status, code=code)
+    proxy.start_over(lambda request: struck if request.key.endswith(file.path) else None)
+    with pytest.raises(SourceChanged, match=rf"expected a\.png of s3://.* as it was pinned .*{code}") as caught:
+        WAYS[way](source, file, pin)
+    assert isinstance(caught.value, SourceGone) == (status == 404)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (404, "NoSuchBucket"), (404, "NoSuchKey")])
+def test_a_pinned_object_that_is_gone_or_forbidden_along_with_its_bucket_is_not_changed(
+    remote, proxy, way, status, code
+):
+    source, file = remote
+    pin = source.read(file).pin
+    proxy.start_over(lambda request: Fault(status=status, code=code))
     with pytest.raises(SourceError, match=r"check source\.url and AWS_") as caught:
-        source.read_pinned(file.path, pin, file.size_bytes)
+        WAYS[way](source, file, pin)
     assert not isinstance(caught.value, SourceChanged)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_gateway_that_answers_in_the_place_of_a_bucket_makes_no_pinned_object_changed(remote, proxy, way, status):
+    source, file = remote
+    pin = source.read(file).pin
+    proxy.start_over(lambda request: Fault(status=status, code=""))
+    with pytest.raises(SourceUnavailable, match=rf"status {status} .* Run again when the source answers"):
+        WAYS[way](source, file, pin)

@@ -76,8 +76,8 @@ def test_every_byte_that_is_read_counts_though_threads_read_at_once(tmp_path, mo
     store = open_store(str(tmp_path / "store"))
     made = make_version(store, "v1", files, source=str(tmp_path / "uploads"), pins=pins)
     few = Inspection(made, Scope(read_data=False), lambda _: None).run()
-    read = PinnedContent.read
-    monkeypatch.setattr(PinnedContent, "read", lambda self, sha256: (time.sleep(0.002), read(self, sha256))[1])
+    read = PinnedContent.read_file
+    monkeypatch.setattr(PinnedContent, "read_file", lambda self, file: (time.sleep(0.002), read(self, file))[1])
     every = Inspection(made, Scope(read_data=True), lambda _: None).run()
     shards = sum(entry.size_bytes for entry in made.commit().objects if entry.role != "table")
     assert every.read - few.read == 1 + 100
