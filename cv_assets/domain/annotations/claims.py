@@ -1,6 +1,7 @@
 """Whether an image that a name finds is meant by it, in view of what all other entries call that image."""
 
 from collections.abc import Mapping
+from functools import cache
 
 from cv_assets.domain.annotations.matching import ImageIndex, Match, Matcher, no_file
 from cv_assets.domain.annotations.paths import (
@@ -67,21 +68,28 @@ def _named_nearer(matches: Mapping[Name, Match], images: ImageIndex) -> dict[Nam
     Whether val/labels.json speaks of train/1.jpg, or of its own 1.jpg that is gone, the name does not tell where
     train/labels.json names it too. Files above the image are no farther: they speak of all that is below.
     """
-    nearest: dict[str, tuple[int, Name]] = {}
+
+    @cache
+    def depth_of(folder: str, other: str) -> int:
+        return shared_depth(images.composed(folder), images.composed(other))
+
+    nearest: dict[str, tuple[int, Name]] = {}  # image → the name of it in the file that lies nearest
+    guesses: list[tuple[Name, str, int]] = []
     for name, match in matches.items():
         if match.path is not None:
-            depth = shared_depth(name[0], match.path)
+            depth = depth_of(folder_of(name[0]), folder_of(match.path))
             if match.path not in nearest or nearest[match.path][0] < depth:
                 nearest[match.path] = (depth, name)
+            if not match.is_spelled:
+                guesses.append((name, match.path, depth))
     lost: dict[Name, Match] = {}
-    for (source, named), match in matches.items():
-        if match.path is None or match.is_spelled:
-            continue
-        depth, (owner, name) = nearest[match.path]
-        own_depth = shared_depth(source, match.path)
-        if own_depth < min(depth, source.count("/")) and _says_no_more(images.key(named), images.key(name)):
-            nearer = f"{shown(match.path)} is named {shown(name)} in {shown(owner)}, which lies nearer"
-            lost[source, named] = Match(None, "ambiguous-file", f"{nearer}; if it is meant, write its whole path")
+    for (source, named), path, depth in guesses:
+        nearer, (owner, called) = nearest[path]
+        if depth < min(nearer, source.count("/")) and _leaves_open(
+            images.key(named) or "", images.key(called) or "", images.composed(path)
+        ):
+            detail = f"{shown(path)} is named {shown(called)} in {shown(owner)}, which lies nearer"
+            lost[source, named] = Match(None, "ambiguous-file", f"{detail}; if it is meant, write its whole path")
     return lost
 
 
@@ -89,9 +97,10 @@ def _last_part(key: str) -> str:
     return key.rpartition("/")[2]
 
 
-def _says_no_more(key: str | None, other: str | None) -> bool:
-    """Is one key the end of the other, extensions apart?"""
-    return is_tail(without_image_extension(key or ""), without_image_extension(other or ""))
+def _leaves_open(key: str, other: str, path: str) -> bool:
+    """Does a key say no more of an image than another one, extensions apart, or something else than its path?"""
+    says_no_more = is_tail(without_image_extension(key), without_image_extension(other))
+    return says_no_more or not _agree_on_folders(key, path)
 
 
 def _agree_on_folders(key: str, path: str) -> bool:

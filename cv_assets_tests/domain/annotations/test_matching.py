@@ -154,6 +154,8 @@ TWO_FOLDERS = [
     (["set/train/1.jpg"], {"set/train/a.json": "1.jpg", "more/a.json": "train/1.jpg"}, ["more/a.json", "set/train/a.json"]),
     (["set/train/1.jpg"], {"set/train/a.json": "1.jpg", "set/a.json": "1.jpg"}, ["set/a.json", "set/train/a.json"]),
     (["train/1.jpg"], {"train/a/b.json": "1.jpg", "train/a.json": "1.jpg"}, ["train/a.json", "train/a/b.json"]),
+    (["x/i/1.jpg"], {"x/a.csv": "1.jpg", "y/a.csv": "y/i/1.jpg"}, ["x/a.csv"]),  # it says more, of another folder
+    (["cafe\u0301/1.jpg"], {"caf\u00e9/a.json": "1.jpg", "val/a.json": "1.jpg"}, ["caf\u00e9/a.json"]),  # one folder
 ]  # fmt: skip
 
 
