@@ -21,8 +21,8 @@ Name = tuple[str, str]
 def by_name(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
     """Look images up by the name in each entry; equal names in one file are looked up once.
 
-    An image that one entry names is given to no other one that names another, see `_named_otherwise`, nor to a file
-    elsewhere whose own image of that name may be gone, see `_named_nearer`.
+    An image that one entry names is given to no other one that names another, see `_named_otherwise`, and a name that
+    does not spell its image's path means none that lies farther away than another one tells, see `_named_nearer`.
     """
     names = dict.fromkeys((source, entry.sought) for source, entry in entries)
     matches = {(source, named): images.find(named, source) for source, named in names if named is not None}
@@ -63,10 +63,11 @@ def _named_otherwise(matches: Mapping[Name, Match], images: ImageIndex) -> dict[
 
 
 def _named_nearer(matches: Mapping[Name, Match], images: ImageIndex) -> dict[Name, Match]:
-    """The answer to every name that a nearer annotation file calls the same image by.
+    """The answer to every name that does not spell its image's path, where another image is nearer to its file.
 
     Whether val/labels.json speaks of train/1.jpg, or of its own 1.jpg that is gone, the name does not tell where
-    train/labels.json names it too. Files above the image are no farther: they speak of all that is below.
+    train/labels.json names it too. And where label files in val/ find other images in val/, their 1.jpg is gone, unless
+    the name says the folder. Files above the image are no farther: they speak of all that is below.
     """
 
     @cache
@@ -74,10 +75,13 @@ def _named_nearer(matches: Mapping[Name, Match], images: ImageIndex) -> dict[Nam
         return shared_depth(images.composed(folder), images.composed(other))
 
     nearest: dict[str, tuple[int, Name]] = {}  # image → the name of it in the file that lies nearest
+    homes: dict[str, int] = {}  # folder of label files → how far down it lies with an image that they name
     guesses: list[tuple[Name, str, int]] = []
     for name, match in matches.items():
         if match.path is not None:
-            depth = depth_of(folder_of(name[0]), folder_of(match.path))
+            folder = folder_of(name[0])
+            depth = depth_of(folder, folder_of(match.path))
+            homes[folder] = max(depth, homes.get(folder, 0))
             if match.path not in nearest or nearest[match.path][0] < depth:
                 nearest[match.path] = (depth, name)
             if not match.is_spelled:
@@ -85,11 +89,15 @@ def _named_nearer(matches: Mapping[Name, Match], images: ImageIndex) -> dict[Nam
     lost: dict[Name, Match] = {}
     for (source, named), path, depth in guesses:
         nearer, (owner, called) = nearest[path]
-        if depth < min(nearer, source.count("/")) and _leaves_open(
-            images.key(named) or "", images.key(called) or "", images.composed(path)
-        ):
+        key, other, whole = images.key(named) or "", images.key(called) or "", images.composed(path)
+        if depth < min(nearer, source.count("/")) and _leaves_open(key, other, whole):
             detail = f"{shown(path)} is named {shown(called)} in {shown(owner)}, which lies nearer"
             lost[source, named] = Match(None, "ambiguous-file", f"{detail}; if it is meant, write its whole path")
+        elif depth < homes[folder_of(source)] and not _says_folder(key, whole):
+            nearer_ones = f"label files in {shown(folder_of(source))} find others nearer than {shown(path)}"
+            lost[source, named] = no_file(
+                f"no image file fits {shown(named)}: {nearer_ones}; if it is meant, write its whole path"
+            )
     return lost
 
 
@@ -101,6 +109,12 @@ def _leaves_open(key: str, other: str, path: str) -> bool:
     """Does a key say no more of an image than another one, extensions apart, or something else than its path?"""
     says_no_more = is_tail(without_image_extension(key), without_image_extension(other))
     return says_no_more or not _agree_on_folders(key, path)
+
+
+def _says_folder(key: str, path: str) -> bool:
+    """Does a key name the folder of a path by a path of its own, as that of another machine?"""
+    one, other = folder_of(key), folder_of(path)
+    return _last_part(one) == _last_part(other) and not is_tail(one, other)
 
 
 def _agree_on_folders(key: str, path: str) -> bool:
