@@ -22,12 +22,12 @@ def by_name(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
     """Look images up by the name in each entry; equal names in one file are looked up once.
 
     An image that one entry names is given to no other one that names another, see `_named_otherwise`, and a name that
-    does not spell its image's path means none that lies farther away than another one tells, see `_named_nearer`.
+    does not spell its image's path means none that lies farther away than another one tells, see `answers_by_nearness`.
     """
     names = dict.fromkeys((source, entry.sought) for source, entry in entries)
     matches = {(source, named): images.find(named, source) for source, named in names if named is not None}
     matches |= _named_otherwise(matches, images)
-    matches |= _named_nearer(matches, images)
+    matches |= answers_by_nearness(matches, images, cure="write its whole path")
     return lambda source, entry: matches[source, entry.sought or ""]
 
 
@@ -62,12 +62,13 @@ def _named_otherwise(matches: Mapping[Name, Match], images: ImageIndex) -> dict[
     return lost
 
 
-def _named_nearer(matches: Mapping[Name, Match], images: ImageIndex) -> dict[Name, Match]:
+def answers_by_nearness(matches: Mapping[Name, Match], images: ImageIndex, *, cure: str) -> dict[Name, Match]:
     """The answer to every name that does not spell its image's path, where another image is nearer to its file.
 
     Whether val/labels.json speaks of train/1.jpg, or of its own 1.jpg that is gone, the name does not tell where
     train/labels.json names it too. And where label files in val/ find other images in val/, their 1.jpg is gone, unless
-    the name says the folder. Files above the image are no farther: they speak of all that is below.
+    the name says the folder. Files above the image are no farther: they speak of all that is below. `cure` says how to
+    name an image all the same.
     """
 
     @cache
@@ -92,12 +93,10 @@ def _named_nearer(matches: Mapping[Name, Match], images: ImageIndex) -> dict[Nam
         key, other, whole = images.key(named) or "", images.key(called) or "", images.composed(path)
         if depth < min(nearer, source.count("/")) and _leaves_open(key, other, whole):
             detail = f"{shown(path)} is named {shown(called)} in {shown(owner)}, which lies nearer"
-            lost[source, named] = Match(None, "ambiguous-file", f"{detail}; if it is meant, write its whole path")
+            lost[source, named] = Match(None, "ambiguous-file", f"{detail}; if it is meant, {cure}")
         elif depth < homes[folder_of(source)] and not _says_folder(key, whole):
             nearer_ones = f"label files in {shown(folder_of(source))} find others nearer than {shown(path)}"
-            lost[source, named] = no_file(
-                f"no image file fits {shown(named)}: {nearer_ones}; if it is meant, write its whole path"
-            )
+            lost[source, named] = no_file(f"no image file fits {shown(named)}: {nearer_ones}; if it is meant, {cure}")
     return lost
 
 

@@ -202,7 +202,7 @@ class ImageIndex:
         """The image whose path without extension is exactly `stem`; None if there is none."""
         key = self.composed(stem)
         twins = self._bare.exactly(key)
-        return self._as_written(twins.nearest([folder_of(key)])) if twins else None
+        return self._as_written(twins.nearest([folder_of(key)])._replace(is_spelled=True)) if twins else None
 
     def key(self, named: str) -> str | None:
         """A foreign name as it is looked up; None if it cannot name an image of the source."""

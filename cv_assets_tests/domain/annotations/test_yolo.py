@@ -240,6 +240,25 @@ def test_a_label_whose_own_folder_has_lost_the_image_is_not_given_to_one_without
     assert frame.filter(frame["reason"] == "no-label")["image_path"].len() == 3
 
 
+FARTHER = [
+    # images, label files, what is said of the first, whose image is gone
+    (["a/x/1.jpg"], ["b/y/1.txt", "a/y/1.txt"],
+     ("ambiguous-file", "'a/x/1.jpg' is named 'a/y/1' in 'a/y/1.txt', which lies nearer")),
+    (["a/x/1.jpg", "b/x/2.jpg"], ["b/y/1.txt", "b/y/2.txt"],
+     ("no-file", "no image file fits 'b/y/1': label files in 'b/y' find others nearer than 'a/x/1.jpg'")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("images", "files", "expected"), FARTHER)
+def test_a_label_file_gets_no_image_that_another_place_is_nearer_to(images, files, expected):
+    frame = read({**dict.fromkeys(files, "0 0.5 0.5 0.2 0.4"), **NAMES}, images=images)
+    rows = {row["named"]: row for row in frame.filter(frame["label"] == "cat").to_dicts()}
+    lost, kept = (rows[path.removesuffix(".txt")] for path in files)
+    assert kept["image_path"] == images[-1]
+    assert (lost["image_path"], lost["reason"]) == (None, expected[0])
+    assert lost["detail"] == f"{expected[1]}; if it is meant, lay the label file beside it"
+
+
 def test_without_its_image_a_label_has_no_box_because_pixels_cannot_be_told():
     frame = read({"a.txt": "0 0.5 0.5 0.2 0.4", **NAMES}, images=[])
     assert column(frame, "label", "x_min_px", "reason") == [("cat", None, "no-file")]
