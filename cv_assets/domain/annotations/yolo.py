@@ -85,7 +85,8 @@ def _class_index(token: str) -> int | None:
 
 def _source_of(classes: Classes) -> str:
     if not classes.names:
-        return "annotation files: include a data.yaml, classes.txt or obj.names in the folder of labels or above it"
+        sound = "that can be read and that no other one beside it contradicts"
+        return f"annotation files: include a data.yaml, classes.txt or obj.names {sound}, where labels lie or above"
     return f"the {len(classes.names)} classes of the nearest data.yaml, classes.txt or obj.names"
 
 

@@ -166,8 +166,17 @@ def test_two_lists_of_classes_in_one_folder_that_differ_name_nothing(names):
     ]
     for detail, other in zip(frame["detail"][1:], sorted(names)[::-1], strict=True):
         assert detail == f"expected one list of classes in a folder, found {other!r} beside it; leave one there"
+    assert frame["detail"][0].endswith("that no other one beside it contradicts, where labels lie or above")
     same = lines("0 0.5 0.5 0.2 0.4", **{name: spelled[not name.endswith("yaml")][0] for name in names})
     assert column(same, "label", "reason") == [("cat", None)]
+
+
+@pytest.mark.parametrize("texts", [("cat", "dog"), ("dog", "cat")])
+def test_of_three_lists_in_one_folder_none_counts_if_one_differs_whatever_its_name(texts):
+    frame = lines("0 0.5 0.5 0.2 0.4", **dict(zip(("classes.txt", "obj.names"), texts, strict=True)), **NAMES)
+    assert column(frame, "annotation_id", "label", "reason") == [
+        (name, None, "unparsable") for name in ("a.txt#1", "classes.txt#0", "data.yaml#0", "obj.names#0")
+    ]
 
 
 NEARER = [
