@@ -1,5 +1,6 @@
 """Whether an image that a name finds is meant by it, in view of what all other entries call that image."""
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 
@@ -41,7 +42,12 @@ def _named_otherwise(matches: Mapping[Name, Match], images: ImageIndex) -> dict[
     owners: dict[str, Name] = {}  # by whom a path is spelled
     spellers: dict[tuple[str, str], Name] = {}  # the same in one annotation file
     callers: dict[str, Name] = {}  # by whom its name is, extension and all
-    found = [(name, match.path, match.is_spelled) for name, match in matches.items() if match.path is not None]
+    times = Counter(match.path for match in matches.values())
+    found = [
+        (name, match.path, match.is_spelled)
+        for name, match in matches.items()
+        if match.path is not None and times[match.path] > 1  # nearly every image has one name
+    ]
     for name, path, is_spelled in found:
         source, named = name
         if is_spelled:
@@ -90,6 +96,8 @@ def answers_by_nearness(matches: Mapping[Name, Match], images: ImageIndex, *, cu
     lost: dict[Name, Match] = {}
     for (source, named), path, depth in guesses:
         nearer, (owner, called) = nearest[path]
+        if depth >= max(nearer, homes[folder_of(source)]):  # as nearly always
+            continue
         key, other, whole = images.key(named) or "", images.key(called) or "", images.composed(path)
         if depth < min(nearer, source.count("/")) and _leaves_open(key, other, whole):
             detail = f"{shown(path)} is named {shown(called)} in {shown(owner)}, which lies nearer"

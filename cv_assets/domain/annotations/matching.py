@@ -210,7 +210,7 @@ class ImageIndex:
         return None if key is None else self.composed(key)
 
     def _as_written(self, match: Match) -> Match:
-        return match._replace(path=self._written.get(match.path, match.path)) if match.path else match
+        return match._replace(path=self._written[match.path]) if match.path in self._written else match
 
 
 def by_itself(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
