@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
+from typing import NamedTuple
 
 from cv_assets.domain.annotations.matching import ImageIndex, Match, Matcher, no_file
 from cv_assets.domain.annotations.paths import (
@@ -17,6 +18,14 @@ from cv_assets.domain.annotations.text import shown
 
 # an annotation file, and how it names an image
 Name = tuple[str, str]
+
+
+class Found(NamedTuple):
+    """An image that a name finds: its path, how many folders it shares with the annotation file, and is it spelled?"""
+
+    path: str
+    depth: int
+    is_spelled: bool
 
 
 def by_name(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
@@ -71,40 +80,64 @@ def _named_otherwise(matches: Mapping[Name, Match], images: ImageIndex) -> dict[
 def answers_by_nearness(matches: Mapping[Name, Match], images: ImageIndex, *, cure: str) -> dict[Name, Match]:
     """The answer to every name that does not spell its image's path, where another image is nearer to its file.
 
-    Whether val/labels.json speaks of train/1.jpg, or of its own 1.jpg that is gone, the name does not tell where
-    train/labels.json names it too. And where label files in val/ find other images in val/, their 1.jpg is gone, unless
-    the name says the folder. Files above the image are no farther: they speak of all that is below. `cure` says how to
-    name an image all the same.
+    See `_named_nearer`, and of what that leaves `_gone_from_home`. `cure` says how to name an image all the same.
     """
 
     @cache
     def depth_of(folder: str, other: str) -> int:
         return shared_depth(images.composed(folder), images.composed(other))
 
-    nearest: dict[str, tuple[int, Name]] = {}  # image → the name of it in the file that lies nearest
-    homes: dict[str, int] = {}  # folder of label files → how far down it lies with an image that they name
-    guesses: list[tuple[Name, str, int]] = []
-    for name, match in matches.items():
-        if match.path is not None:
-            folder = folder_of(name[0])
-            depth = depth_of(folder, folder_of(match.path))
-            homes[folder] = max(depth, homes.get(folder, 0))
-            if match.path not in nearest or nearest[match.path][0] < depth:
-                nearest[match.path] = (depth, name)
-            if not match.is_spelled:
-                guesses.append((name, match.path, depth))
+    found = {
+        name: Found(match.path, depth_of(folder_of(name[0]), folder_of(match.path)), match.is_spelled)
+        for name, match in matches.items()
+        if match.path is not None
+    }
+    lost = _named_nearer(found, images, cure)
+    for name in lost:
+        del found[name]
+    return lost | _gone_from_home(found, images, cure)
+
+
+def _named_nearer(found: Mapping[Name, Found], images: ImageIndex, cure: str) -> dict[Name, Match]:
+    """The answer to every name that a nearer annotation file calls the same image by.
+
+    Whether val/labels.json speaks of train/1.jpg, or of its own 1.jpg that is gone, the name does not tell where
+    train/labels.json names it too. Files above the image are no farther: they speak of all that is below.
+    """
+    nearest: dict[str, Name] = {}
+    for name, (path, depth, _) in found.items():
+        if path not in nearest or found[nearest[path]].depth < depth:
+            nearest[path] = name
     lost: dict[Name, Match] = {}
-    for (source, named), path, depth in guesses:
-        nearer, (owner, called) = nearest[path]
-        if depth >= max(nearer, homes[folder_of(source)]):  # as nearly always
+    for (source, named), (path, depth, is_spelled) in found.items():
+        if is_spelled or depth >= min(found[nearest[path]].depth, source.count("/")):
             continue
-        key, other, whole = images.key(named) or "", images.key(called) or "", images.composed(path)
-        if depth < min(nearer, source.count("/")) and _leaves_open(key, other, whole):
+        owner, called = nearest[path]
+        if _leaves_open(images.key(named) or "", images.key(called) or "", images.composed(path)):
             detail = f"{shown(path)} is named {shown(called)} in {shown(owner)}, which lies nearer"
             lost[source, named] = Match(None, "ambiguous-file", f"{detail}; if it is meant, {cure}")
-        elif depth < homes[folder_of(source)] and not _says_folder(key, whole):
-            nearer_ones = f"label files in {shown(folder_of(source))} find others nearer than {shown(path)}"
-            lost[source, named] = no_file(f"no image file fits {shown(named)}: {nearer_ones}; if it is meant, {cure}")
+    return lost
+
+
+def _gone_from_home(found: Mapping[Name, Found], images: ImageIndex, cure: str) -> dict[Name, Match]:
+    """The answer to every name that finds an image farther away than others that label files of the same folder name.
+
+    Where label files in val/ find other images in val/, their 1.jpg is not train/1.jpg: it is gone, unless the name says
+    the folder.
+    """
+    homes: dict[str, int] = {}  # folder of label files → how far down it lies with an image that they name
+    for (source, _), one in found.items():
+        folder = folder_of(source)
+        homes[folder] = max(one.depth, homes.get(folder, 0))
+    lost: dict[Name, Match] = {}
+    for (source, named), (path, depth, is_spelled) in found.items():
+        folder = folder_of(source)
+        if is_spelled or depth >= homes[folder] or _says_folder(images.key(named) or "", images.composed(path)):
+            continue
+        detail = (
+            f"no image file fits {shown(named)}: label files in {shown(folder)} find others nearer than {shown(path)}"
+        )
+        lost[source, named] = no_file(f"{detail}; if it is meant, {cure}")
     return lost
 
 

@@ -182,6 +182,8 @@ HOMES = [
     (["train/1.jpg", "val/2.jpg"], {"all/a.json": ["1.jpg", "2.jpg"]}, ["train/1.jpg", "val/2.jpg"]),
     (["x/1.jpg", "2.jpg"], {"a.csv": ["1.jpg", "2.jpg"]}, ["x/1.jpg", "2.jpg"]),  # below, but no farther away
     (["train/1.jpg", "val/2.jpg"], {"val/a.json": ["train/1.jpg", "2.jpg"]}, ["train/1.jpg", "val/2.jpg"]),  # spelled
+    (["other/1.jpg", "set/train/2.jpg"], {"set/val/a.json": ["1.jpg", "2.jpg"], "set/train/a.json": ["2.jpg"]},
+     ["other/1.jpg", None]),  # the one near by is not its own
     (["raw/x/1.jpg", "raw/y/2.jpg"], {"raw/y/a.csv": ["/me/x/1.jpg", "2.jpg"]}, ["raw/x/1.jpg", "raw/y/2.jpg"]),
 ]  # fmt: skip
 
@@ -192,7 +194,7 @@ def test_a_label_among_others_of_images_near_by_is_given_to_none_farther_away_by
     matcher = by_name(Sources((), tuple(paths), {}.__getitem__), ImageIndex(paths), entries)
     matches = [matcher(*entry) for entry in entries][: len(expected)]
     assert [match.path for match in matches] == expected
-    if None in expected:
+    if expected[0] is None:
         file, (named, *_) = next(iter(names.items()))
         assert matches[0].reason == "no-file"
         assert matches[0].detail == (
