@@ -31,8 +31,9 @@ def count(tables: Mapping[str, pl.DataFrame]) -> Counts:
     """The figures of a version, from as many of its tables as there are; a table not yet made counts as empty."""
     files, annotations = tables["raw_images"], tables["annotations"]
     manifest, quarantine = tables["manifest"], tables["quarantine"]
-    is_answered = pl.col("label").is_not_null() | (pl.col("reason") == "no-object")
-    bare = annotations.filter(pl.col("reason") == "no-label")
+    of_images = annotations.drop_nulls("image_id")
+    is_answered = (pl.col("label").is_not_null() & pl.col("reason").is_null()) | (pl.col("reason") == "no-object")
+    bare = of_images.join(of_images.filter(is_answered), on="image_path", how="anti")
     return Counts(
         files=files.filter(pl.col("role") == "image").height,
         annotation_files=files.filter(pl.col("role") == "annotation").height,
@@ -40,9 +41,7 @@ def count(tables: Mapping[str, pl.DataFrame]) -> Counts:
         quarantined=quarantine.height,
         annotations=annotations["label"].count(),
         unlabelled_images=manifest.filter(pl.col("labels").list.len() == 0).height,
-        files_without_label=bare.join(annotations.filter(is_answered), on="image_path", how="anti")[
-            "image_path"
-        ].n_unique(),
+        files_without_label=bare["image_path"].n_unique(),
         labels_without_file=annotations.filter(pl.col("reason").is_in(["ambiguous-file", "no-file"])).height,
         duplicate_groups=manifest.filter(pl.col("paths").list.len() > 1).height,
     )

@@ -45,8 +45,13 @@ def test_a_file_without_a_label_counts_once_and_not_at_all_if_another_object_of_
         *(label_row("five nameless objects.png", place=place, **bare) for place in range(5)),
         label_row("one of two.png", "cat", place=0),
         label_row("one of two.png", place=1, **bare),
+        label_row("one of two.png", "cat", place=2, reason="invalid-box"),
+        label_row("a broken box.png", "cat", reason="invalid-box"),  # whose image is unlabelled, too
+        label_row("a broken line.png", None, reason="unparsable"),
+        label_row("nothing in it.png", None, reason="no-object"),
+        label_row("gone.png", "cat", image_id=None, reason="no-file"),
     ]
-    assert count({**TABLES, "annotations": to_frame("annotations", rows)}).files_without_label == 1
+    assert count({**TABLES, "annotations": to_frame("annotations", rows)}).files_without_label == 3
 
 
 def test_a_label_whose_image_could_be_several_has_none_either():

@@ -1,6 +1,9 @@
 """Whether an image that a name finds is meant by it, in view of what all other entries call that image."""
 
+from collections import Counter
 from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
 
 from cv_assets.domain.annotations.matching import ImageIndex, Match, Matcher, no_file
 from cv_assets.domain.annotations.paths import (
@@ -17,16 +20,24 @@ from cv_assets.domain.annotations.text import shown
 Name = tuple[str, str]
 
 
+class Found(NamedTuple):
+    """An image that a name finds: its path, how many folders it shares with the annotation file, and is it spelled?"""
+
+    path: str
+    depth: int
+    is_spelled: bool
+
+
 def by_name(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
     """Look images up by the name in each entry; equal names in one file are looked up once.
 
-    An image that one entry names is given to no other one that names another, see `_named_otherwise`, nor to a file
-    elsewhere whose own image of that name may be gone, see `_named_nearer`.
+    An image that one entry names is given to no other one that names another, see `_named_otherwise`, and a name that
+    does not spell its image's path means none that lies farther away than another one tells, see `answers_by_nearness`.
     """
     names = dict.fromkeys((source, entry.sought) for source, entry in entries)
     matches = {(source, named): images.find(named, source) for source, named in names if named is not None}
     matches |= _named_otherwise(matches, images)
-    matches |= _named_nearer(matches, images)
+    matches |= answers_by_nearness(matches, images, cure="write its whole path")
     return lambda source, entry: matches[source, entry.sought or ""]
 
 
@@ -40,7 +51,12 @@ def _named_otherwise(matches: Mapping[Name, Match], images: ImageIndex) -> dict[
     owners: dict[str, Name] = {}  # by whom a path is spelled
     spellers: dict[tuple[str, str], Name] = {}  # the same in one annotation file
     callers: dict[str, Name] = {}  # by whom its name is, extension and all
-    found = [(name, match.path, match.is_spelled) for name, match in matches.items() if match.path is not None]
+    times = Counter(match.path for match in matches.values())
+    found = [
+        (name, match.path, match.is_spelled)
+        for name, match in matches.items()
+        if match.path is not None and times[match.path] > 1  # nearly every image has one name
+    ]
     for name, path, is_spelled in found:
         source, named = name
         if is_spelled:
@@ -61,27 +77,67 @@ def _named_otherwise(matches: Mapping[Name, Match], images: ImageIndex) -> dict[
     return lost
 
 
-def _named_nearer(matches: Mapping[Name, Match], images: ImageIndex) -> dict[Name, Match]:
+def answers_by_nearness(matches: Mapping[Name, Match], images: ImageIndex, *, cure: str) -> dict[Name, Match]:
+    """The answer to every name that does not spell its image's path, where another image is nearer to its file.
+
+    See `_named_nearer`, and of what that leaves `_gone_from_home`. `cure` says how to name an image all the same.
+    """
+
+    @cache
+    def depth_of(folder: str, other: str) -> int:
+        return shared_depth(images.composed(folder), images.composed(other))
+
+    found = {
+        name: Found(match.path, depth_of(folder_of(name[0]), folder_of(match.path)), match.is_spelled)
+        for name, match in matches.items()
+        if match.path is not None
+    }
+    lost = _named_nearer(found, images, cure)
+    for name in lost:
+        del found[name]
+    return lost | _gone_from_home(found, images, cure)
+
+
+def _named_nearer(found: Mapping[Name, Found], images: ImageIndex, cure: str) -> dict[Name, Match]:
     """The answer to every name that a nearer annotation file calls the same image by.
 
     Whether val/labels.json speaks of train/1.jpg, or of its own 1.jpg that is gone, the name does not tell where
     train/labels.json names it too. Files above the image are no farther: they speak of all that is below.
     """
-    nearest: dict[str, tuple[int, Name]] = {}
-    for name, match in matches.items():
-        if match.path is not None:
-            depth = shared_depth(name[0], match.path)
-            if match.path not in nearest or nearest[match.path][0] < depth:
-                nearest[match.path] = (depth, name)
+    nearest: dict[str, Name] = {}
+    for name, (path, depth, _) in found.items():
+        if path not in nearest or found[nearest[path]].depth < depth:
+            nearest[path] = name
     lost: dict[Name, Match] = {}
-    for (source, named), match in matches.items():
-        if match.path is None or match.is_spelled:
+    for (source, named), (path, depth, is_spelled) in found.items():
+        if is_spelled or depth >= min(found[nearest[path]].depth, source.count("/")):
             continue
-        depth, (owner, name) = nearest[match.path]
-        own_depth = shared_depth(source, match.path)
-        if own_depth < min(depth, source.count("/")) and _says_no_more(images.key(named), images.key(name)):
-            nearer = f"{shown(match.path)} is named {shown(name)} in {shown(owner)}, which lies nearer"
-            lost[source, named] = Match(None, "ambiguous-file", f"{nearer}; if it is meant, write its whole path")
+        owner, called = nearest[path]
+        if _leaves_open(images.key(named) or "", images.key(called) or "", images.composed(path)):
+            detail = f"{shown(path)} is named {shown(called)} in {shown(owner)}, which lies nearer"
+            lost[source, named] = Match(None, "ambiguous-file", f"{detail}; if it is meant, {cure}")
+    return lost
+
+
+def _gone_from_home(found: Mapping[Name, Found], images: ImageIndex, cure: str) -> dict[Name, Match]:
+    """The answer to every name that finds an image farther away than others that label files of the same folder name.
+
+    Where label files in val/ find other images in val/, their 1.jpg is not train/1.jpg: it is gone, unless the name says
+    the folder.
+    """
+    homes: dict[str, int] = {}  # folder of label files → how far down it lies with an image that they name
+    for (source, _), one in found.items():
+        folder = folder_of(source)
+        homes[folder] = max(one.depth, homes.get(folder, 0))
+    lost: dict[Name, Match] = {}
+    for (source, named), (path, depth, is_spelled) in found.items():
+        folder = folder_of(source)
+        if is_spelled or depth >= homes[folder] or _says_folder(images.key(named) or "", images.composed(path)):
+            continue
+        detail = (
+            f"no image file fits {shown(named)}: label files in {shown(folder)} find others nearer than {shown(path)}"
+        )
+        lost[source, named] = no_file(f"{detail}; if it is meant, {cure}")
     return lost
 
 
@@ -89,9 +145,16 @@ def _last_part(key: str) -> str:
     return key.rpartition("/")[2]
 
 
-def _says_no_more(key: str | None, other: str | None) -> bool:
-    """Is one key the end of the other, extensions apart?"""
-    return is_tail(without_image_extension(key or ""), without_image_extension(other or ""))
+def _leaves_open(key: str, other: str, path: str) -> bool:
+    """Does a key say no more of an image than another one, extensions apart, or something else than its path?"""
+    says_no_more = is_tail(without_image_extension(key), without_image_extension(other))
+    return says_no_more or not _agree_on_folders(key, path)
+
+
+def _says_folder(key: str, path: str) -> bool:
+    """Does a key name the folder of a path by a path of its own, as that of another machine?"""
+    one, other = folder_of(key), folder_of(path)
+    return _last_part(one) == _last_part(other) and not is_tail(one, other)
 
 
 def _agree_on_folders(key: str, path: str) -> bool:

@@ -202,7 +202,7 @@ class ImageIndex:
         """The image whose path without extension is exactly `stem`; None if there is none."""
         key = self.composed(stem)
         twins = self._bare.exactly(key)
-        return self._as_written(twins.nearest([folder_of(key)])) if twins else None
+        return self._as_written(twins.nearest([folder_of(key)])._replace(is_spelled=True)) if twins else None
 
     def key(self, named: str) -> str | None:
         """A foreign name as it is looked up; None if it cannot name an image of the source."""
@@ -210,7 +210,7 @@ class ImageIndex:
         return None if key is None else self.composed(key)
 
     def _as_written(self, match: Match) -> Match:
-        return match._replace(path=self._written.get(match.path, match.path)) if match.path else match
+        return match._replace(path=self._written[match.path]) if match.path in self._written else match
 
 
 def by_itself(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:

@@ -40,9 +40,9 @@ def folders_upward(path: str) -> list[str]:
     return ["/".join(parts[:depth]) for depth in range(len(parts), -1, -1)]
 
 
-def shared_depth(path: str, other: str) -> int:
-    """How many folders from the root down two paths have in common."""
-    pairs = zip(path.split("/")[:-1], other.split("/")[:-1], strict=False)
+def shared_depth(folder: str, other: str) -> int:
+    """How many folders from the root down two folders have in common, themselves included."""
+    pairs = zip(folder.split("/"), other.split("/"), strict=False) if folder and other else ()
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 

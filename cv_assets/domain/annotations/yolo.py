@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from cv_assets.domain.annotations.boxes import number_in, to_box
+from cv_assets.domain.annotations.claims import answers_by_nearness
 from cv_assets.domain.annotations.matching import ImageIndex, Match, Matcher, no_file
 from cv_assets.domain.annotations.paths import folder_of, without_extension
 from cv_assets.domain.annotations.records import Entries, Entry, Sources, unparsable
@@ -27,7 +28,8 @@ def by_label_path(sources: Sources, images: ImageIndex, entries: Entries) -> Mat
     """Meet images by the path of the label file, as Ultralytics does; a name's text is not asked.
 
     First the folder `images` for `labels`, then the same folder. What is left may go to an image of the same stem
-    elsewhere, but never to one that another label file met first: train/1.txt says nothing of val/1.jpg.
+    elsewhere, but never to one that another label file met first, or that lies nearer to another: train/1.txt says nothing
+    of val/1.jpg.
     """
     paths = [file.path for file in sources.annotation_files if not is_class_file(file)]
     direct = {path: match for path in paths if (match := _direct(path, images)) is not None}
@@ -41,8 +43,9 @@ def by_label_path(sources: Sources, images: ImageIndex, entries: Entries) -> Mat
         owner = owners.get(match.path or "")
         return match if owner is None else no_file(f"no image file for it: {shown(match.path)} has {shown(owner)}")
 
-    matches = {path: direct.get(path) or guess(path) for path in paths}
-    return lambda source, entry: matches[source]
+    matches = {(path, without_extension(path)): direct.get(path) or guess(path) for path in paths}
+    matches |= answers_by_nearness(matches, images, cure="lay the label file beside it")
+    return lambda source, entry: matches[source, entry.named or ""]
 
 
 def _direct(path: str, images: ImageIndex) -> Match | None:
@@ -82,7 +85,8 @@ def _class_index(token: str) -> int | None:
 
 def _source_of(classes: Classes) -> str:
     if not classes.names:
-        return "annotation files: include a data.yaml, classes.txt or obj.names in the folder of labels or above it"
+        sound = "that can be read and that no other one beside it contradicts"
+        return f"annotation files: include a data.yaml, classes.txt or obj.names {sound}, where labels lie or above"
     return f"the {len(classes.names)} classes of the nearest data.yaml, classes.txt or obj.names"
 
 

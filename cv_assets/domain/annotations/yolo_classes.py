@@ -75,21 +75,24 @@ def read_classes(path: str, data: bytes) -> Classes:
 
 
 def contradicting(by_path: Mapping[str, Classes]) -> dict[str, str]:
-    """Path of a class file → one in the same folder that contradicts it: neither can be gone by.
+    """Path of each class file in a folder where two contradict each other → one that does: none there can be gone by.
 
     Two of one kind must be equal; a YAML and a text, which says less, must agree on the numbers that both name.
     """
-    beside: dict[str, tuple[list[str], list[str]]] = {}
+
+    def is_contradicted(path: str, other: str) -> bool:
+        one, another = by_path[path], by_path[other]
+        return one != another if _is_yaml(path) == _is_yaml(other) else _differing(one, another) is not None
+
+    beside: dict[str, list[str]] = {}
     for path in sorted(by_path):
-        beside.setdefault(folder_of(path), ([], []))[_is_yaml(path)].append(path)
+        beside.setdefault(folder_of(path), []).append(path)
     against: dict[str, str] = {}
-    for texts, yamls in beside.values():
-        for some in (texts, yamls):
-            odd = [path for path in some if by_path[path] != by_path[some[0]]]
-            if odd:
-                against |= dict.fromkeys(some, odd[0]) | dict.fromkeys(odd, some[0])
-        if texts and yamls and _differing(by_path[texts[0]], by_path[yamls[0]]) is not None:
-            against = dict.fromkeys(texts, yamls[0]) | dict.fromkeys(yamls, texts[0]) | against
+    for paths in beside.values():
+        first_of_kind = {_is_yaml(path): path for path in reversed(paths)}.values()
+        pairs = ((first, path) for first in first_of_kind for path in paths)
+        if odd := next((pair for pair in pairs if is_contradicted(*pair)), None):
+            against |= dict.fromkeys(paths, odd[1]) | {odd[1]: odd[0]}
     return against
 
 

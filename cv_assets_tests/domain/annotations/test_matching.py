@@ -154,6 +154,8 @@ TWO_FOLDERS = [
     (["set/train/1.jpg"], {"set/train/a.json": "1.jpg", "more/a.json": "train/1.jpg"}, ["more/a.json", "set/train/a.json"]),
     (["set/train/1.jpg"], {"set/train/a.json": "1.jpg", "set/a.json": "1.jpg"}, ["set/a.json", "set/train/a.json"]),
     (["train/1.jpg"], {"train/a/b.json": "1.jpg", "train/a.json": "1.jpg"}, ["train/a.json", "train/a/b.json"]),
+    (["x/i/1.jpg"], {"x/a.csv": "1.jpg", "y/a.csv": "y/i/1.jpg"}, ["x/a.csv"]),  # it says more, of another folder
+    (["cafe\u0301/1.jpg"], {"caf\u00e9/a.json": "1.jpg", "val/a.json": "1.jpg"}, ["caf\u00e9/a.json"]),  # one folder
 ]  # fmt: skip
 
 
@@ -167,6 +169,38 @@ def test_an_image_that_a_nearer_file_names_is_not_given_to_one_elsewhere(paths, 
     for match in matches.values():
         assert match.path or match.reason == "ambiguous-file"
         assert match.path or match.detail.endswith("which lies nearer; if it is meant, write its whole path")
+
+
+HOMES = [
+    # images, label files with the names in them, which images the first file finds
+    (["train/1.jpg", "val/2.jpg"], {"val/a.json": ["1.jpg", "2.jpg"]}, [None, "val/2.jpg"]),
+    (["train/1.png", "val/2.jpg"], {"val/a.json": ["1.jpg", "2.jpg"]}, [None, "val/2.jpg"]),
+    (["train/1.jpg", "val/2.jpg"], {"val/a.json": ["/me/1.jpg", "/me/2.jpg"]}, [None, "val/2.jpg"]),
+    (["x/i/1.jpg", "y/i/2.jpg"], {"y/a.csv": ["i/1.jpg", "i/2.jpg"]}, [None, "y/i/2.jpg"]),
+    (["07/i/1.jpg", "12/i/2.jpg"], {"12/a/1.xml": ["1.jpg"], "12/a/2.xml": ["2.jpg"]}, [None]),  # as VOC has them
+    (["train/1.jpg", "val/2.jpg"], {"val/a.json": ["1.jpg"]}, ["train/1.jpg"]),  # nothing tells what val/ is of
+    (["train/1.jpg", "val/2.jpg"], {"all/a.json": ["1.jpg", "2.jpg"]}, ["train/1.jpg", "val/2.jpg"]),
+    (["x/1.jpg", "2.jpg"], {"a.csv": ["1.jpg", "2.jpg"]}, ["x/1.jpg", "2.jpg"]),  # below, but no farther away
+    (["train/1.jpg", "val/2.jpg"], {"val/a.json": ["train/1.jpg", "2.jpg"]}, ["train/1.jpg", "val/2.jpg"]),  # spelled
+    (["other/1.jpg", "set/train/2.jpg"], {"set/val/a.json": ["1.jpg", "2.jpg"], "set/train/a.json": ["2.jpg"]},
+     ["other/1.jpg", None]),  # the one near by is not its own
+    (["raw/x/1.jpg", "raw/y/2.jpg"], {"raw/y/a.csv": ["/me/x/1.jpg", "2.jpg"]}, ["raw/x/1.jpg", "raw/y/2.jpg"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("paths", "names", "expected"), HOMES)
+def test_a_label_among_others_of_images_near_by_is_given_to_none_farther_away_by_its_name_alone(paths, names, expected):
+    entries = [(file, Entry(place=named, named=named)) for file, every in names.items() for named in every]
+    matcher = by_name(Sources((), tuple(paths), {}.__getitem__), ImageIndex(paths), entries)
+    matches = [matcher(*entry) for entry in entries][: len(expected)]
+    assert [match.path for match in matches] == expected
+    if expected[0] is None:
+        file, (named, *_) = next(iter(names.items()))
+        assert matches[0].reason == "no-file"
+        assert matches[0].detail == (
+            f"no image file fits {named!r}: label files in {file.rpartition('/')[0]!r} find others nearer than {paths[0]!r}; "
+            "if it is meant, write its whole path"
+        )
 
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"

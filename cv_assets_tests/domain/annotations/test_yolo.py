@@ -166,8 +166,17 @@ def test_two_lists_of_classes_in_one_folder_that_differ_name_nothing(names):
     ]
     for detail, other in zip(frame["detail"][1:], sorted(names)[::-1], strict=True):
         assert detail == f"expected one list of classes in a folder, found {other!r} beside it; leave one there"
+    assert frame["detail"][0].endswith("that no other one beside it contradicts, where labels lie or above")
     same = lines("0 0.5 0.5 0.2 0.4", **{name: spelled[not name.endswith("yaml")][0] for name in names})
     assert column(same, "label", "reason") == [("cat", None)]
+
+
+@pytest.mark.parametrize("texts", [("cat", "dog"), ("dog", "cat")])
+def test_of_three_lists_in_one_folder_none_counts_if_one_differs_whatever_its_name(texts):
+    frame = lines("0 0.5 0.5 0.2 0.4", **dict(zip(("classes.txt", "obj.names"), texts, strict=True)), **NAMES)
+    assert column(frame, "annotation_id", "label", "reason") == [
+        (name, None, "unparsable") for name in ("a.txt#1", "classes.txt#0", "data.yaml#0", "obj.names#0")
+    ]
 
 
 NEARER = [
@@ -238,6 +247,25 @@ def test_a_label_whose_own_folder_has_lost_the_image_is_not_given_to_one_without
     frame = read(labels, images=["images/train/1.jpg", "images/train/2.jpg", "images/val/3.jpg"])
     assert set(frame["reason"].drop_nulls()) == {"no-file", "no-label"}
     assert frame.filter(frame["reason"] == "no-label")["image_path"].len() == 3
+
+
+FARTHER = [
+    # images, label files, what is said of the first, whose image is gone
+    (["a/x/1.jpg"], ["b/y/1.txt", "a/y/1.txt"],
+     ("ambiguous-file", "'a/x/1.jpg' is named 'a/y/1' in 'a/y/1.txt', which lies nearer")),
+    (["a/x/1.jpg", "b/x/2.jpg"], ["b/y/1.txt", "b/y/2.txt"],
+     ("no-file", "no image file fits 'b/y/1': label files in 'b/y' find others nearer than 'a/x/1.jpg'")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("images", "files", "expected"), FARTHER)
+def test_a_label_file_gets_no_image_that_another_place_is_nearer_to(images, files, expected):
+    frame = read({**dict.fromkeys(files, "0 0.5 0.5 0.2 0.4"), **NAMES}, images=images)
+    rows = {row["named"]: row for row in frame.filter(frame["label"] == "cat").to_dicts()}
+    lost, kept = (rows[path.removesuffix(".txt")] for path in files)
+    assert kept["image_path"] == images[-1]
+    assert (lost["image_path"], lost["reason"]) == (None, expected[0])
+    assert lost["detail"] == f"{expected[1]}; if it is meant, lay the label file beside it"
 
 
 def test_without_its_image_a_label_has_no_box_because_pixels_cannot_be_told():
