@@ -17,6 +17,9 @@ from resources.progress import bars_on
 def main(words: list[str]) -> int:
     """Run, print, and tell by the exit code whether all survived."""
     chosen = [one for one in SCENARIOS if not words or any(word in one.name for word in words)]
+    if not chosen:
+        print(f"expected words of {', '.join(one.name for one in SCENARIOS)}; found {words}", file=sys.stderr)
+        return 2
     print(f"S3: {serve().kind}; seed {SEED}\n", flush=True)
     print(f"{'fault':<72}{'tried':>7}{'survived':>10}{'at most':>9}{'polls':>9}{'seconds':>9}", flush=True)
     failures: list[str] = []
