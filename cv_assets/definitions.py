@@ -18,7 +18,7 @@ from cv_assets.assets.splits import build_splits_asset
 from cv_assets.checks.expectations import build_expectation_checks
 from cv_assets.checks.gates import build_gate_checks, build_release_checks, build_shard_checks
 from cv_assets.failures import RetryingTables
-from cv_assets.jobs import build_gc_job, build_job, build_verify_job
+from cv_assets.jobs import build_backfill_job, build_gc_job, build_job, build_verify_job
 from cv_assets.pools import wait_asleep
 from cv_assets.schedules import build_gc_schedule, build_schedules
 from cv_assets.sensors.dead_runs import dead_runs
@@ -38,6 +38,7 @@ ASSET_BUILDERS = (
     build_shards,
     build_release,
 )
+JOB_BUILDERS = (build_job, build_backfill_job, build_verify_job)
 
 
 def build_checks(line: Line) -> list[dg.AssetChecksDefinition]:
@@ -68,7 +69,7 @@ def build_defs(
     return dg.Definitions(
         assets=[build(line) for line in lines for build in ASSET_BUILDERS],
         asset_checks=[check for line in lines for check in build_checks(line)],
-        jobs=[*(build(line) for line in lines for build in (build_job, build_verify_job)), build_gc_job()],
+        jobs=[*(build(line) for line in lines for build in JOB_BUILDERS), build_gc_job()],
         sensors=[*(build_new_uploads(line, line.config.uploads) for line in lines if line.config.uploads), dead_runs],
         schedules=[
             *(made for line in lines if line.config.schedule for made in build_schedules(line, line.config.schedule)),

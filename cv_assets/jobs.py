@@ -1,5 +1,9 @@
-"""Jobs: the whole line of a dataset for one version; a look at what is stored of it; a look at what the store need not keep."""
+"""Jobs: the line of a dataset for one version; one run over all versions; a look at what is stored, and at what need not be."""
 
+import shlex
+import signal
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any, Final
 
@@ -30,6 +34,51 @@ def build_job(line: Line) -> Any:  # Dagster does not export the type of an asse
         selection=dg.AssetSelection.groups(line.config.name),
         description=f"Uploads to release: every asset and check of {line.config.name}, for one version.",
     )
+
+
+class BackfillConfig(dg.Config):
+    """The options of the command: `shards`, `splits+`, …, or else all assets; `v1,v2`, or else all versions."""
+
+    select: str | None = None
+    versions: str | None = None
+
+
+def build_backfill_job(line: Line) -> dg.JobDefinition:
+    """The job that goes over the versions of a dataset in one run: the command `cv-assets backfill`, begun from the UI."""
+    command = [sys.executable, "-m", "cv_assets.cli", "backfill", line.config.name]
+
+    @dg.op(
+        name=f"{line.config.name}__go_over",
+        description="Runs `cv-assets backfill`, whose own runs, one a version, are in the list of runs.",
+    )
+    @tell_apart
+    def go_over(context: dg.OpExecutionContext, config: BackfillConfig) -> None:
+        options = ["--select", config.select] if config.select else []
+        options += ["--versions", config.versions] if config.versions else []
+        said = "nothing"
+        with subprocess.Popen(  # noqa: S603 - our own command, whose arguments it checks
+            [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            try:
+                for row in process.stdout:
+                    context.log.info(said := row.rstrip())
+            except BaseException:
+                process.send_signal(signal.SIGINT)  # it ends the run of a version, and begins no other
+                process.wait()
+                raise
+        if process.returncode:
+            called = shlex.join(["cv-assets", "backfill", line.config.name, *options])
+            raise dg.Failure(f"`{called}` ended with {process.returncode}: {said}", allow_retries=False)
+
+    @dg.job(
+        name=f"{line.config.name}__backfill",
+        description=f"Goes over all versions of {line.config.name} in one run: what is missing is made, what is committed stays.",
+    )
+    def backfill() -> None:
+        go_over.alias("go_over")()  # what its configuration is given under
+
+    return backfill
 
 
 class ReadBackConfig(dg.Config):

@@ -2,6 +2,11 @@
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +22,7 @@ from cv_assets_tests.conftest import Place, write_drawn
 from cv_assets_tests.resources.places import shared_place
 from resources import probes
 from resources.engine import Answer
+from resources.settings import PROJECT_ROOT
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError
 
@@ -171,10 +177,15 @@ def test_a_selection_that_names_nothing_is_said_before_anything_runs(three: Plac
 
 def command(place: Place, *arguments: str) -> Result:
     """`cv-assets backfill …` as people call it."""
+    return CliRunner(env={"CV_ASSETS_DATASETS": write_file(place)}).invoke(main, ["backfill", *arguments])
+
+
+def write_file(place: Place) -> str:
+    """The folder with the dataset's file."""
     folder = place.folder / "datasets"
     folder.mkdir(exist_ok=True)
     (folder / "shapes.yaml").write_text(f"name: shapes\nsource: {{url: '{place.uploads}'}}\n")
-    return CliRunner(env={"CV_ASSETS_DATASETS": str(folder)}).invoke(main, ["backfill", *arguments])
+    return str(folder)
 
 
 def test_the_command_says_a_row_a_version_and_its_exit_code_counts(three: Place, config: DatasetConfig):
@@ -223,3 +234,68 @@ def test_every_asset_is_backfilled_one_run_a_version(place: Place):
     policies = {key.path[-1]: graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
     # none given: Dagster then makes one run a partition (docs/adr/0015-one-run-a-version.md)
     assert set(policies.values()) == {None}
+
+
+def test_the_job_of_the_ui_goes_over_versions_in_one_run(
+    three: Place, config: DatasetConfig, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CV_ASSETS_DATASETS", write_file(three))
+    before = committed(three, config)
+    job = build_defs(datasets=[config]).resolve_job_def("shapes__backfill")
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+    def launch(**asked: Any) -> tuple[dg.ExecuteInProcessResult, list[str], list[str | None]]:
+        """How it ended, what it said, and the versions of the runs that it made."""
+        with dg.DagsterInstance.get() as instance:
+            known = {run.run_id for run in instance.get_runs()}
+            run_config = {**quiet, "ops": {"go_over": {"config": asked}}}
+            result = job.execute_in_process(instance=instance, run_config=run_config, raise_on_error=False)
+            made = [run for run in instance.get_runs() if run.run_id not in {*known, result.run_id}]
+            said = [entry.user_message for entry in instance.all_logs(result.run_id) if not entry.is_dagster_event]
+            return result, said, sorted(run.tags.get("dagster/partition") for run in made)
+
+    result, said, made = launch(select="raw_images,annotations,manifest", versions="v2,v3")
+    assert (result.success, made) == (True, ["v2", "v3"])
+    told = [line.split()[:2] for line in said if not line.startswith("  warning: ")]
+    assert told == [["shapes@v2", "passed"], ["shapes@v3", "passed"], ["2", "versions,"]]
+    assert three.version(config, "v3").find_table("manifest") is not None
+    result, _, made = launch(versions="v9")
+    (failure,) = result.get_step_failure_events()
+    assert failure.step_failure_data.user_failure_data is not None
+    words = failure.step_failure_data.user_failure_data.description or ""
+    assert words.startswith(
+        "`cv-assets backfill shapes --versions v9` ended with 2: cv-assets: expected versions of shapes"
+    )
+    assert (made, committed(three, config)) == ([], before)
+
+
+ENDED = """
+import dagster as dg
+from cv_assets.definitions import build_defs
+with dg.DagsterInstance.get() as instance:
+    build_defs().resolve_job_def("shapes__backfill").execute_in_process(instance=instance, raise_on_error=False)
+"""
+
+
+def test_the_job_of_the_ui_begins_no_other_version_once_somebody_ended_it(three: Place):
+    environment = {**os.environ, "CV_ASSETS_DATASETS": write_file(three)}
+    with dg.DagsterInstance.get() as instance:
+        known = {run.run_id for run in instance.get_runs()}
+
+        def begun() -> list[dg.DagsterRun]:
+            new = (run for run in instance.get_runs() if run.run_id not in known and run.job_name == "shapes")
+            return [run for run in new if run.status != dg.DagsterRunStatus.NOT_STARTED]
+
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen([sys.executable, "-c", ENDED], env=environment, cwd=PROJECT_ROOT, **quiet) as process:
+            deadline = time.monotonic() + 60
+            while not begun() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+        (ended,) = begun()
+        assert (ended.tags["dagster/partition"], ended.is_finished) == ("v1", True)
+        (outer,) = (
+            run for run in instance.get_runs() if run.job_name == "shapes__backfill" and run.run_id not in known
+        )
+        assert outer.status in {dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.FAILURE}
