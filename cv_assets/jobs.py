@@ -65,7 +65,7 @@ def build_backfill_job(line: Line) -> dg.JobDefinition:
                     context.log.info(said := row.rstrip())
             except BaseException:
                 process.send_signal(signal.SIGINT)  # it ends the run of a version, and begins no other
-                process.wait()
+                process.communicate()  # what it says last is taken in: a full pipe would hold it up, and us
                 raise
         if process.returncode:
             called = shlex.join(["cv-assets", "backfill", line.config.name, *options])
