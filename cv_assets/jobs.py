@@ -73,7 +73,8 @@ def build_backfill_job(line: Line) -> dg.JobDefinition:
 
     @dg.job(
         name=f"{line.config.name}__backfill",
-        description=f"Goes over all versions of {line.config.name} in one run: what is missing is made, what is committed stays.",
+        description=f"Goes over all versions of {line.config.name} in one run: what is missing is made, what is committed stays. "
+        "Less of it by configuration: `ops: {go_over: {config: {select: shards, versions: 'v1,v2'}}}`.",
     )
     def backfill() -> None:
         go_over.alias("go_over")()  # what its configuration is given under
