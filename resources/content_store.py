@@ -89,7 +89,7 @@ class ContentStore:
 
     def item(self, sha256: str) -> Item:
         """A blob as decoding workers take it: by its path on local disk, else by its bytes."""
-        path = self._store.local_path(blob_key(sha256))
+        path = self._store.local_name(blob_key(sha256))
         return Item(sha256, path if path is not None else lambda: self.read(sha256))
 
 

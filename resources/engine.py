@@ -20,7 +20,7 @@ class Item(NamedTuple):
     """One object to work on: its key, and a path that a worker may read or a function that fetches the bytes."""
 
     key: str
-    payload: Path | Callable[[], bytes]
+    payload: Path | str | Callable[[], bytes]
 
 
 class _Crew:
@@ -57,7 +57,7 @@ class _Crew:
             self._workers[me] = self._start()
         try:
             # fetched before any clock runs: a slow store is no fault of the decoder. Bytes come one by one (_in_batches)
-            fetched = [(p, b"") if isinstance(p := item.payload, Path) else (None, p()) for item in items]
+            fetched = [(None, p()) if callable(p := item.payload) else (p, b"") for item in items]
             yield from self._workers[me].work(self._job, fetched, self._seconds)
         except WorkerGone:
             self._workers.pop(me).close()
@@ -106,9 +106,9 @@ class Engine:
 
 def _in_batches(items: Iterable[Item], threads: int) -> Iterator[list[Item]]:
     """Paths in batches that grow, and shrink at the end; bytes one by one, so that a worker never holds more than one image."""
-    for are_paths, some in groupby(items, key=lambda item: isinstance(item.payload, Path)):
+    for are_fetched, some in groupby(items, key=lambda item: callable(item.payload)):
         growing = (min(LARGEST_BATCH, LEAST_BATCH << number // threads) for number in count())
-        yield from _cut(some, growing if are_paths else repeat(1), threads)
+        yield from _cut(some, repeat(1) if are_fetched else growing, threads)
 
 
 def _cut(items: Iterator[Item], sizes: Iterable[int], threads: int) -> Iterator[list[Item]]:

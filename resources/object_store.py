@@ -57,9 +57,8 @@ class ObjectStore:
     """
 
     def __init__(self, url: str, backends: Backends, root: Path | None) -> None:
-        self.url = url
-        self._backends, self._backend, self._root = backends, backends.asking(), root
-        self._deadline_seconds = backends.deadline_seconds
+        self.url, self._root, self._deadline_seconds = url, root, backends.deadline_seconds
+        self._backends, self._backend = backends, backends.asking()
 
     @property
     def is_local(self) -> bool:
@@ -72,7 +71,7 @@ class ObjectStore:
 
     def put_parts(self, key: str, parts: Iterable[bytes], *, size_bytes: int | None = None) -> None:
         """`put` of what comes part by part, on local disk never in memory as a whole; a size that is known is told in errors."""
-        if (local := self.local_path(key)) is not None:
+        if (local := self.local_name(key)) is not None:
             what = f"write {key} to" if size_bytes is None else f"write {key} ({size_bytes} bytes) to"
             self._ask(what, lambda: replace(local, parts))
         else:
@@ -100,9 +99,8 @@ class ObjectStore:
 
     def find(self, key: str) -> bytes | None:
         """Bytes of an object, or None if there is none."""
-        require_key(key)
         # an object appears whole, so a file can be read directly; through obstore it costs four times as much
-        local = None if self._root is None else f"{self._root}/{key}"
+        local = self.local_name(key)
         try:
             return self._ask(
                 f"read {key} in", lambda: read_file(local) if local else self._fetch(key), may_be_absent=True
@@ -171,8 +169,12 @@ class ObjectStore:
 
     def local_path(self, key: str) -> Path | None:
         """Where an object lies on this machine's disk, or None if the store is elsewhere. Raises StoreError for an odd key."""
+        return None if (name := self.local_name(key)) is None else Path(name)
+
+    def local_name(self, key: str) -> str | None:
+        """`local_path` as a string: a Path takes as long to make as a file to open."""
         require_key(key)
-        return None if self._root is None else self._root / key
+        return None if self._root is None else f"{self._root}/{key}"
 
     def flush(self, hashes: Mapping[str, str], *, at_once: bool = False) -> None:
         """Make objects durable that were put before, each key with the SHA-256 of its bytes.

@@ -11,6 +11,7 @@ from resources.content_store import ContentStore
 from resources.engine import Engine
 from resources.parallel import bounded_map
 from resources.records import find_record, versions_prefix
+from resources.streaming import size_and_hash
 from resources.versions import VersionStore
 from schemas.errors import StoreError
 from schemas.images import Limits
@@ -110,8 +111,9 @@ def save_packed(version: VersionStore, build: str, file_name: str, entry: ShardE
 def find_packed(version: VersionStore, build: str, file_name: str) -> ShardEntry | None:
     """The shard that an earlier run wrote, if its object is still what was written."""
     entry = find_record(version.store, ShardEntry, _packed_key(version, build, file_name))
-    data = None if entry is None else version.store.find(entry.key)
-    return entry if entry is not None and data is not None and bytes_digest(data) == entry.sha256 else None
+    if entry is None or version.store.size(entry.key) != entry.bytes:
+        return None
+    return entry if size_and_hash(version.store, entry.key) == (entry.bytes, entry.sha256) else None
 
 
 def _packed_key(version: VersionStore, build: str, file_name: str) -> str:

@@ -17,6 +17,7 @@ from cv_assets.domain.versions import check_version
 from resources.local_disk import set_aside
 from resources.object_store import ObjectStore
 from resources.records import AnyRecord, commit_key, find_record, tombstone_key, versions_prefix
+from resources.streaming import size_and_hash
 from resources.tables import StoredTable, known_digest, read_stored, table_bytes, table_file
 from schemas.errors import CorruptObject, ObjectsLost, StoreError, VersionConflict
 from schemas.releases import (
@@ -194,8 +195,8 @@ class VersionStore:
 
     def describe_object(self, key: str, role: ObjectRole) -> ObjectEntry:
         """Size and hash of an object as it is stored. Raises StoreError if it is missing."""
-        data = self._store.get(key)
-        return ObjectEntry(key=key, size_bytes=len(data), sha256=bytes_digest(data), role=role)
+        size_bytes, sha256 = size_and_hash(self._store, key)
+        return ObjectEntry(key=key, size_bytes=size_bytes, sha256=sha256, role=role)
 
     def require_shard(self, entry: ObjectEntry) -> ObjectEntry:
         """The entry of a shard that is stored with its size; its hash was read back by the gates. Raises StoreError."""

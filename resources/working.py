@@ -82,7 +82,9 @@ class Worker:
         """Does it live, and has it answered all that it was asked?"""
         return self._unanswered == 0 and self._process.poll() is None
 
-    def work(self, job: dict[str, Any], items: Sequence[tuple[Path | None, bytes]], seconds: float) -> Iterator[Answer]:
+    def work(
+        self, job: dict[str, Any], items: Sequence[tuple[Path | str | None, bytes]], seconds: float
+    ) -> Iterator[Answer]:
         """Answers about items, each a path or else bytes, in order.
 
         Raises WorkerGone if the worker dies, or takes longer than `seconds` for one of them.

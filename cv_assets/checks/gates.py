@@ -16,6 +16,7 @@ from cv_assets.failures import RETRY, told_apart
 from resources.configured import ObjectStoreResource
 from resources.object_store import ObjectStore
 from resources.parallel import bounded_map
+from resources.streaming import opened
 from resources.versions import VersionStore
 from schemas.releases import AssetVerdicts
 
@@ -37,7 +38,9 @@ def build_shard_checks(line: Line) -> dg.AssetChecksDefinition:
     def make(tables: Tables, store: ObjectStore) -> Sequence[Gate]:
         largest: int = max(tables["shards"]["bytes"], default=1)
         threads = max(1, min(os.cpu_count() or 1, HELD_BYTES // largest))
-        return shard_gates(*inspect_shards(tables["shards"], store.get, partial(bounded_map, threads=threads)))
+        return shard_gates(
+            *inspect_shards(tables["shards"], partial(opened, store), partial(bounded_map, threads=threads))
+        )
 
     return _build(line, "shards", SHARD_GATES, make)
 

@@ -1,12 +1,15 @@
 """The gates of what was written: shards and commit record are held against the store, not against what a writer said."""
 
+import hashlib
+import os
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from io import BufferedIOBase, BytesIO
 from typing import Any, Final
 
 import polars as pl
 
-from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.gate import Gate, GateFinding, Tables, schema_gate
 from cv_assets.domain.gates import gate_names
 from cv_assets.domain.packing.formats import FORMATS
@@ -19,7 +22,7 @@ Inspected = tuple[tuple[str, int, str, int], list[str]]
 
 def inspect_shards(
     shards: pl.DataFrame,
-    read: Callable[[str], bytes],
+    opened: Callable[[str], AbstractContextManager[BufferedIOBase]],
     spread: Callable[[Callable[[Row], Inspected], Iterable[Row]], Iterable[Inspected]] = map,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read every shard of a Shards table back; `spread` is `map`, or one that works on several at a time.
@@ -29,12 +32,13 @@ def inspect_shards(
     """
 
     def inspect(row: Row) -> Inspected:
-        data = read(row["key"])
-        try:
-            ids = FORMATS[row["format"]].sample_ids(data)
-        except tarfile.TarError:
-            ids = []
-        return (row["key"], len(data), bytes_digest(data), len(ids)), ids
+        with opened(row["key"]) as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            try:
+                ids = FORMATS[row["format"]].sample_ids(file)
+            except tarfile.TarError:
+                ids = []
+            return (row["key"], file.seek(0, os.SEEK_END), sha256, len(ids)), ids
 
     rows = list(shards.iter_rows(named=True))
     found: list[tuple[str, int, str, int]] = []
@@ -99,7 +103,7 @@ def release_gates(stored: Mapping[str, int | None]) -> tuple[Gate, ...]:
 
 _NO_SHARDS: Final = pl.DataFrame(schema={"key": pl.String, "format": pl.String, "split": pl.String})
 # The same gates over nothing, for those who only need their names.
-SHARD_GATES: Final = shard_gates(*inspect_shards(_NO_SHARDS, lambda _: b""))
+SHARD_GATES: Final = shard_gates(*inspect_shards(_NO_SHARDS, lambda _: nullcontext(BytesIO())))
 RELEASE_GATES: Final = release_gates({})
 
 

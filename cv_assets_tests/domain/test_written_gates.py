@@ -1,5 +1,7 @@
 """The gates of shards and release: they look at what is stored, not at what was said of it."""
 
+from io import BytesIO
+
 import polars as pl
 import pytest
 
@@ -39,7 +41,7 @@ FIRST = SHARDS["key"][0]
 
 def failed(stored, *, shards=SHARDS, splits=TABLES["splits"]):
     """Gate → problems, of the gates that do not pass."""
-    gates = shard_gates(*inspect_shards(shards, stored.__getitem__))
+    gates = shard_gates(*inspect_shards(shards, lambda key: BytesIO(stored[key])))
     verdicts = [gate.judge({"shards": shards, "splits": splits}, CONFIG) for gate in gates]
     return {verdict.name: verdict.offending for verdict in verdicts if not verdict.passed}
 

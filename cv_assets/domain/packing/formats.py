@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from typing import Final
 
 from cv_assets.domain.packing import webdataset
@@ -14,7 +15,7 @@ class ShardFormat:
 
     extension: str
     pack: Callable[[Iterable[Sample], Callable[[Sample], bytes]], Iterator[bytes]]
-    sample_ids: Callable[[bytes], list[str]]
+    sample_ids: Callable[[BufferedIOBase], list[str]]
 
 
 FORMATS: Final[dict[str, ShardFormat]] = {

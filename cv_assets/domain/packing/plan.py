@@ -18,6 +18,16 @@ BLOCK: Final = 512
 RECORD: Final = 20 * BLOCK
 
 
+def member_bytes(size_bytes: int) -> int:
+    """What content of this size takes of a tar: with its header, and what fills the last block."""
+    return BLOCK + size_bytes + -size_bytes % BLOCK
+
+
+def archive_bytes(members_bytes: int) -> int:
+    """Size of a tar: its members, two empty blocks, and what fills the last record."""
+    return -(-(members_bytes + 2 * BLOCK) // RECORD) * RECORD
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One image to pack: its id, the extension of its format, its size in bytes, and what is known of it as JSON."""
@@ -35,7 +45,7 @@ class Sample:
         sizes = [self.size_bytes, len(self.metadata)]
         if self.class_index is not None:
             sizes.append(len(str(self.class_index)))
-        return sum(BLOCK + size + -size % BLOCK for size in sizes)
+        return sum(map(member_bytes, sizes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +148,10 @@ def _cut(samples: Iterator[Sample], max_bytes: int) -> Iterator[Sequence[Sample]
     part: list[Sample] = []
     size_bytes = 0
     for sample in samples:
-        if part and _file_bytes(size_bytes + sample.packed_bytes) > max_bytes:
+        if part and archive_bytes(size_bytes + sample.packed_bytes) > max_bytes:
             yield part
             part, size_bytes = [], 0
         part.append(sample)
         size_bytes += sample.packed_bytes
     if part:
         yield part
-
-
-def _file_bytes(members_bytes: int) -> int:
-    """Size of a tar: its members, two empty blocks, and what fills the last record."""
-    return -(-(members_bytes + 2 * BLOCK) // RECORD) * RECORD

@@ -4,11 +4,13 @@ Member names are made of image ids and detected formats: an upload's name can ne
 smuggle in an extension that a loader would unpickle. Layout: https://github.com/webdataset/webdataset (USTAR members).
 """
 
+import os
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from io import BufferedIOBase
 from typing import Final
 
-from cv_assets.domain.packing.plan import BLOCK, RECORD, Sample
+from cv_assets.domain.packing.plan import BLOCK, RECORD, Sample, archive_bytes, member_bytes
 
 EXTENSION: Final = "tar"
 # the fields of a header that are the same for every member: no clock, no owner
@@ -19,41 +21,42 @@ _SUM: Final = sum(_MODE_AND_OWNER) + sum(_TIME) + 8 * ord(" ") + sum(_TYPE_AND_M
 
 
 def pack(samples: Iterable[Sample], read: Callable[[Sample], bytes]) -> Iterator[bytes]:
-    """One shard, sample by sample: `ID.EXT` (the image), `ID.json`, and `ID.cls` if it has exactly one class.
+    """One shard, piece by piece. Members of a sample: `ID.EXT` (the image), `ID.json`, and `ID.cls` if it has exactly one class.
 
     `read` gives the bytes to pack of a sample.
     """
-    length = 2 * BLOCK
+    place = 0
     for sample in samples:
         members = [(f"{sample.image_id}.{sample.extension}", read(sample))]
         if sample.class_index is not None:
             members.append((f"{sample.image_id}.cls", str(sample.class_index).encode()))
         members.append((f"{sample.image_id}.json", sample.metadata))
-        part = b"".join(
-            piece for name, data in members for piece in (_header(name, len(data)), data, bytes(-len(data) % BLOCK))
-        )
-        length += len(part)
-        yield part
-    yield bytes(2 * BLOCK + -length % RECORD)
+        for name, data in members:
+            yield _header(name, len(data))
+            yield data
+            yield bytes(-len(data) % BLOCK)
+            place += member_bytes(len(data))
+    yield bytes(archive_bytes(place) - place)
 
 
-def sample_ids(shard: bytes) -> list[str]:
-    """Image ids of a shard in their order, from its `.json` members.
+def sample_ids(shard: BufferedIOBase) -> list[str]:
+    """Image ids of a shard in their order, from its `.json` members. Only headers are read.
 
     Raises tarfile.TarError unless it is a whole tar of members as `pack` writes them.
     """
     ids: list[str] = []
-    place = 0
-    while any(header := shard[place : place + BLOCK]):
+    place = shard.seek(0)
+    while any(header := shard.read(BLOCK)):
         try:
             name, size_bytes = _read_header(header)
         except ValueError as error:
             raise tarfile.ReadError(f"expected the header of a member at byte {place}, found none: {error}") from error
-        place += BLOCK + size_bytes + -size_bytes % BLOCK
+        place = shard.seek(place + member_bytes(size_bytes))
         if name.endswith(".json"):
             ids.append(name.removesuffix(".json"))
-    if len(shard) != place + 2 * BLOCK + -(place + 2 * BLOCK) % RECORD or any(shard[place:]):
-        raise tarfile.ReadError(f"expected the end of an archive at byte {place} of {len(shard)}, found something else")
+    end, length = shard.read(2 * BLOCK + RECORD), shard.seek(0, os.SEEK_END)
+    if length != archive_bytes(place) or any(end):
+        raise tarfile.ReadError(f"expected the end of an archive at byte {place} of {length}, found something else")
     return ids
 
 
