@@ -1,6 +1,7 @@
 """The command line, thin: arguments in, words or JSON out, exit code 0, 1, 2 or 130. Heavy modules are imported when used."""
 
 import atexit
+import os
 from gc import disable, freeze
 from typing import Final
 
@@ -43,6 +44,8 @@ def main(context: click.Context) -> None:
     # what a command imports stays: a look for garbage among it takes a second while it comes in, and one more at the end
     disable()  # until open_named_store()
     atexit.register(freeze)
+    # pandera imports hypothesis where it is installed, and a plugin of that looks through all there is in memory
+    os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")
     context.with_resource(bars_on(STDERR))
 
 

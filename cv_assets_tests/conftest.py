@@ -26,6 +26,7 @@ from schemas.datasets import DatasetConfig
 
 __all__ = ["bucket", "pytest_terminal_summary", "s3"]  # fixtures and a hook, found here by pytest
 
+os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")  # for the processes that tests start; see cv_assets/cli.py
 HERE = Path(__file__).parent
 # these wait for other processes, for a minute and more at a time
 LONG = ("browser/", "sensors/test_real_daemons.py", "stack/", "resources/test_fuzzing.py", "faults/")
