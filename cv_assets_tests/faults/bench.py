@@ -4,6 +4,7 @@
 """
 
 import itertools
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,12 +41,15 @@ class Tally:
     notes: dict[str, int] = field(default_factory=dict)
 
     def add(self, point: object, trial: "Trial") -> None:
-        """Count one try."""
+        """Count one try; what is wrong is told at once, as the others may take an hour."""
         self.tried += 1
         self.polls += trial.polls
-        self.failures += [f"{point}: {failure}" for failure in trial.failures]
+        failures = [f"{point}: {failure}" for failure in trial.failures]
         if trial.struck is False and not trial.may_miss:  # what nothing happened to has survived nothing
-            self.failures.append(f"{point}: the fault struck nothing")
+            failures.append(f"{point}: the fault struck nothing")
+        for failure in failures:
+            print(f"\n{self.name}, {failure}", file=sys.stderr, flush=True)
+        self.failures += failures
         for note in (trial.ending.outcome, *(["missed"] if trial.struck is False else [])):
             self.notes[note] = self.notes.get(note, 0) + 1
 
