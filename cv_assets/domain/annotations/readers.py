@@ -91,6 +91,6 @@ FORMATS: Final[dict[str, Format]] = {
     "csv": Format(each_file(csv_table.parse), by_name),
     "folder": Format(folder.read, by_itself, "the path of this file gives no class"),
     "none": Format(read_nothing, by_itself, "this dataset reads no labels"),
-    "voc": Format(each_file(voc.parse), by_name),
+    "voc": Format(each_file(voc.parse), voc.by_filename),
     "yolo": Format(read_yolo, yolo.by_label_path),
 }
