@@ -35,9 +35,13 @@ def test_a_polygon_becomes_the_box_round_it_and_is_kept():
 
 def test_keypoints_are_not_taken_for_a_polygon_where_the_yaml_declares_them():
     text = "0 0.5 0.5 0.2 0.4 0.1 0.2 2 0.3 0.4 1\n"
-    frame = lines(text, **{"data.yaml": "kpt_shape: [2, 3]\nnames: [cat]\n"})
+    declared = {"data.yaml": "kpt_shape: [2, 3]\nnames: [cat]\n"}
+    frame = lines(text, **declared)
     assert boxes(frame) == [pytest.approx((40, 15, 60, 35))]
     assert json.loads(frame["attributes"][0]) == {"keypoints_ratio": [0.1, 0.2, 2, 0.3, 0.4, 1]}
+    # nor where a text of classes, which cannot tell, lies nearer to the labels
+    nearer = read({"labels/a.txt": text, "labels/classes.txt": "cat\n", **declared}, images=["images/a.jpg"])
+    assert (boxes(nearer), column(nearer, "attributes")) == (boxes(frame), column(frame, "attributes"))
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \r\n\n", "\ufeff"])
