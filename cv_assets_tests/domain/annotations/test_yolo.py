@@ -258,7 +258,7 @@ FARTHER = [
     (["a/x/1.jpg"], ["b/y/1.txt", "a/y/1.txt"],
      ("ambiguous-file", "'a/x/1.jpg' is named 'a/y/1' in 'a/y/1.txt', which lies nearer")),
     (["a/x/1.jpg", "b/x/2.jpg"], ["b/y/1.txt", "b/y/2.txt"],
-     ("no-file", "no image file fits 'b/y/1': label files in 'b/y' find others nearer than 'a/x/1.jpg'")),
+     ("no-file", "no image file fits 'b/y/1': label files of 'b/y' find others nearer than 'a/x/1.jpg'")),
 ]  # fmt: skip
 
 
