@@ -77,6 +77,14 @@ def test_a_broken_line_is_one_row_and_leaves_the_others_alone(line, label, reaso
     assert set(frame["image_path"]) == {"a.jpg"}
 
 
+def test_a_sixth_number_is_said_to_be_one_too_many():
+    (detail,) = lines("0 0.5 0.5 0.2 0.4 0.9")["detail"]
+    assert (
+        detail
+        == "expected a class number and a box or a polygon, found '0 0.5 0.5 0.2 0.4 0.9'; leave out a confidence"
+    )
+
+
 def test_a_file_that_is_not_utf_8_is_one_row():
     frame = read({"a.txt": b"\xff\xfe0 0.5", **NAMES})
     assert column(frame, "annotation_id", "reason") == [("a.jpg#0", "no-label"), ("a.txt#0", "unparsable")]
