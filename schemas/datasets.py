@@ -242,7 +242,7 @@ class DatasetConfig(Strict):
         if not group_by.strip():
             raise ValueError("expected the name of a column, or {path_pattern: ...}")
         annotations = info.data.get("annotations")  # none if they have a mistake of their own
-        if annotations is not None and annotations.format in {"folder", "none"}:
+        if annotations is not None and annotations.format in {"folder", "none", "yolo"}:
             raise ValueError(
                 f"expected no column, for annotations of format {annotations.format} have none: "
                 'use {path_pattern: "(?P<group>…)"}'

@@ -134,6 +134,14 @@ def test_the_manifest_counts_what_hangs_on_an_image():
     assert row_of("manifest", image_id=image_id("a.png"))["aspect_ratio"] == 64 / 48
 
 
+def test_an_annotation_that_cannot_be_read_whole_counts_neither_for_its_image_nor_for_its_class():
+    sound = tables()
+    torn = to_frame("annotations", [label_row("c.png", "bird", reason="invalid-box", detail="told")])
+    frames = sound | {"annotations": pl.concat([sound["annotations"], torn])}
+    for table in ("manifest", "classes"):  # as labels, and images of a class, are counted
+        assert expected_table(table, Seen(frames, config())).equals(expected_table(table, Seen(sound, config())))
+
+
 def test_classes_have_shares_and_a_class_that_is_missing_has_a_row():
     frame = expected_table("classes", seen(classes=["bird", "cat", "dog"]))
     assert list(frame.iter_rows()) == [

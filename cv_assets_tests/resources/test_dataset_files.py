@@ -41,6 +41,8 @@ MISTAKES = {
     "a pattern that is none": (NAMED + "annotations: {class_pattern: '('}", ["class_pattern", "regular expression"]),
     "a pattern without its group": (NAMED + "annotations: {class_pattern: 'a'}", ["class_pattern", "(?P<label>"]),
     "a group by a column of no table": (NAMED + "group_by: camera", ["group_by: found 'camera'; ", "path_pattern"]),
+    "a group by a column of YOLO": (
+        NAMED + "group_by: camera\nannotations: {format: yolo, include: [a.txt]}", ["format yolo have none", "path_pattern"]),
     "a group by nothing": (NAMED + "group_by: ''", ["group_by: found ''", "name of a column"]),
     "a group by a blank": (NAMED + "group_by: ' '\nannotations: {format: csv, include: [a.csv]}", ["by: found ' '", "column"]),
     "a size without sense": (NAMED + "shards: {max_bytes: 64XB}", ["shards.max_bytes", "64XB", "64MB"]),

@@ -1,7 +1,7 @@
 """Whether an image that a name finds is meant by it, in view of what all other entries call that image."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from cv_assets.domain.annotations.text import shown
 
 # an annotation file, and how it names an image
 Name = tuple[str, str]
+# an annotation file → where it counts as lying, its own path or another
+PlaceOf = Callable[[str], str]
 
 
 class Found(NamedTuple):
@@ -28,20 +30,25 @@ class Found(NamedTuple):
     is_spelled: bool
 
 
-def by_name(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
+def by_name_in_lists(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
+    """The same as `by_name`, of files that each label many images, which may be called after the split of these."""
+    return by_name(sources, images, entries, cache(images.place_of))
+
+
+def by_name(sources: Sources, images: ImageIndex, entries: Entries, place_of: PlaceOf = str) -> Matcher:
     """Look images up by the name in each entry; equal names in one file are looked up once.
 
     An image that one entry names is given to no other one that names another, see `_named_otherwise`, and a name that
     does not spell its image's path means none that lies farther away than another one tells, see `answers_by_nearness`.
     """
     names = dict.fromkeys((source, entry.sought) for source, entry in entries)
-    matches = {(source, named): images.find(named, source) for source, named in names if named is not None}
-    matches |= _named_otherwise(matches, images)
-    matches |= answers_by_nearness(matches, images, cure="write its whole path")
+    matches = {(source, named): images.find(named, place_of(source)) for source, named in names if named is not None}
+    matches |= _named_otherwise(matches, images, place_of)
+    matches |= answers_by_nearness(matches, images, place_of, cure="write its whole path")
     return lambda source, entry: matches[source, entry.sought or ""]
 
 
-def _named_otherwise(matches: Mapping[Name, Match], images: ImageIndex) -> dict[Name, Match]:
+def _named_otherwise(matches: Mapping[Name, Match], images: ImageIndex, place_of: PlaceOf) -> dict[Name, Match]:
     """The answer to every name that finds an image which is another one's.
 
     An image whose path some entry spells is not given to a name that differs: with dogs/1.jpg gone, its label says
@@ -70,14 +77,20 @@ def _named_otherwise(matches: Mapping[Name, Match], images: ImageIndex) -> dict[
         speller = spellers.get((source, path))
         if not is_spelled and speller:
             lost[name] = _owned(named, path, speller)
-        elif not is_spelled and path in owners and _differs(images.expected(named, source), images.composed(path)):
+        elif (
+            not is_spelled
+            and path in owners
+            and _differs(images.expected(named, place_of(source)), images.composed(path))
+        ):
             lost[name] = _owned(named, path, owners[path])
         elif path in callers and _differs_in_extension(named, path):
             lost[name] = _owned(named, path, callers[path])
     return lost
 
 
-def answers_by_nearness(matches: Mapping[Name, Match], images: ImageIndex, *, cure: str) -> dict[Name, Match]:
+def answers_by_nearness(
+    matches: Mapping[Name, Match], images: ImageIndex, place_of: PlaceOf = str, *, cure: str
+) -> dict[Name, Match]:
     """The answer to every name that does not spell its image's path, where another image is nearer to its file.
 
     See `_named_nearer`, and of what that leaves `_gone_from_home`. `cure` says how to name an image all the same.
@@ -88,17 +101,17 @@ def answers_by_nearness(matches: Mapping[Name, Match], images: ImageIndex, *, cu
         return shared_depth(images.composed(folder), images.composed(other))
 
     found = {
-        name: Found(match.path, depth_of(folder_of(name[0]), folder_of(match.path)), match.is_spelled)
+        name: Found(match.path, depth_of(folder_of(place_of(name[0])), folder_of(match.path)), match.is_spelled)
         for name, match in matches.items()
         if match.path is not None
     }
-    lost = _named_nearer(found, images, cure)
+    lost = _named_nearer(found, images, place_of, cure)
     for name in lost:
         del found[name]
-    return lost | _gone_from_home(found, images, cure)
+    return lost | _gone_from_home(found, images, place_of, cure)
 
 
-def _named_nearer(found: Mapping[Name, Found], images: ImageIndex, cure: str) -> dict[Name, Match]:
+def _named_nearer(found: Mapping[Name, Found], images: ImageIndex, place_of: PlaceOf, cure: str) -> dict[Name, Match]:
     """The answer to every name that a nearer annotation file calls the same image by.
 
     Whether val/labels.json speaks of train/1.jpg, or of its own 1.jpg that is gone, the name does not tell where
@@ -110,7 +123,7 @@ def _named_nearer(found: Mapping[Name, Found], images: ImageIndex, cure: str) ->
             nearest[path] = name
     lost: dict[Name, Match] = {}
     for (source, named), (path, depth, is_spelled) in found.items():
-        if is_spelled or depth >= min(found[nearest[path]].depth, source.count("/")):
+        if is_spelled or depth >= min(found[nearest[path]].depth, place_of(source).count("/")):
             continue
         owner, called = nearest[path]
         if _leaves_open(images.key(named) or "", images.key(called) or "", images.composed(path)):
@@ -119,7 +132,7 @@ def _named_nearer(found: Mapping[Name, Found], images: ImageIndex, cure: str) ->
     return lost
 
 
-def _gone_from_home(found: Mapping[Name, Found], images: ImageIndex, cure: str) -> dict[Name, Match]:
+def _gone_from_home(found: Mapping[Name, Found], images: ImageIndex, place_of: PlaceOf, cure: str) -> dict[Name, Match]:
     """The answer to every name that finds an image farther away than others that label files of the same folder name.
 
     Where label files in val/ find other images in val/, their 1.jpg is not train/1.jpg: it is gone, unless the name says
@@ -127,15 +140,15 @@ def _gone_from_home(found: Mapping[Name, Found], images: ImageIndex, cure: str) 
     """
     homes: dict[str, int] = {}  # folder of label files → how far down it lies with an image that they name
     for (source, _), one in found.items():
-        folder = folder_of(source)
+        folder = folder_of(place_of(source))
         homes[folder] = max(one.depth, homes.get(folder, 0))
     lost: dict[Name, Match] = {}
     for (source, named), (path, depth, is_spelled) in found.items():
-        folder = folder_of(source)
+        folder = folder_of(place_of(source))
         if is_spelled or depth >= homes[folder] or _says_folder(images.key(named) or "", images.composed(path)):
             continue
         detail = (
-            f"no image file fits {shown(named)}: label files in {shown(folder)} find others nearer than {shown(path)}"
+            f"no image file fits {shown(named)}: label files of {shown(folder)} find others nearer than {shown(path)}"
         )
         lost[source, named] = no_file(f"{detail}; if it is meant, {cure}")
     return lost

@@ -78,7 +78,10 @@ def _layout(first_row: list[str], columns: ColumnNames) -> _Layout | Entry:
     needed = [columns.image, columns.label, *(columns.corners or ())]
     wrong = [name for name in needed if name not in header]
     if wrong:
-        return unparsable(f"expected one column named {' and one named '.join(wrong)}, found {listed(header)}")
+        separated = ", separated by commas" if len(header) == 1 else ""
+        return unparsable(
+            f"expected one column named {' and one named '.join(wrong)}{separated}, found {listed(header)}"
+        )
     image, label, *corners = map(header.index, needed)
     return _Layout(header, image, label, tuple(corners), is_spaced=first_row[label] != header[label])
 

@@ -1,5 +1,6 @@
 """Which image file an annotation means. A name is a key into what the snapshot listed, and nothing else."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property
@@ -20,6 +21,10 @@ from cv_assets.domain.annotations.text import listed, shown
 
 # So many last parts of a key and topmost folders of a path are compared: a path of a thousand folders stays cheap.
 MAX_PARTS: Final = 16
+
+# Words for splits, which folders and the files of their labels are called after: val2017/ and instances_val2017.json.
+_SPLIT: Final = re.compile(r"(?:train|training|val|valid|validation|test|testing|dev|default)\d*")
+_WORD_END: Final = re.compile(r"[^A-Za-z0-9]+")
 
 Value = TypeVar("Value")
 
@@ -140,6 +145,26 @@ class ImageIndex:
     @cached_property
     def _folders(self) -> frozenset[str]:
         return frozenset(map(folder_of, self._all))
+
+    @cached_property
+    def _split_folders(self) -> list[str]:
+        above = {folder for own in self._folders for folder in folders_upward(f"{own}/")}
+        return sorted(folder for folder in above if _SPLIT.fullmatch(folder.rpartition("/")[2]))
+
+    def place_of(self, source: str) -> str:
+        """Where a list of labels counts as lying: labels/val.json in images/val, the folder of a split that it is called after.
+
+        Where it is if images lie beside it, or if its name tells no folder or, of those nearest to it, several.
+        """
+        path = self.composed(source)
+        folder, _, name = path.rpartition("/")
+        words = set(_WORD_END.split(without_extension(name)))
+        fits = [one for one in self._split_folders if one.rpartition("/")[2] in words]
+        for above in folders_upward(path) if folder not in self._folders else ():
+            near = [one for one in fits if above in folders_upward(f"{one}/")]
+            if near:
+                return joined(near[0], name) if len(near) == 1 else source
+        return source
 
     def find(self, named: str, beside: str) -> Match:
         """The image that an annotation file at `beside` calls `named`.

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import yaml
 
 from cv_assets.domain.annotations import coco, csv_table, folder, voc, yolo
-from cv_assets.domain.annotations.claims import by_name
+from cv_assets.domain.annotations.claims import by_name_in_lists
 from cv_assets.domain.annotations.matching import ImageIndex, Matcher, by_itself
 from cv_assets.domain.annotations.records import Entries, Entry, Sources, unparsable
 from cv_assets.domain.annotations.text import shown
@@ -87,10 +87,10 @@ def read_nothing(sources: Sources, config: DatasetConfig) -> Iterator[tuple[str,
 
 
 FORMATS: Final[dict[str, Format]] = {
-    "coco": Format(each_file(coco.parse), by_name),
-    "csv": Format(each_file(csv_table.parse), by_name),
+    "coco": Format(each_file(coco.parse), by_name_in_lists),
+    "csv": Format(each_file(csv_table.parse), by_name_in_lists),
     "folder": Format(folder.read, by_itself, "the path of this file gives no class"),
     "none": Format(read_nothing, by_itself, "this dataset reads no labels"),
-    "voc": Format(each_file(voc.parse), by_name),
+    "voc": Format(each_file(voc.parse), voc.by_filename),
     "yolo": Format(read_yolo, yolo.by_label_path),
 }

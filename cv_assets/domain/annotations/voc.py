@@ -1,5 +1,6 @@
 """Pascal VOC: one XML file an image, one <object> a box. No DTD, so no entities and nothing fetched."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -7,8 +8,10 @@ from typing import TYPE_CHECKING
 from defusedxml.ElementTree import fromstring
 
 from cv_assets.domain.annotations.boxes import number_in, to_box
+from cv_assets.domain.annotations.claims import by_name
+from cv_assets.domain.annotations.matching import ImageIndex, Match, Matcher
 from cv_assets.domain.annotations.paths import without_extension
-from cv_assets.domain.annotations.records import Entry, unparsable
+from cv_assets.domain.annotations.records import Entries, Entry, Sources, unparsable
 from cv_assets.domain.annotations.text import shown
 from schemas.datasets import DatasetConfig
 
@@ -29,6 +32,32 @@ def parse(data: bytes, path: str, config: DatasetConfig) -> Iterator[Entry]:
     yield from (_object(thing, partial(entry, place=str(number))) for number, thing in enumerate(things, 1))
     if not things:
         yield entry(place="0", reason="no-object")
+
+
+def by_filename(sources: Sources, images: ImageIndex, entries: Entries) -> Matcher:
+    """Look images up by <filename>, which scripts that copy and augment forget to write anew.
+
+    An image that several files name is given to none of them that has another image of its own name: aug_1.xml says nothing
+    of 1.jpg where 1.xml does, and aug_1.jpg is there.
+    """
+    matcher = by_name(sources, images, entries)
+    files_of: dict[str, set[str]] = defaultdict(set)
+    for source, entry in entries:
+        if entry.sought is not None and (path := matcher(source, entry).path) is not None:
+            files_of[path].add(source)
+    copied: dict[str, Match] = {}
+    for path, files in files_of.items():
+        for file in files if len(files) > 1 else ():
+            own = images.find(_stem(file), file).path
+            if own is not None and _stem(file) != _stem(path):
+                other = min(files - {file})
+                detail = f"{shown(path)} is named in {shown(other)}, too, and {shown(own)} is called like this file"
+                copied[file] = Match(None, "ambiguous-file", f"{detail}; correct <filename>")
+    return lambda source, entry: copied.get(source) or matcher(source, entry)
+
+
+def _stem(path: str) -> str:
+    return without_extension(path).rpartition("/")[2]
 
 
 def _root(data: bytes) -> "Element":

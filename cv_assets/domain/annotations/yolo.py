@@ -64,7 +64,8 @@ def _entry(tokens: list[str], classes: Classes) -> Entry:
     index = _class_index(tokens[0])
     has_keypoints = classes.has_keypoints and len(tokens) > 5
     if index is None or not (len(tokens) == 5 or has_keypoints or (len(tokens) >= 7 and len(tokens) % 2 == 1)):
-        return unparsable(f"expected a class number and a box or a polygon, found {shown(' '.join(tokens))}")
+        cure = "; leave out a confidence" if len(tokens) == 6 else ""
+        return unparsable(f"expected a class number and a box or a polygon, found {shown(' '.join(tokens))}{cure}")
     numbers = [number_in(token) for token in tokens[1:]]
     box, extra = _box_first(numbers) if len(tokens) == 5 or has_keypoints else _polygon(numbers)
     label = classes.names.get(index)

@@ -117,13 +117,19 @@ def _differing(one: Classes, other: Classes) -> int | None:
 
 
 def nearest_classes(by_path: Mapping[str, Classes]) -> Callable[[str], Classes]:
-    """Label path → the classes of the nearest folder upward that has any; of several there, the YAML, which says most."""
-    by_folder: dict[str, Classes] = {}
-    for path in sorted(by_path, key=lambda path: (_is_yaml(path), path)):
-        by_folder[folder_of(path)] = by_path[path]
+    """Label path → the classes of the nearest folder upward that has any; of several there, the YAML, which says most.
+
+    Of keypoints the nearest YAML tells, also above a text of classes, which cannot.
+    """
+    yamls = {folder_of(path): by_path[path] for path in sorted(by_path) if _is_yaml(path)}
+    by_folder = {folder_of(path): by_path[path] for path in sorted(by_path)} | yamls
 
     def classes_for(label_path: str) -> Classes:
-        return next((by_folder[folder] for folder in folders_upward(label_path) if folder in by_folder), NO_CLASSES)
+        folders = folders_upward(label_path)
+        names, points = (
+            next((some[folder] for folder in folders if folder in some), NO_CLASSES) for some in (by_folder, yamls)
+        )
+        return points._replace(names=names.names)
 
     return classes_for
 

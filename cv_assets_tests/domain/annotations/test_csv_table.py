@@ -124,6 +124,7 @@ def test_a_missing_column_is_one_row_that_names_what_was_expected_and_found(text
     assert (row["annotation_id"], row["reason"]) == ("labels.csv#0", "unparsable")
     assert "expected one column named" in row["detail"]
     assert row["detail"].endswith(f"found {found}")
+    assert ("label, separated by commas, found" in row["detail"]) == (";" in text)
 
 
 BOXES = [

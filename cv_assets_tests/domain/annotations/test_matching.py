@@ -2,7 +2,7 @@
 
 import pytest
 
-from cv_assets.domain.annotations.claims import by_name
+from cv_assets.domain.annotations.claims import by_name, by_name_in_lists
 from cv_assets.domain.annotations.matching import ImageIndex
 from cv_assets.domain.annotations.records import Entry, Sources
 from cv_assets_tests.bounds import in_cpu_s
@@ -198,9 +198,41 @@ def test_a_label_among_others_of_images_near_by_is_given_to_none_farther_away_by
         file, (named, *_) = next(iter(names.items()))
         assert matches[0].reason == "no-file"
         assert matches[0].detail == (
-            f"no image file fits {named!r}: label files in {file.rpartition('/')[0]!r} find others nearer than {paths[0]!r}; "
+            f"no image file fits {named!r}: label files of {file.rpartition('/')[0]!r} find others nearer than {paths[0]!r}; "
             "if it is meant, write its whole path"
         )
+
+
+LISTS = [
+    # images, lists of labels with the names in them, which images the first list finds
+    (["images/train/1.jpg", "images/val/1.jpg"], {"labels/val.json": ["1.jpg"]}, ["images/val/1.jpg"]),
+    (["train2017/1.jpg", "val2017/1.jpg"], {"annotations/instances_val2017.json": ["1.jpg"]}, ["val2017/1.jpg"]),
+    (["train/1.jpg", "test/1.jpg"], {"train_labels.csv": ["1"]}, ["train/1.jpg"]),
+    (["train/images/1.jpg", "val/images/1.jpg"], {"val.json": ["images/1.jpg"]}, ["val/images/1.jpg"]),
+    (["x/val/1.jpg", "y/val/1.jpg"], {"y/labels/val.json": ["1.jpg"]}, ["y/val/1.jpg"]),  # the nearest of that name
+    (["images/default/1.jpg", "images/default/x/1.jpg"], {"annotations/instances_default.json": ["1.jpg", "x/1.jpg"]},
+     ["images/default/1.jpg", "images/default/x/1.jpg"]),  # as CVAT has them
+    # the image of val is gone, and another split has one of that name
+    (["train/1.jpg", "val/2.jpg"], {"l/val.json": ["1.jpg", "2.jpg"]}, [None, "val/2.jpg"]),
+    (["train/1.jpg", "val/2.jpg"], {"l/val.json": ["1.jpg"], "l/train.json": ["1.jpg"]}, [None]),
+    (["train/1.jpg"], {"l/val.json": ["1.jpg"], "l/train.json": ["1.jpg"]}, [None]),  # all of val are
+    (["train/1.jpg", "val/2.jpg"], {"l/val.json": ["train/1.jpg", "2.jpg"]}, ["train/1.jpg", "val/2.jpg"]),  # it is meant
+    # what tells no split, or several
+    (["images/1.jpg", "labels/1.jpg"], {"labels.csv": ["1.jpg"]}, [None]),  # the masks are not meant
+    (["train/1.jpg", "val/2.jpg"], {"train_val.csv": ["1.jpg", "2.jpg"]}, ["train/1.jpg", "val/2.jpg"]),
+    (["train/1.jpg", "val/2.jpg"], {"all.csv": ["1.jpg", "2.jpg"]}, ["train/1.jpg", "val/2.jpg"]),
+    (["l/1.jpg", "val/1.jpg"], {"l/val.json": ["1.jpg"]}, ["l/1.jpg"]),  # beside it
+    (["x/val/1.jpg", "y/val/2.jpg"], {"val.json": ["1.jpg", "2.jpg"]}, ["x/val/1.jpg", "y/val/2.jpg"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("paths", "names", "expected"), LISTS)
+def test_a_list_of_labels_that_is_called_after_a_split_counts_as_lying_in_its_folder(paths, names, expected):
+    entries = [(file, Entry(place=named, named=named)) for file, every in names.items() for named in every]
+    matcher = by_name_in_lists(Sources((), tuple(paths), {}.__getitem__), ImageIndex(paths), entries)
+    matches = [matcher(*entry) for entry in entries]
+    assert [match.path for match in matches][: len(expected)] == expected
+    assert all(match.path or match.reason for match in matches)
 
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"

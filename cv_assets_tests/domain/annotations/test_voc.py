@@ -54,6 +54,29 @@ def test_the_image_is_found_by_how_the_file_names_it(naming, path, image):
     assert column(frame.filter(frame["label"] == "cat"), "image_path") == [image]
 
 
+CLAIMS = [
+    # XML files with the image that <filename> says, images, the files whose label is put on no image
+    ({"1": "1.jpg", "aug_1": "1.jpg"}, ["i/1.jpg", "i/aug_1.jpg"], ["aug_1"]),  # by a script that left it as it was
+    ({"a": "c.jpg", "b": "c.jpg"}, ["a.jpg", "b.jpg", "c.jpg"], ["a", "b"]),
+    ({"1": "1.jpg", "1_more": "1.jpg"}, ["i/1.jpg"], []),  # an image of several files
+    ({"x/1": "1.jpg", "y/1": "1.jpg"}, ["i/1.jpg"], []),  # by two people
+    ({"ann/x/1": "1.jpg", "ann/y/1": "1.jpg"}, ["i/1.jpg", "ann/1.png"], []),  # beside a mask of its name
+    ({"1": "2.jpg", "2": "1.jpg"}, ["1.jpg", "2.jpg"], []),  # numbered by themselves
+]
+
+
+@pytest.mark.parametrize(("names", "images", "refused"), CLAIMS)
+def test_an_image_that_two_files_name_is_given_to_none_that_has_an_image_of_its_own_name(names, images, refused):
+    labels = {f"{path}.xml": voc(named, voc_object(path, 1, 2, 3, 4)) for path, named in names.items()}
+    frame = Landing(images, labels).annotations(format="voc")
+    rows = {row["label"]: row for row in frame.drop_nulls("label").to_dicts()}
+    assert sorted(label for label, row in rows.items() if row["image_path"] is None) == refused
+    assert {rows[label]["reason"] for label in refused} <= {"ambiguous-file"}
+    if refused == ["aug_1"]:
+        said = "'i/1.jpg' is named in '1.xml', too, and 'i/aug_1.jpg' is called like this file; correct <filename>"
+        assert rows["aug_1"]["detail"] == said
+
+
 OBJECTS = [
     # object, label, reason, part of the detail
     (voc_object("cat", "nan", 2, 3, 4), "cat", "invalid-box", "'nan'"),

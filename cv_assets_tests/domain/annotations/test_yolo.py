@@ -35,9 +35,13 @@ def test_a_polygon_becomes_the_box_round_it_and_is_kept():
 
 def test_keypoints_are_not_taken_for_a_polygon_where_the_yaml_declares_them():
     text = "0 0.5 0.5 0.2 0.4 0.1 0.2 2 0.3 0.4 1\n"
-    frame = lines(text, **{"data.yaml": "kpt_shape: [2, 3]\nnames: [cat]\n"})
+    declared = {"data.yaml": "kpt_shape: [2, 3]\nnames: [cat]\n"}
+    frame = lines(text, **declared)
     assert boxes(frame) == [pytest.approx((40, 15, 60, 35))]
     assert json.loads(frame["attributes"][0]) == {"keypoints_ratio": [0.1, 0.2, 2, 0.3, 0.4, 1]}
+    # nor where a text of classes, which cannot tell, lies nearer to the labels
+    nearer = read({"labels/a.txt": text, "labels/classes.txt": "cat\n", **declared}, images=["images/a.jpg"])
+    assert (boxes(nearer), column(nearer, "attributes")) == (boxes(frame), column(frame, "attributes"))
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \r\n\n", "\ufeff"])
@@ -71,6 +75,14 @@ def test_a_broken_line_is_one_row_and_leaves_the_others_alone(line, label, reaso
     frame = lines(f"0 0.5 0.5 0.2 0.4\n{line}\n0 0.5 0.5 0.2 0.4")
     assert column(frame, "label", "reason") == [("cat", None), (label, reason), ("cat", None)]
     assert set(frame["image_path"]) == {"a.jpg"}
+
+
+def test_a_sixth_number_is_said_to_be_one_too_many():
+    (detail,) = lines("0 0.5 0.5 0.2 0.4 0.9")["detail"]
+    assert (
+        detail
+        == "expected a class number and a box or a polygon, found '0 0.5 0.5 0.2 0.4 0.9'; leave out a confidence"
+    )
 
 
 def test_a_file_that_is_not_utf_8_is_one_row():
@@ -254,7 +266,7 @@ FARTHER = [
     (["a/x/1.jpg"], ["b/y/1.txt", "a/y/1.txt"],
      ("ambiguous-file", "'a/x/1.jpg' is named 'a/y/1' in 'a/y/1.txt', which lies nearer")),
     (["a/x/1.jpg", "b/x/2.jpg"], ["b/y/1.txt", "b/y/2.txt"],
-     ("no-file", "no image file fits 'b/y/1': label files in 'b/y' find others nearer than 'a/x/1.jpg'")),
+     ("no-file", "no image file fits 'b/y/1': label files of 'b/y' find others nearer than 'a/x/1.jpg'")),
 ]  # fmt: skip
 
 
