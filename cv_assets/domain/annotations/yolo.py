@@ -63,9 +63,12 @@ def _mirrored(stem: str) -> str:
 def _entry(tokens: list[str], classes: Classes) -> Entry:
     index = _class_index(tokens[0])
     has_keypoints = classes.has_keypoints and len(tokens) > 5
-    if index is None or not (len(tokens) == 5 or has_keypoints or (len(tokens) >= 7 and len(tokens) % 2 == 1)):
+    if index is None or not (len(tokens) == 5 or _fits(len(tokens) - 5, classes)):
+        more = "a box" if classes.has_keypoints else "a box or a polygon"
+        if classes.keypoints:
+            more += f", with {classes.keypoints} keypoints of {classes.keypoint_length} numbers (kpt_shape) or none"
         cure = "; leave out a confidence" if len(tokens) == 6 else ""
-        return unparsable(f"expected a class number and a box or a polygon, found {shown(' '.join(tokens))}{cure}")
+        return unparsable(f"expected a class number and {more}, found {shown(' '.join(tokens))}{cure}")
     numbers = [number_in(token) for token in tokens[1:]]
     box, extra = _box_first(numbers) if len(tokens) == 5 or has_keypoints else _polygon(numbers)
     label = classes.names.get(index)
@@ -76,6 +79,13 @@ def _entry(tokens: list[str], classes: Classes) -> Entry:
     if box is None:
         return replace(entry, reason="invalid-box", detail=f"expected finite numbers, found {shown(tokens[1:])}")
     return entry
+
+
+def _fits(more: int, classes: Classes) -> bool:
+    """May so many numbers follow a class and four others: as keypoints, or else as those of a polygon?"""
+    if classes.has_keypoints:
+        return more > 0 if classes.keypoints == 0 else more == classes.keypoints * classes.keypoint_length
+    return more >= 2 and more % 2 == 0
 
 
 def _class_index(token: str) -> int | None:

@@ -1,5 +1,6 @@
 """What the class numbers of YOLO label files mean: data.yaml, classes.txt or obj.names, the nearest one upward."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, cast
@@ -18,11 +19,12 @@ _TAGS: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", 
 
 
 class Classes(NamedTuple):
-    """Class number → name; whether boxes are followed by keypoints, which look like a polygon otherwise, and how long
-    each is: 2 or 3 numbers, or 0 if that is not told."""
+    """Class number → name; whether boxes are followed by keypoints, which look like a polygon otherwise, how many, and how
+    long each is: 2 or 3 numbers. Both are 0 if that is not told."""
 
     names: Mapping[int, str]
     has_keypoints: bool = False
+    keypoints: int = 0
     keypoint_length: int = 0
 
 
@@ -146,13 +148,15 @@ def _from_yaml(document: object) -> Classes:
         raise ValueError("expected a list or a mapping `names` of class names, found none")
     if count is not None and count != str(len(names)):
         raise ValueError(f"expected as many names as `nc` says, found {len(names)} names and nc {shown(count)}")
-    return Classes(names, "kpt_shape" in whole, _keypoint_length(whole.get("kpt_shape")))
+    return Classes(names, "kpt_shape" in whole, *_keypoint_shape(whole.get("kpt_shape")))
 
 
-def _keypoint_length(shape: object) -> int:
+def _keypoint_shape(shape: object) -> tuple[int, int]:
     """`kpt_shape` is how many keypoints there are, and of how many numbers."""
-    length = cast("list[object]", shape)[1:2] if isinstance(shape, list) else []
-    return {"2": 2, "3": 3}.get(str(*length), 0)
+    numbers = cast("list[object]", shape) if isinstance(shape, list) else []
+    count, length = map(str, numbers) if len(numbers) == 2 else ("", "")
+    is_told = re.fullmatch(r"[1-9][0-9]{0,5}", count) and length in {"2", "3"}
+    return (int(count), int(length)) if is_told else (0, 0)
 
 
 def _numbered(names: object) -> Iterator[tuple[int, str]]:

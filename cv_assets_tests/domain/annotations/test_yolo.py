@@ -44,6 +44,31 @@ def test_keypoints_are_not_taken_for_a_polygon_where_the_yaml_declares_them():
     assert (boxes(nearer), column(nearer, "attributes")) == (boxes(frame), column(frame, "attributes"))
 
 
+KEYPOINTS = [
+    # numbers behind the box, kpt_shape, is it a box with keypoints
+    (6, "[2, 3]", True),
+    (4, "[2, 2]", True),
+    (0, "[2, 3]", True),
+    (4, "[2, 3]", False),  # a polygon among poses: its first four numbers are no box
+    (9, "[2, 3]", False),
+    (1, "[2, 3]", False),
+    (5, "many", True),  # how many is not told
+    (5, "[0, 3]", True),
+    (5, "[2, 4]", True),
+    (0, "many", True),
+]
+
+
+@pytest.mark.parametrize(("more", "shape", "is_sound"), KEYPOINTS)
+def test_a_line_has_as_many_keypoints_as_the_yaml_says_or_none(more, shape, is_sound):
+    frame = lines(f"0 0.5 0.5 0.2 0.4{' 0.1' * more}\n", **{"data.yaml": f"kpt_shape: {shape}\nnames: [cat]\n"})
+    assert column(frame, "reason") == [None if is_sound else "unparsable"]
+    if is_sound:
+        assert boxes(frame) == [pytest.approx((40, 15, 60, 35))]
+    else:
+        assert "a box, with 2 keypoints of 3 numbers (kpt_shape) or none, found" in frame["detail"][0]
+
+
 @pytest.mark.parametrize("text", ["", "\n", "  \r\n\n", "\ufeff"])
 def test_an_empty_file_says_that_its_image_shows_no_object(text):
     frame = lines(text)
