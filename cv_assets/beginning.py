@@ -15,18 +15,16 @@ import dagster as dg
 from cv_assets.domain.digests import record_digest
 from cv_assets.domain.uploads import Changes, Listing
 from cv_assets.domain.versions import next_version
-from cv_assets.partitions import begun_versions
+from cv_assets.partitions import begun_versions, is_removed
 from resources.arrivals import listing_taken
 from resources.dataset_files import load_datasets
 from resources.object_store import ObjectStore
-from resources.records import find_record, tombstone_key
 from resources.settings import datasets_folder
 from resources.uploads import changes_since, has_requeued, has_snapshot
 from resources.urls import require_apart
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError
-from schemas.releases import Tombstone
 
 # A run that ended before any step looked at nothing: the same is requested again, so often in all. Each request is tried
 # twice more by Dagster (run_retries in dagster.yaml), so what still ends so is for a person to look at.
@@ -202,11 +200,6 @@ def runs_in_progress(instance: dg.DagsterInstance, dataset: str) -> Sequence[dg.
     """Runs that make assets of a dataset, from the one asked for last."""
     runs = instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS))
     return [run for run in runs if run.job_name == dataset or _selects(run, dataset)]
-
-
-def is_removed(store: ObjectStore, dataset: str, version: str) -> bool:
-    """Was the version removed? Its name is not used again, and its partition stays in Dagster."""
-    return find_record(store, Tombstone, tombstone_key(dataset, version)) is not None
 
 
 def _selects(run: dg.DagsterRun, dataset: str) -> bool:

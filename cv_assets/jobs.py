@@ -12,6 +12,7 @@ import dagster as dg
 from cv_assets.assets.line import Line
 from cv_assets.domain.versions import sort_versions
 from cv_assets.failures import RETRY, tell_apart
+from cv_assets.processes import NO_LONGEST_TIME
 from resources.configured import ObjectStoreResource
 from resources.garbage import find_garbage
 from resources.records import list_versions
@@ -73,6 +74,7 @@ def build_backfill_job(line: Line) -> dg.JobDefinition:
 
     @dg.job(
         name=f"{line.config.name}__backfill",
+        tags=NO_LONGEST_TIME,  # the more versions, the longer
         description=f"Goes over all versions of {line.config.name} in one run: what is missing is made, what is committed stays. "
         "Less of it by configuration: `ops: {go_over: {config: {select: shards, versions: 'v1,v2'}}}`.",
     )
@@ -118,6 +120,7 @@ def build_verify_job(line: Line) -> dg.JobDefinition:
 
     @dg.job(
         name=f"{line.config.name}__verify",
+        tags=NO_LONGEST_TIME,  # begun again it would begin at its first object; each transfer has its deadline
         description=f"Reads every committed version of {line.config.name} back; fails if anything is missing or damaged.",
     )
     def verify() -> None:
@@ -178,7 +181,11 @@ def build_gc_job() -> dg.JobDefinition:
         words = f"What `cv-assets gc` would free in {store.url}; nothing was deleted"
         context.log_event(dg.AssetObservation(STORE, description=words, metadata=said))
 
-    @dg.job(name="store__gc_dry_run", description="What the whole store need not keep; nothing is deleted.")
+    @dg.job(
+        name="store__gc_dry_run",
+        tags=NO_LONGEST_TIME,
+        description="What the whole store need not keep; nothing is deleted.",
+    )
     def gc_dry_run() -> None:
         look_for_garbage()
 

@@ -13,6 +13,8 @@ import dagster as dg
 
 # host, process id and start of the process that executes a run of the command line
 PROCESS_TAG: Final = "cv_assets/process"
+# Dagster's own tag; its daemon can mark a run of the command line as failed (max_runtime_seconds in dagster.yaml), and not end it
+NO_LONGEST_TIME: Final = {"dagster/max_runtime": "0"}
 # the first, too: a run of the command line is recorded before it starts, and may be ended in between
 ALIVE: Final = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -24,7 +26,7 @@ ALIVE: Final = [
 
 def process_tags() -> dict[str, str]:
     """Tags of a run that this process is about to execute itself."""
-    return {PROCESS_TAG: f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"}
+    return {PROCESS_TAG: f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}", **NO_LONGEST_TIME}
 
 
 def fail_dead_runs(instance: dg.DagsterInstance, *, launched: bool) -> list[str]:

@@ -8,12 +8,11 @@ from typing import Any
 
 import dagster as dg
 
-from cv_assets.beginning import is_removed
 from cv_assets.dagster_records import are_files_here, keep_records_open
 from cv_assets.definitions import build_defs
 from cv_assets.domain.versions import check_version, next_version, sort_versions
 from cv_assets.interruptions import hush_watchers, listening
-from cv_assets.partitions import add_version, begun_versions
+from cv_assets.partitions import add_version, begun_versions, is_removed
 from cv_assets.pools import wait_asleep
 from cv_assets.processes import fail_dead_runs, free_ended_runs, process_tags
 from resources.ingest import Uploads, list_source
@@ -79,6 +78,7 @@ def run_line(
                 )
             Refs(store, config.name).require_free(version)
             left_out = _check_places(config, store).not_included
+        add_version(instance, store, config.name, version)
         return replace(_run(defs, instance, config.name, version=version, keys=keys), left_out=left_out)
 
 
@@ -100,6 +100,7 @@ def backfill(
     keys = None if select is None else _select(defs, config.name, select)
     with _open_instance() as instance:
         for version in plan_backfill(config, store, versions):
+            add_version(instance, store, config.name, version)
             outcome = _run(defs, instance, config.name, version=version, keys=keys)
             yield outcome
             if outcome.was_ended:
@@ -133,7 +134,6 @@ def _run(
     # a run that was killed may hold the pools that this one needs; where the records are files here, so were all processes
     fail_dead_runs(instance, launched=are_files_here(instance))
     free_ended_runs(instance)
-    add_version(instance, dataset, version)
     with listening() as has_been_told:
         result = defs.resolve_job_def(dataset).execute_in_process(
             instance=instance,

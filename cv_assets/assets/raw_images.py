@@ -37,10 +37,10 @@ def build_raw_images(line: Line) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, object_store: ObjectStoreResource, engine: EngineResource
     ) -> dg.MaterializeResult[pl.DataFrame]:
         begin_examiner()  # it imports for seconds until the checks ask
-        # a schedule cannot: it does not know whether a run will follow, or whether somebody only tries it in the UI
-        add_version(context.instance, line.config.name, context.partition_key)
         store = object_store.open()
         version = line.version(context, store)
+        # a schedule cannot: it does not know whether a run will follow, or whether somebody only tries it in the UI
+        add_version(context.instance, store, version.dataset, version.version)
         Refs(store, version.dataset).require_distinct(version.version)
         workers = engine.open()
         taken = Snapshot(store, line.config, workers, context.log.info)
