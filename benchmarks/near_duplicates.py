@@ -11,7 +11,6 @@ them, half of their bits set, of which a fifth are like another, walks as of vid
 import argparse
 import hashlib
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -57,7 +56,7 @@ def search_ours(hashes: np.ndarray, distance: int) -> Iterator[np.ndarray]:
 
 
 def search_faiss(hashes: np.ndarray, distance: int) -> Iterator[np.ndarray]:
-    import faiss  # noqa: PLC0415 - only there in the peer's environment
+    import faiss  # noqa: PLC0415 # pyright: ignore[reportMissingImports] - only there in the peer's environment
 
     index = faiss.IndexBinaryMultiHash(64, distance + 1, 64 // (distance + 1))
     codes = hashes.view(np.uint8).reshape(-1, 8)
@@ -85,7 +84,7 @@ SEARCHES = {"ours": search_ours, "faiss": search_faiss, "polars": search_polars}
 
 def peak_megabytes() -> int:
     """Most memory that this process has held; what getrusage says begins with that of the process it came from."""
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def run_side(side: str, distance: int, folder: Path) -> None:

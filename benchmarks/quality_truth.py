@@ -26,7 +26,7 @@ from PIL import Image, ImageDraw
 from benchmarks.photos import draw_photos
 from benchmarks.planting import LABELS, Field, Planted, plant
 from benchmarks.quality import make_peer
-from cv_assets.domain.annotations.records import StoredSize
+from cv_assets.domain.annotations.records import UprightSize
 from cv_assets.domain.annotations.table import build_annotations
 from cv_assets.domain.formats import sniff
 from cv_assets.domain.manifest import build_manifest, build_quarantine
@@ -104,7 +104,7 @@ def find_ours(place: Field) -> Found:
     }
     raw = to_frame("raw_images", [*files, labels])
     sound = probes.drop_nulls("width_px").select("image_id", "width_px", "height_px", "exif_orientation")
-    sizes = {image_id: StoredSize(*size) for image_id, *size in sound.iter_rows()}
+    sizes = {image_id: UprightSize(*size) for image_id, *size in sound.iter_rows()}
     annotations = build_annotations(config, raw, lambda _: text, sizes)
     manifest, quarantine = build_manifest(raw, probes, annotations), build_quarantine(raw, probes)
     tables = {"raw_images": raw, "annotations": annotations, "manifest": manifest, "quarantine": quarantine}

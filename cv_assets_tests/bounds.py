@@ -8,15 +8,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def in_cpu_s(bound_s: float, work: Callable[[], T], tries: int = 3) -> T:
-    """What `work` gives, which at one of some tries must take less CPU time than the bound.
+def in_cpu_s(bound_s: float, work: Callable[[], T]) -> T:
+    """What `work` gives, which at one of three tries must take less CPU time than the bound.
 
     What a thousand earlier tests left is not looked through for garbage meanwhile; what the work itself makes is. One
     measure is not enough, as a core that others share only ever adds to it. What grows without measure is over the bound
     each time.
     """
     taken_s = []
-    for _ in range(tries):
+    for _ in range(3):
         gc.collect()
         gc.freeze()
         try:

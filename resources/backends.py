@@ -27,9 +27,8 @@ ANSWER_SECONDS: Final = 30.0
 DEADLINE_SECONDS: Final = 120.0
 ASKED_BEFORE_END: Final = timedelta(minutes=5)  # obstore asks for credentials anew when they end so soon
 FILES_READ_EVERY: Final = timedelta(minutes=1)
-_IN_FILES: Final = frozenset(
-    {"shared-credentials-file", "config-file"}
-)  # how botocore calls keys that stand in a profile
+# what botocore calls keys that stand in a profile
+_IN_FILES: Final = frozenset({"shared-credentials-file", "config-file"})
 DAY_SECONDS: Final = 86_400.0  # no read takes so long: what trickles is given up before
 _ENDPOINT: Final = re.compile(
     r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?(/[A-Za-z0-9._~%/+-]*)?"

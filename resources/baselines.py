@@ -13,7 +13,7 @@ import polars as pl
 
 from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.versions import LATEST
-from resources.records import find_record, tombstone_key, versions_prefix
+from resources.records import find_record, tombstone_key
 from resources.refs import Refs
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
@@ -170,4 +170,4 @@ def _other(version: VersionStore, name: str) -> VersionStore:
 
 
 def _key(version: VersionStore, name: str) -> str:
-    return f"{versions_prefix(version.dataset)}/{version.version}/{name}.json"
+    return f"{version.prefix}/{name}.json"

@@ -1,12 +1,12 @@
 """Images by the SHA-256 of their bytes: uploads are kept here once, or left where they are and pinned."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final, Literal, NamedTuple
 
 import polars as pl
 
+from cv_assets.domain.digests import bytes_digest
 from resources.engine import Answer, Engine, Item
 from resources.local_disk import find_sizes
 from resources.object_store import ObjectStore
@@ -35,7 +35,7 @@ class ContentStore:
 
         On local disk the bytes there are compared, so that a rotten blob is healed by the next sound upload of it.
         """
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = bytes_digest(data)
         key = blob_key(sha256)
         there = self._store.find(key) == data if self._store.is_local else self._store.size(key) == len(data)
         if not there:
@@ -45,7 +45,7 @@ class ContentStore:
     def keep(self, data: bytes, pin: str, *, mode: Literal["copy", "reference"]) -> dict[str, str | None]:
         """What raw_images says of where bytes are: copied here under their `sha256`, or left under their `pin`."""
         if mode == "reference":
-            return {"sha256": hashlib.sha256(data).hexdigest(), "pin": pin}
+            return {"sha256": bytes_digest(data), "pin": pin}
         return {"sha256": self.add(data), "pin": None}
 
     @property
@@ -56,6 +56,11 @@ class ContentStore:
     def has(self, blobs: pl.DataFrame) -> pl.Series:
         """For each row of a table with the columns sha256 and size_bytes: is its blob there with that size?"""
         return self._find_sizes(blobs["sha256"]).eq_missing(blobs["size_bytes"])
+
+    def held(self, files: pl.DataFrame) -> set[str]:
+        """Hashes of the files of a table with the columns sha256 and size_bytes whose blob is there with that size."""
+        hashed = files.drop_nulls("sha256")
+        return set(hashed.filter(self.has(hashed))["sha256"])
 
     def _find_sizes(self, hashes: pl.Series) -> pl.Series:
         """Size in bytes of the blob with each hash, null where there is none."""
@@ -140,7 +145,7 @@ class PinnedContent(ContentStore):
     def read_file(self, file: PinnedFile) -> bytes:
         """The bytes of this file. Raises SourceChanged if they are not what they were, SourceError."""
         data = self._source.read_pinned(file.path, file.pin, file.size_bytes)
-        found = hashlib.sha256(data).hexdigest()
+        found = bytes_digest(data)
         if found != file.sha256:
             raise SourceChanged(
                 f"expected {file.path} to hold the bytes that were pinned (sha256 {file.sha256}), found sha256 {found}; "
@@ -195,7 +200,7 @@ def decode_items(
 
 
 def _checked(sha256: str, data: bytes) -> bytes:
-    found = hashlib.sha256(data).hexdigest()
+    found = bytes_digest(data)
     if found != sha256:
         raise _corrupt(sha256, found)
     return data

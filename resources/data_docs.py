@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from cv_assets.domain.data_docs import INDEX, asset_page, index_page
 from cv_assets.domain.expected_tables import ASSETS
 from cv_assets.domain.expecting import expectations_key
-from resources.records import versions_prefix
+from resources.verdicts import find_kept
 from resources.versions import VersionStore
-from schemas.errors import CorruptObject
 from schemas.releases import Verdict
 
 
@@ -21,19 +20,10 @@ def save_data_docs(version: VersionStore, asset: str) -> None:
 def find_expected(version: VersionStore) -> dict[str, list[Verdict]]:
     """Asset → the verdicts that are kept on what is expected of it, for each that was looked at.
 
-    A record of an open version that is damaged counts as none: its checks write it anew. Raises CorruptObject for one of a
-    committed version.
+    Raises what `find_kept` does.
     """
-    found: dict[str, list[Verdict]] = {}
-    for asset in dict.fromkeys(ASSETS.values()):
-        try:
-            kept = version.find_verdicts(expectations_key(asset))
-        except CorruptObject:
-            if version.commit() is not None:
-                raise
-        else:
-            found |= {asset: kept.verdicts} if kept else {}
-    return found
+    kept = {asset: find_kept(version, expectations_key(asset)) for asset in dict.fromkeys(ASSETS.values())}
+    return {asset: found.verdicts for asset, found in kept.items() if found}
 
 
 def make_data_docs(version: VersionStore, expected: Mapping[str, Sequence[Verdict]]) -> dict[str, bytes]:
@@ -53,4 +43,4 @@ def _name(version: VersionStore) -> str:
 
 
 def _key(version: VersionStore, name: str) -> str:
-    return f"{versions_prefix(version.dataset)}/{version.version}/docs/expectations/{name}"
+    return f"{version.prefix}/docs/expectations/{name}"

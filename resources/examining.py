@@ -94,9 +94,7 @@ def _ask(message: bytes) -> dict[str, Any]:
     examiner = _examiner()
     try:
         return examiner.ask(message)
-    except (
-        BaseException
-    ):  # also where a run is stopped: the answer to this would be taken for that to the next question
+    except BaseException:  # also where a run is stopped: its answer would be taken for that to the next question
         _examiner.cache_clear()
         atexit.unregister(examiner.close)
         examiner.close()

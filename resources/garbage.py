@@ -1,8 +1,8 @@
 """Finds what no version needs, and deletes it in two phases: marked first, deleted a grace time later.
 
-A blob is needed while the raw_images table of any version names it, committed or open, and while a file that was
-requeued waits for the next version. What cannot be read stops
-everything: a version that is not understood may need any blob. How publishers are kept out meanwhile is in leases.py.
+A blob is needed while the raw_images table of any version names it, committed or open, and while a file that was requeued
+waits for the next version. What cannot be read stops everything: a version that is not understood may need any blob. How
+publishers are kept out meanwhile is in leases.py.
 """
 
 import os

@@ -20,7 +20,7 @@ from resources.content_store import REMOTE_THREADS, PinnedFile, blob_key, pinned
 from resources.object_store import open_store
 from resources.progress import bars_on, track
 from resources.reading_back import Named, ReadingBack, Seen, in_batches
-from resources.records import find_record, versions_prefix
+from resources.records import find_record
 from resources.tables import read_stored
 from resources.versions import VersionStore
 from schemas.errors import ConfigurationError, CorruptObject, CvAssetsError, SourceChanged, SourceGone
@@ -50,7 +50,7 @@ class Inspection:
     def __init__(self, version: VersionStore, scope: Scope, tell: Callable[[dict[str, Any]], None]) -> None:
         self._version, self._scope = version, scope
         self._name = f"{version.dataset}@{version.version}"
-        self._prefix = f"{versions_prefix(version.dataset)}/{version.version}/"
+        self._prefix = f"{version.prefix}/"
         self._back = ReadingBack(version.store, tell, one_by_one=scope.one_by_one)
         self.seen = self._back.seen
 

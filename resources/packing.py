@@ -10,7 +10,7 @@ from cv_assets.domain.packing.plan import PlannedShard, Sample
 from resources.content_store import ContentStore
 from resources.engine import Engine
 from resources.parallel import bounded_map
-from resources.records import find_record, versions_prefix
+from resources.records import find_record
 from resources.streaming import size_and_hash
 from resources.versions import VersionStore
 from schemas.errors import StoreError
@@ -117,4 +117,4 @@ def find_packed(version: VersionStore, build: str, file_name: str) -> ShardEntry
 
 
 def _packed_key(version: VersionStore, build: str, file_name: str) -> str:
-    return f"{versions_prefix(version.dataset)}/{version.version}/packed/{build}/{file_name}.json"
+    return f"{version.prefix}/packed/{build}/{file_name}.json"

@@ -1,6 +1,5 @@
 """Holds single objects against what a version says of them: there, of their size, with their hash. Nothing is changed."""
 
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, TypeVar
 
+from cv_assets.domain.digests import bytes_digest
 from resources.content_store import REMOTE_THREADS
 from resources.object_store import ObjectStore
 from resources.parallel import batched, bounded_map
@@ -121,7 +121,7 @@ class ReadingBack:
                     continue
                 if data is None:
                     continue
-                found = hashlib.sha256(data).hexdigest()
+                found = bytes_digest(data)
                 if found == entry.sha256:
                     self.count_read(len(data), again=attempt - 1)
                     return data

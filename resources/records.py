@@ -38,11 +38,16 @@ def list_versions(store: ObjectStore, dataset: str) -> list[str]:
     return store.folders(versions_prefix(dataset))
 
 
+def version_prefix(dataset: str, version: str) -> str:
+    """Folder that holds one version of a dataset."""
+    return f"{versions_prefix(dataset)}/{version}"
+
+
 def commit_key(dataset: str, version: str) -> str:
     """Key of a version's commit record."""
-    return f"{versions_prefix(dataset)}/{version}/{COMMIT}"
+    return f"{version_prefix(dataset, version)}/{COMMIT}"
 
 
 def tombstone_key(dataset: str, version: str) -> str:
     """Key of the record that says that a version was removed, and that its name is not used again."""
-    return f"{versions_prefix(dataset)}/{version}/{TOMBSTONE}"
+    return f"{version_prefix(dataset, version)}/{TOMBSTONE}"

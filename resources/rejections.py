@@ -101,8 +101,7 @@ def _modified(version: VersionStore) -> datetime:
 
 
 def _kept(store: ObjectStore, rows: pl.DataFrame, snapshot: pl.DataFrame) -> pl.Series:
-    blobs = rows.drop_nulls("sha256")
-    here = set(blobs.filter(ContentStore(store).has(blobs))["sha256"])
+    here = ContentStore(store).held(rows)
     pinned = set(snapshot.drop_nulls("pin")["sha256"])
     said = ["yes" if one in here else "source" if one in pinned else "no" for one in rows["sha256"]]
     return pl.Series("kept", said, pl.String)

@@ -6,7 +6,7 @@ from typing import Final
 from cv_assets.domain.versions import sort_versions
 from resources.leases import Lease
 from resources.object_store import ObjectStore
-from resources.records import commit_key, find_record, list_versions, tombstone_key, versions_prefix
+from resources.records import commit_key, find_record, list_versions, tombstone_key, version_prefix
 from resources.refs import Refs
 from schemas.errors import ConfigurationError
 from schemas.releases import CommitRecord, Tombstone
@@ -52,7 +52,7 @@ def remove_version(store: ObjectStore, old: Removal, lease: Lease) -> bool:
         store.delete(grave)
         return False
     store.delete(record_key)  # from here on it is no version for any reader
-    for key in list(store.keys(f"{versions_prefix(old.dataset)}/{old.version}")):
+    for key in list(store.keys(version_prefix(old.dataset, old.version))):
         if key != grave:
             store.delete(key)
     return True
@@ -63,7 +63,7 @@ def finish_removals(store: ObjectStore, lease: Lease) -> None:
     for dataset in store.folders("datasets"):
         for version in list_versions(store, dataset):
             grave = find_record(store, Tombstone, tombstone_key(dataset, version))
-            keys = store.keys(f"{versions_prefix(dataset)}/{version}")
+            keys = store.keys(version_prefix(dataset, version))
             if grave is not None and any(key != tombstone_key(dataset, version) for key in keys):
                 remove_version(store, Removal(dataset, version, grave.digest), lease)
 

@@ -11,7 +11,7 @@ from cv_assets.domain.lineage import READS
 from cv_assets.domain.quality.plots import THUMBNAIL_PX
 from resources.content_store import ContentStore
 from resources.engine import Engine
-from resources.records import find_record, versions_prefix
+from resources.records import find_record
 from resources.verdicts import list_failed
 from resources.versions import VersionStore
 from schemas.errors import ConfigurationError, CorruptObject, CvAssetsError, GateNotPassed, StoreError
@@ -79,7 +79,7 @@ def _committed_key(version: VersionStore, name: str) -> str | None:
 
 
 def _folder(version: VersionStore) -> str:
-    return f"{versions_prefix(version.dataset)}/{version.version}/report"
+    return f"{version.prefix}/report"
 
 
 def _place_key(version: VersionStore, name: str) -> str:

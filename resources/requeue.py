@@ -120,9 +120,9 @@ class KeptFiles:
 
     def __init__(self, content: ContentStore, files: Iterable[RequeuedFile]) -> None:
         known = {one.path: one for one in files}
-        blobs = [(one.sha256, one.size_bytes) for one in known.values() if one.sha256 is not None]
+        blobs = [(one.sha256, one.size_bytes) for one in known.values()]
         asked = pl.DataFrame(blobs, schema={"sha256": pl.String, "size_bytes": pl.Int64}, orient="row")
-        here = set(asked.filter(content.has(asked))["sha256"])
+        here = content.held(asked)
         self._content = content
         self._kept = {path: one for path, one in sorted(known.items()) if one.sha256 in here}
 
@@ -147,9 +147,7 @@ def requeue(store: ObjectStore, config: DatasetConfig, rejected: pl.DataFrame) -
     listed = set(open_source(config.source.url).listing()["path"].to_list())
     requeues, done = Requeues(store, config.name), Requeued()
     with publishing(store, config.name, _LEASE) as lease:  # a collector may be about to delete what is kept
-        blobs = rejected.drop_nulls("sha256")
-        here = set(blobs.filter(ContentStore(store).has(blobs))["sha256"])
-        offer = _Offer(RoleOf(config), listed, here, copies=config.source.mode == "copy")
+        offer = _Offer(RoleOf(config), listed, ContentStore(store).held(rejected), copies=config.source.mode == "copy")
         pending = requeues.pending().files
         waiting, paths = {_identity(one) for one in pending}, {one.path for one in pending}
         for path, sha256, size_bytes, state in rejected.select("path", "sha256", "size_bytes", "state").iter_rows():

@@ -17,22 +17,25 @@ def list_failed(version: VersionStore, assets: Iterable[str]) -> list[str]:
     return [f"{one.asset}: {one.name} failed: {one.description}" for key in keys for one in _failed(version, key)]
 
 
-def _failed(version: VersionStore, key: str) -> Iterator[Verdict]:
-    kept = _find(version, key)
-    failed = [one for one in kept.verdicts if one.blocking and not one.passed] if kept else []
-    # tables are read only where something failed
-    if kept and failed and _is_of_now(version, kept):
-        yield from failed
+def find_kept(version: VersionStore, key: str) -> AssetVerdicts | None:
+    """The kept verdicts; of an open version a damaged record counts as none, as its checks write it anew.
 
-
-def _find(version: VersionStore, key: str) -> AssetVerdicts | None:
-    """The kept verdicts; of an open version a damaged record counts as none, as its checks write it anew."""
+    Raises CorruptObject for one of a committed version.
+    """
     try:
         return version.find_verdicts(key)
     except CorruptObject:
         if version.commit() is not None:
             raise
         return None
+
+
+def _failed(version: VersionStore, key: str) -> Iterator[Verdict]:
+    kept = find_kept(version, key)
+    failed = [one for one in kept.verdicts if one.blocking and not one.passed] if kept else []
+    # tables are read only where something failed
+    if kept and failed and _is_of_now(version, kept):
+        yield from failed
 
 
 def _is_of_now(version: VersionStore, kept: AssetVerdicts) -> bool:

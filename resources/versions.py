@@ -16,7 +16,7 @@ from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.domain.versions import check_version
 from resources.local_disk import set_aside
 from resources.object_store import ObjectStore
-from resources.records import AnyRecord, commit_key, find_record, tombstone_key, versions_prefix
+from resources.records import AnyRecord, commit_key, find_record, tombstone_key, version_prefix
 from resources.streaming import size_and_hash
 from resources.tables import StoredTable, known_digest, read_stored, table_bytes, table_file
 from schemas.errors import CorruptObject, ObjectsLost, StoreError, VersionConflict
@@ -43,7 +43,7 @@ class VersionStore:
     def __init__(self, store: ObjectStore, dataset: str, version: str) -> None:
         self._store = store
         self.dataset, self.version = dataset, check_version(version)
-        self._prefix = f"{versions_prefix(dataset)}/{version}"
+        self.prefix = version_prefix(dataset, version)  # of all its keys
         self._committed: CommitRecord | None = None
         self._has_looked = False
 
@@ -59,7 +59,7 @@ class VersionStore:
 
     def shard_key(self, build: str, file_name: str) -> str:
         """Key of a shard file or its index; a build is one way of packing the version, in one format."""
-        return f"{self._prefix}/shards/{build}/{file_name}"
+        return f"{self.prefix}/shards/{build}/{file_name}"
 
     def find_table_key(self, name: str) -> str | None:
         """Key of a table as it is now: as the commit record names it, else as it was last written."""
@@ -67,7 +67,7 @@ class VersionStore:
         for entry in record.objects if record else ():
             if entry.role == "table" and entry.key.rsplit("/", 1)[-1].rsplit("-", 1)[0] == name:
                 return entry.key
-        return (place := self.find_place(name)) and f"{self._prefix}/tables/{place.file}"
+        return (place := self.find_place(name)) and f"{self.prefix}/tables/{place.file}"
 
     def save_table(
         self, name: str, frame: pl.DataFrame, *, write_once: bool = False,
@@ -83,7 +83,7 @@ class VersionStore:
             return
         data = table_bytes(frame, name)
         file = table_file(name, bytes_digest(data))
-        self._store.put(f"{self._prefix}/tables/{file}", data)
+        self._store.put(f"{self.prefix}/tables/{file}", data)
         place = TablePlace(table=name, file=file, made_under=made_under, arrivals=arrivals).to_bytes()
         if not fixed:
             self._store.put(self._place_key(name), place)
@@ -278,21 +278,21 @@ class VersionStore:
 
     def save_build(self, build: BuildRecord) -> None:
         """Record another packing of a committed version, once."""
-        self._store.put_new(f"{self._prefix}/builds/{build.build}.json", build.to_bytes())
+        self._store.put_new(f"{self.prefix}/builds/{build.build}.json", build.to_bytes())
 
     def builds(self) -> list[BuildRecord]:
         """The packings that were made after the commit, sorted by name."""
-        found = (self._read(BuildRecord, key) for key in self._store.keys(f"{self._prefix}/builds"))
+        found = (self._read(BuildRecord, key) for key in self._store.keys(f"{self.prefix}/builds"))
         return [build for build in found if build is not None]
 
     def _place_key(self, name: str) -> str:
-        return f"{self._prefix}/tables/{name}.json"
+        return f"{self.prefix}/tables/{name}.json"
 
     def _making_key(self, asset: str) -> str:
-        return f"{self._prefix}/made/{asset}.json"
+        return f"{self.prefix}/made/{asset}.json"
 
     def _verdicts_key(self, asset: str) -> str:
-        return f"{self._prefix}/verdicts/{asset}.json"
+        return f"{self.prefix}/verdicts/{asset}.json"
 
     def _read(self, kind: type[AnyRecord], key: str) -> AnyRecord | None:
         return find_record(self._store, kind, key)

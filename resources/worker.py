@@ -61,10 +61,8 @@ def confine(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    for stop in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # sent to the whole group: the parent decides, and no image is to blame
+    # these are sent to the whole group: the parent decides, and no image is to blame
+    for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -5,7 +5,6 @@ Nothing is known of versions here. A file appears whole or not at all.
 
 import errno
 import fcntl
-import hashlib
 import os
 import secrets
 import unicodedata
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from cv_assets.domain.digests import bytes_digest
 from schemas.errors import ConfigurationError, StoreError
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -128,7 +128,7 @@ class WorkingTree:
     def has_bytes(self, path: str, sha256: str) -> bool:
         """Does a regular file hold bytes with this hash?"""
         data = self.read(path)
-        return data is not None and hashlib.sha256(data).hexdigest() == sha256
+        return data is not None and bytes_digest(data) == sha256
 
     def remove(self, path: str) -> None:
         """Remove a file, and the folders above it that it leaves empty."""

@@ -100,7 +100,7 @@ DatasetFinding = Literal[
     "too-few-groups",
 ]
 FindingCode = Literal[ImageFinding, AnnotationFinding, DatasetFinding]
-# ERROR blocks the version, WARN is an alarm, INFO is worth knowing
+# ERROR blocks the version; WARN and INFO fail no check, and WARN is listed first
 FindingSeverity = Literal["ERROR", "WARN", "INFO"]
 
 # the machine may have been at fault: not remembered, tried again

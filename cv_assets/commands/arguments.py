@@ -128,18 +128,15 @@ def missing_store() -> "Path | None":
         return None
 
 
-def choose(name: str, *, must_say: bool = True) -> Chosen:
-    """The version behind DATASET@VERSION, DATASET@TAG or DATASET@latest, by the store alone.
-
-    Without a version `latest` is meant, unless one must be said. Raises ConfigurationError.
-    """
+def choose(name: str) -> Chosen:
+    """The version behind DATASET@VERSION, DATASET@TAG or DATASET@latest, by the store alone. Raises ConfigurationError."""
     from resources.versions import VersionStore
 
     dataset, _, said = name.partition("@")
-    if must_say and not said:
+    if not said:
         raise ConfigurationError(f"expected DATASET@VERSION, such as {dataset or 'shapes'}@latest; found {name[:80]!r}")
     refs = choose_dataset(dataset)
-    return Chosen(VersionStore(refs.store, dataset, refs.resolve(said or None)), refs)
+    return Chosen(VersionStore(refs.store, dataset, refs.resolve(said)), refs)
 
 
 def choose_dataset(dataset: str) -> "Refs":

@@ -60,7 +60,7 @@ def report(name: str, opens: bool, output: Path | None, docs: str | None, as_jso
         place = place or _write_for_a_moment(chosen.name, page)
         _open(place)
     if as_json:
-        click.echo(json.dumps(said))
+        print_json(said)
     else:
         _print(said)
         key = find_report_key(chosen.version, PAGE)

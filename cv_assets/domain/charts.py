@@ -34,8 +34,8 @@ _GRID: Final = (222, 225, 230)
 _GREY: Final = (176, 184, 196)
 
 
-def draw_history(history: pl.DataFrame, figures: Mapping[str, str] = FIGURES) -> bytes:
-    """A JPEG with a small chart a figure, its value over the versions; `history` is that of quality/history.py.
+def draw_history(history: pl.DataFrame) -> bytes:
+    """A JPEG with a small chart for each of FIGURES, its value over the versions; `history` is that of quality/history.py.
 
     A version that lacks a figure is a gap. What no version has is not shown.
     """
@@ -43,12 +43,12 @@ def draw_history(history: pl.DataFrame, figures: Mapping[str, str] = FIGURES) ->
     by_figure: dict[str, dict[str, float]] = {}
     for version, figure, value in history.select("version", "figure", "value").iter_rows():
         by_figure.setdefault(figure, {})[version] = value
-    shown = [figure for figure in figures if figure in by_figure]
+    shown = [figure for figure in FIGURES if figure in by_figure]
     sheet = _new_sheet(len(shown))
     for place, figure in enumerate(shown):
         values = [by_figure[figure].get(version) for version in versions]
         newest = "none" if values[-1] is None else short_figure(values[-1])
-        _draw_line(_Panel(sheet, place, f"{figures[figure]}: {newest}"), versions, values)
+        _draw_line(_Panel(sheet, place, f"{FIGURES[figure]}: {newest}"), versions, values)
     return to_jpeg(sheet, _SHEET_BYTES)
 
 

@@ -106,11 +106,8 @@ def _changed_paths(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
 
 def _objects(annotations: pl.DataFrame) -> pl.DataFrame:
     """Every labelled object of an image once, however many paths and files say the same of it."""
-    return _sound(annotations).select("image_id", *_OBJECT).unique()
-
-
-def _sound(annotations: pl.DataFrame) -> pl.DataFrame:
-    return annotations.filter(pl.col("reason").is_null()).drop_nulls(["label", "image_id"])
+    sound = annotations.filter(pl.col("reason").is_null()).drop_nulls(["label", "image_id"])
+    return sound.select("image_id", *_OBJECT).unique()
 
 
 def _changed_annotations(before: pl.DataFrame, after: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:

@@ -125,9 +125,8 @@ def _count(levels: Samples) -> Whole:
 def _ends(counts: Whole, low: float, high: float) -> tuple[Whole, Whole]:
     """The lowest levels that at least these shares of the samples of each row do not exceed."""
     reached = counts.cumsum(axis=1)
-    first, last = (
-        (reached >= math.ceil(share * reached[0, -1])).argmax(axis=1) for share in (low, high)
-    )  # every row has as many samples
+    samples = reached[0, -1]  # of every row
+    first, last = ((reached >= math.ceil(share * samples)).argmax(axis=1) for share in (low, high))
     return first, last
 
 

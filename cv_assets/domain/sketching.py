@@ -5,7 +5,6 @@ from typing import Final
 
 from PIL import Image, ImageFont
 
-Colour = tuple[int, int, int]
 INK: Final = (30, 34, 42)
 FAINT: Final = (120, 126, 136)
 PAPER: Final = (255, 255, 255)

@@ -213,8 +213,8 @@ def judged(dataset, *, asset="manifest", passed=True):
     )
 
 
-def against(verdicts, *, suite=STRICT, found=None, asset="manifest"):
-    return expectation_objections(asset, verdicts, digests_of(found or tables()), config(expectations=suite))
+def against(verdicts, *, suite=STRICT, found=None):
+    return expectation_objections("manifest", verdicts, digests_of(found or tables()), config(expectations=suite))
 
 
 def test_nothing_is_said_against_a_version_whose_strict_expectations_hold():

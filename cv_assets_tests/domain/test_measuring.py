@@ -28,9 +28,9 @@ def measured(image, side=64):
     return measure([samples_of(reduce_image(image, side))])[0]
 
 
-def blots(size=(600, 450), seed=3):
+def blots(size=(600, 450)):
     """Areas of one colour each with edges as sharp as pixels are, in a frame without any pattern."""
-    return noise((12, 9), seed).resize(size, Image.Resampling.NEAREST)
+    return noise((12, 9), 3).resize(size, Image.Resampling.NEAREST)
 
 
 def saved(image, pillow_format="JPEG", side=64, **options):

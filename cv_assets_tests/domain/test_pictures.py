@@ -31,9 +31,9 @@ SPLITS = ("train", "val", "test")
 THUMBNAIL = thumbnail(encode(noise((200, 200)), "PNG"), Limits(), 72)
 
 
-def many_classes(classes=500, images=8):
+def many_classes(classes=500):
     names = [f"{number} {NAMES[number % len(NAMES)]}" for number in range(classes)]
-    return manifest({f"{n}/{k}.png": [name] for n, name in enumerate(names) for k in range(images)})
+    return manifest({f"{n}/{k}.png": [name] for n, name in enumerate(names) for k in range(8)})
 
 
 def dealt(images):

@@ -126,8 +126,8 @@ def held(path, sha=None, size=100, *, role="image", reason=None):
     return {"path": path, "role": role, "size_bytes": size, "sha256": sha and SHA[sha], "reason": reason}
 
 
-def sighting(path, stamp, sha, size=100, *, role="image"):
-    return {"path": path, "role": role, "size_bytes": size, "stamp": stamp, "sha256": SHA[sha]}
+def sighting(path, stamp, sha):
+    return {"path": path, "role": "image", "size_bytes": 100, "stamp": stamp, "sha256": SHA[sha]}
 
 
 SNAPSHOT = [held("a.jpg", "a"), held("b.jpg", "b"), held("e.jpg", size=0, reason="empty-file")]

@@ -53,10 +53,10 @@ class Tally:
         for note in (trial.ending.outcome, *(["missed"] if trial.struck is False else [])):
             self.notes[note] = self.notes.get(note, 0) + 1
 
-    def try_each(self, points: Iterable[Point], trial: "Callable[[Point], Trial]", *, at_once: int = 2) -> "Tally":
+    def try_each(self, points: Iterable[Point], trial: "Callable[[Point], Trial]") -> "Tally":
         """Count a try of each point, two of them at the same time."""
         some = list(points)
-        with ThreadPoolExecutor(at_once) as pool:
+        with ThreadPoolExecutor(2) as pool:
             done = zip(some, pool.map(trial, some), strict=True)
             for point, found in track(done, len(some), label="points"):
                 self.add(point, found)

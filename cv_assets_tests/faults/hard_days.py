@@ -34,7 +34,7 @@ class Refusal:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def killed_at_random(bench: Bench, number: int, *, seed: int = SEED) -> Tally:
+def killed_at_random(bench: Bench, number: int, *, seed: int) -> Tally:
     """SIGKILL to the publisher at a moment that was drawn, until it is done at the latest."""
     generator = random.Random(seed)
     longest = _longest(bench)
@@ -75,7 +75,7 @@ def _until_struck(attempt: Callable[[float], Trial], delay: float) -> Trial:
     return tried
 
 
-def decoders_killed(bench: Bench, number: int, *, seed: int = SEED) -> Tally:
+def decoders_killed(bench: Bench, number: int, *, seed: int) -> Tally:
     """SIGKILL to a decoding worker: at work it is replaced; at its start, the run ends with an error that says so."""
     generator = random.Random(seed)
 

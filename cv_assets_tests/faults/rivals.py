@@ -117,7 +117,7 @@ def paused_before_commit(bench: Bench, *, alike: bool, bug: str | None = None) -
     return tally
 
 
-def paused_before_commit_on_s3(bench: Bench, bucket: Bucket, *, alike: bool, bug: str | None = None) -> Tally:
+def paused_before_commit_on_s3(bench: Bench, bucket: Bucket, *, alike: bool) -> Tally:
     """The same on S3, where the request with the commit record is held."""
     tally = Tally(f"S3, paused before the commit while {'an equal' if alike else 'another'} version appears")
     with bench.remote(bucket) as place, bench.remote(bucket) as another:
@@ -134,7 +134,7 @@ def paused_before_commit_on_s3(bench: Bench, bucket: Bucket, *, alike: bool, bug
 
         proxy.start_over(plan)
         environment = {"CV_ASSETS_STORE_TIMEOUT": "60"}
-        slow = bench.publishers.start(place.order(bug=bug, environment=environment)).begin()
+        slow = bench.publishers.start(place.order(environment=environment)).begin()
         with Poller(place.read, DATASET, VERSION) as poller:
             slow.wait_until(arrived)
             quick, wanted = _overtake(bench, direct, alike=alike)

@@ -1,9 +1,9 @@
 """An inspector whose parser ends the process by a signal, for some of what it is given: what a bad decoder does."""
 
-import hashlib
 import signal
 import sys
 
+from cv_assets.domain.digests import bytes_digest
 from resources import inspecting, reading_back
 
 TABLES, BLOBS = (said.split(",") for said in (sys.argv[1:] if __name__ == "__main__" else ("", "")))
@@ -16,18 +16,14 @@ def die_at_a_table(data, name, key):
     return read_stored(data, name, key)
 
 
-class DyingHash:
-    """hashlib, but for some bytes."""
-
-    @staticmethod
-    def sha256(data):
-        found = hashlib.sha256(data)
-        if found.hexdigest() in BLOBS:
-            signal.raise_signal(signal.SIGBUS)  # to this thread, as a fault would
-        return found
+def die_at_a_blob(data):
+    found = bytes_digest(data)
+    if found in BLOBS:
+        signal.raise_signal(signal.SIGBUS)  # to this thread, as a fault would
+    return found
 
 
 if __name__ == "__main__":
     inspecting.read_stored = die_at_a_table
-    reading_back.hashlib = DyingHash
+    reading_back.bytes_digest = die_at_a_blob
     inspecting.main()

@@ -77,10 +77,10 @@ def reasons(answers):
     return [answer["rejected"]["reason"] if "rejected" in answer else "accepted" for _, answer in answers]
 
 
-def run_aside(engine, items, do="probe", arguments=PROBE):
+def run_aside(engine, items):
     """Start the work on another thread; returns the thread and the list that its answers go to."""
     answers = []
-    thread = threading.Thread(target=lambda: answers.extend(engine.run(do, arguments, items)))
+    thread = threading.Thread(target=lambda: answers.extend(engine.run("probe", PROBE, items)))
     thread.start()
     return thread, answers
 

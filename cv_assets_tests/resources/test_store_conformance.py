@@ -32,14 +32,14 @@ ODD_KEYS = (
 REFUSED_KEYS = ("", "/", "../up", "a/../../up", "a/./b", "a//b", "/etc/passwd", "a/", "..", "a/..", "a\0b")
 
 
-def put_all(store, keys, data=b"x"):
+def put_all(store, keys):
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda key: store.put(key, data), keys))
+        list(pool.map(lambda key: store.put(key, b"x"), keys))
 
 
-def at_once(call, number=WRITERS):
+def at_once(call):
     """What `call(0)`, `call(1)`, … return or raise when they begin together."""
-    start = threading.Barrier(number)
+    start = threading.Barrier(WRITERS)
 
     def begin(index):
         start.wait()
@@ -48,8 +48,8 @@ def at_once(call, number=WRITERS):
         except StoreError as error:
             return error
 
-    with ThreadPoolExecutor(number) as pool:
-        return list(pool.map(begin, range(number)))
+    with ThreadPoolExecutor(WRITERS) as pool:
+        return list(pool.map(begin, range(WRITERS)))
 
 
 def test_what_was_put_is_there_and_the_last_put_wins(any_store):

@@ -41,10 +41,10 @@ def read_coco(orientation, frame="stored", declared=None, **attributes):
     return landing.annotations(format="coco", frame=frame)
 
 
-def read_yolo(orientation, line, frame="stored", shape="[2, 3]"):
+def read_yolo(orientation, line, shape):
     names = f"names: [cat]\nkpt_shape: {shape}\n" if shape else "names: [cat]\n"
     landing = Landing(["a.jpg"], {"a.txt": line, "data.yaml": names}, {"a.jpg": size(orientation)})
-    return landing.annotations(format="yolo", frame=frame)
+    return landing.annotations(format="yolo", frame="stored")
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)

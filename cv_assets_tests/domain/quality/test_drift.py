@@ -23,10 +23,10 @@ from schemas.tables import TABLES, to_frame
 BASELINE = DriftConfig()
 
 
-def version(seed, images=400, *, brightness=0.5, classes=("cat", "dog", "owl"), weights=(0.6, 0.3, 0.1), boxes=0):
+def version(seed, images=400, *, brightness=0.5, weights=(0.6, 0.3, 0.1), boxes=0):
     """Manifest and annotations of drawn images, each with a class of its own draw."""
     draw = np.random.default_rng(seed)
-    names = [f"{seed}/{number}" for number in range(images)]
+    names, classes = [f"{seed}/{number}" for number in range(images)], ("cat", "dog", "owl")
     labels = draw.choice(classes, images, p=weights).tolist()
     drawn = {
         "width_px": draw.choice([640, 1280], images),
@@ -236,8 +236,8 @@ def test_labels_are_data_in_the_evidence_too():
 # embeddings
 
 
-def with_embeddings(tables, vectors, attribute="vector"):
-    texts = [json.dumps({attribute: vector.tolist()}, sort_keys=True) for vector in vectors]
+def with_embeddings(tables, vectors):
+    texts = [json.dumps({"vector": vector.tolist()}) for vector in vectors]
     rows = tables["annotations"].unique("image_id", maintain_order=True).head(len(texts))
     return tables | {"annotations": rows.with_columns(attributes=pl.Series(texts[: rows.height], dtype=pl.String))}
 

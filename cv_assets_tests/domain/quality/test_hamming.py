@@ -9,13 +9,13 @@ from cv_assets.domain.quality import hamming
 from cv_assets.domain.quality.hamming import near_pairs, near_pairs_between
 
 
-def random_hashes(number, *, seed=0, bits=64):
-    return np.random.default_rng(seed).integers(0, 2**bits, number, dtype=np.uint64, endpoint=False)
+def random_hashes(number, *, bits=64):
+    return np.random.default_rng(0).integers(0, 2**bits, number, dtype=np.uint64, endpoint=False)
 
 
-def flipped(hashes, share, *, seed=0):
+def flipped(hashes, share):
     """The hashes after each bit was turned with a chance of `share`."""
-    turned = np.random.default_rng(seed).random((len(hashes), 64)) < share
+    turned = np.random.default_rng(0).random((len(hashes), 64)) < share
     return hashes ^ np.packbits(turned, axis=1).view(np.uint64).ravel()
 
 
