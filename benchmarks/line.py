@@ -4,8 +4,9 @@
 
 Bare work, on as many processes as there are cores: read each photo, hash it, decode it at the reduced scale that a probe
 takes (docs/adr/0006), write its bytes twice. It is timed a second time with the least decode there is, 1/8 in grey. Dagster's
-own start is the same command on the same graph with a single photo. Rounds alternate; medians. Nothing is deleted on the
-way: for minutes after, ext4 looks ten times as long for an inode that it may give to a new file.
+own start is the same command on the same graph with a single photo. Rounds alternate; medians. What one wrote is on the disk
+before the next begins: a release flushes the file system, and would wait for that, too. Nothing is deleted on the way: for
+minutes after, ext4 looks ten times as long for an inode that it may give to a new file.
 """
 
 import argparse
@@ -52,6 +53,7 @@ def time_bare(paths: list[Path], scratch: Path, *, least: bool) -> float:
     target = Path(tempfile.mkdtemp(dir=scratch))
     with ProcessPoolExecutor() as pool:
         list(pool.map(abs, range(8)))  # processes are up before the clock starts
+        os.sync()
         begin = time.perf_counter()
         list(pool.map(partial(bare_work, target=target, least=least), paths, chunksize=16))
         return time.perf_counter() - begin
@@ -70,6 +72,7 @@ def time_line(uploads: Path, scratch: Path) -> tuple[float, dict[str, float]]:
         "DAGSTER_HOME": place / "home",
     }
     environment = {**os.environ, **{name: str(path) for name, path in places.items()}}
+    os.sync()
     begin = time.perf_counter()
     run = subprocess.run(
         [*COMMAND, "run", "photos", "--json"], env=environment, check=True, capture_output=True, cwd=PROJECT_ROOT
