@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from cv_assets.domain.manifest import sound_objects
+
 # what a comparison reads of a version
 COMPARED: Final = ("raw_images", "manifest", "annotations", "splits")
 _CORNERS: Final = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
@@ -106,8 +108,7 @@ def _changed_paths(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
 
 def _objects(annotations: pl.DataFrame) -> pl.DataFrame:
     """Every labelled object of an image once, however many paths and files say the same of it."""
-    sound = annotations.filter(pl.col("reason").is_null()).drop_nulls(["label", "image_id"])
-    return sound.select("image_id", *_OBJECT).unique()
+    return sound_objects(annotations).select("image_id", *_OBJECT).unique()
 
 
 def _changed_annotations(before: pl.DataFrame, after: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:

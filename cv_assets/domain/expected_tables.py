@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from cv_assets.domain.manifest import sound_objects
 from schemas.datasets import DatasetConfig
 from schemas.expectation_types import COLUMNS, Table
 
@@ -98,17 +99,12 @@ def _annotations(seen: Seen) -> pl.DataFrame:
     )
 
 
-def _sound(annotations: pl.DataFrame) -> pl.DataFrame:
-    """The annotations that the manifest takes labels from: those that could be read whole."""
-    return annotations.filter(pl.col("reason").is_null()).drop_nulls(("image_id", "label"))
-
-
 def _manifest(seen: Seen) -> pl.DataFrame:
     """`label` is that of an image with exactly one, `path` the first of its paths; `aspect_ratio` is width over height.
 
     `annotation_count` is of labels that can be read whole, as `label_count` is.
     """
-    counts = _sound(seen.tables["annotations"]).group_by("image_id").len("annotation_count")
+    counts = sound_objects(seen.tables["annotations"]).group_by("image_id").len("annotation_count")
     label_count = pl.col("labels").list.len()
     return (
         seen.tables["manifest"]
@@ -130,7 +126,7 @@ def _classes(seen: Seen) -> pl.DataFrame:
     """One row a class that is met or that the dataset names; shares are of all labelled images, and of all sound objects."""
     labelled = seen.tables["manifest"].filter(pl.col("labels").list.len() > 0)
     images = labelled.explode("labels").group_by(label="labels").len("images")
-    objects = _sound(seen.tables["annotations"]).group_by("label").len("objects")
+    objects = sound_objects(seen.tables["annotations"]).group_by("label").len("objects")
     named = pl.DataFrame({"label": list(seen.config.classes)}, schema={"label": pl.String})
     every = pl.concat([images.select("label"), objects.select("label"), named]).unique().sort("label")
     return (

@@ -10,6 +10,11 @@ def image_files(files: pl.DataFrame) -> pl.DataFrame:
     return files.filter((pl.col("role") == "image") & pl.col("reason").is_null())
 
 
+def sound_objects(annotations: pl.DataFrame) -> pl.DataFrame:
+    """The rows of an Annotations table that could be read whole: an object with its label, on an image that is there."""
+    return annotations.filter(pl.col("reason").is_null()).drop_nulls(["image_id", "label"])
+
+
 def build_manifest(files: pl.DataFrame, probes: pl.DataFrame, annotations: pl.DataFrame) -> pl.DataFrame:
     """One row an accepted image, sorted by `image_id`; see schemas.tables.Manifest.
 

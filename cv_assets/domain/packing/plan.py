@@ -10,6 +10,7 @@ import PIL
 import polars as pl
 
 from cv_assets.domain.formats import EXTENSIONS
+from cv_assets.domain.manifest import sound_objects
 
 # raise it when the same plan would be packed into other bytes
 PACKING_VERSION: Final = 1
@@ -96,8 +97,7 @@ def build_name(shard_format: str, planned: Sequence[PlannedShard], classes: Sequ
 
 def _objects_by_image(annotations: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
     corners = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
-    sound = pl.col("reason").is_null() & pl.col("image_id").is_not_null() & pl.col("label").is_not_null()
-    known = annotations.filter(sound)
+    known = sound_objects(annotations)
     # of copies of an image each may be labelled, under numbers of its own: an object is told by its label and box
     is_of_first_path = pl.col("image_path") == pl.col("image_path").min().over("image_id", "label", *corners)
     known = known.filter(is_of_first_path)
