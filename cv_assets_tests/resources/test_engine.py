@@ -165,11 +165,10 @@ def test_an_image_that_takes_longer_than_allowed_is_refused_and_says_so(tmp_path
 
 @pytest.mark.parametrize("fetched", [False, True], ids=["read by the worker", "sent to the worker"])
 def test_a_worker_that_hangs_is_given_up_after_the_time_that_an_image_may_take(large, fetched):
-    items = [Item(str(number), (lambda: LARGE) if fetched else large) for number in range(48)]
+    items = [Item(str(number), (lambda: LARGE) if fetched else large) for number in range(96)]
     thread, answers = run_aside(Engine(workers=1, seconds=2), items)
     worker = first_worker()
-    # until it is confined it is starting, for which it has longer
-    wait_until(lambda: worker.rlimit(psutil.RLIMIT_NOFILE) == (64, 64))
+    wait_until(lambda: answers)  # until its first one it may be starting, for which it has longer
     worker.send_signal(signal.SIGSTOP)
     try:
         # its end, and not that of the work: how long another takes for what was left depends on what else the machine does
@@ -178,7 +177,7 @@ def test_a_worker_that_hangs_is_given_up_after_the_time_that_an_image_may_take(l
         with suppress(psutil.NoSuchProcess):
             worker.kill()  # else this thread would wait for it for ever
         thread.join(60)
-    assert len(answers) == 48
+    assert len(answers) == 96
 
 
 def test_bytes_that_come_slowly_are_no_fault_of_the_decoder():
