@@ -24,7 +24,9 @@ from cv_assets.domain.reducing import Samples, draft, reduce_image, samples_of
 from schemas.codes import ImageFormat, Note, ProbeReason
 from schemas.images import Limits, Probe, Rejection
 
+NEW_SUBFILE_TYPE_TAG: Final = 254
 BITS_PER_SAMPLE_TAG: Final = 258
+SUB_IFDS_TAG: Final = 330
 _MODE_BITS: Final = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I;16N": 16, "I": 32, "F": 32}
 
 
@@ -155,12 +157,25 @@ def _decode_open(image: Image.Image, name: ImageFormat, limits: Limits, data: by
 
 
 def _check_header(image: Image.Image, limits: Limits) -> None:
+    if _is_preview(image):
+        raise _Refused(
+            "undecodable",
+            "its first page is a small copy of an image that is not read, as in camera raw files (DNG, NEF, ARW); "
+            "convert it to TIFF, PNG or JPEG",
+        )
     _check_area(image, limits)
     width_px, height_px = image.size
     if min(width_px, height_px) < limits.min_side_px:
         raise _Refused(
             "side-under-limit", f"{width_px} × {height_px} pixels; a side needs at least {limits.min_side_px}"
         )
+
+
+def _is_preview(image: Image.Image) -> bool:
+    """Is the first page of a TIFF a reduced copy (NewSubfileType) of what a page below it (SubIFDs) holds?"""
+    tags = cast("dict[int, object]", getattr(image, "tag_v2", {}))
+    kind = tags.get(NEW_SUBFILE_TYPE_TAG, 0)
+    return SUB_IFDS_TAG in tags and isinstance(kind, int) and kind & 1 == 1
 
 
 def _check_area(image: Image.Image, limits: Limits) -> None:
