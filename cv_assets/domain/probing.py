@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+import numpy as np
 from PIL import Image, ImageFile
 
 from cv_assets.domain.endings import declares_more
@@ -71,7 +72,19 @@ def open_image(data: bytes) -> tuple[Image.Image, ImageFormat]:
     name = sniff(data)
     if name is None:
         raise ValueError("the first bytes are of no accepted format")
-    return Image.open(io.BytesIO(data), formats=(PILLOW_NAMES[name],)), name
+    image = Image.open(io.BytesIO(data), formats=(PILLOW_NAMES[name],))
+    if name == "png":
+        _scale_hidden_colour(image, data)
+    return image, name
+
+
+def _scale_hidden_colour(image: Image.Image, data: bytes) -> None:
+    """Give the colour that stands for nothing the depth that Pillow decodes a PNG to; it leaves that of the file."""
+    hidden, top = image.info.get("transparency"), 2 ** _bit_depth(image, "png", data) - 1
+    if isinstance(hidden, int) and image.mode == "L":
+        image.info["transparency"] = (hidden & top) * 255 // top
+    elif isinstance(hidden, tuple) and top > 255:
+        image.info["transparency"] = tuple(level >> 8 for level in cast("tuple[int, ...]", hidden))
 
 
 def probe(data: bytes, limits: Limits) -> Probe | Rejection:
@@ -214,6 +227,8 @@ def _has_transparent_pixel(image: Image.Image) -> bool:
     """Is some pixel of the decoded first frame not opaque?"""
     if not image.has_transparency_data:
         return False
+    if image.mode == "I;16":  # Pillow would clip its samples to 8 bits, and then compare
+        return bool((np.asarray(image) == image.info["transparency"]).any())
     opaque = image if "A" in image.getbands() else image.convert("RGBA")
     least = cast("tuple[int, int]", opaque.getchannel("A").getextrema())[0]
     return least < 255
