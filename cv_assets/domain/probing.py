@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from cv_assets.domain.endings import declares_more
 from cv_assets.domain.formats import PILLOW_NAMES, sniff
@@ -72,10 +72,20 @@ def open_image(data: bytes) -> tuple[Image.Image, ImageFormat]:
     name = sniff(data)
     if name is None:
         raise ValueError("the first bytes are of no accepted format")
-    image = Image.open(io.BytesIO(data), formats=(PILLOW_NAMES[name],))
+    image = _read_header(data, PILLOW_NAMES[name])
     if name == "png":
         _scale_hidden_colour(image, data)
     return image, name
+
+
+def _read_header(data: bytes, decoder: str) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=(decoder,))
+    except UnidentifiedImageError:
+        # Pillow keeps to itself what its decoder found wrong, such as 12 bits in a JPEG
+        read, _ = Image.OPEN[decoder]
+        read(io.BytesIO(data), "")
+        raise
 
 
 def _scale_hidden_colour(image: Image.Image, data: bytes) -> None:
@@ -119,14 +129,17 @@ def decode(data: bytes, limits: Limits) -> Decoded | Rejection:
         return Rejection("memory-over-limit", "decoding needs more memory than a worker may use")
     except DECODE_ERRORS as error:
         if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-            return Rejection("pixels-over-limit", one_line(error))
+            # Pillow goes on with a limit, which may be twice the dataset's
+            size = one_line(error).partition(" exceeds")[0]
+            return Rejection("pixels-over-limit", f"{size}; at most {limits.max_pixels} pixels are allowed")
         return Rejection("undecodable", one_line(error) + ("; the file ends early" if declares_more(data) else ""))
 
 
 def one_line(error: BaseException) -> str:
-    """Type and message of an error as one printable line of at most 200 characters."""
+    """Type and message of an error, and its notes, as one printable line of at most 200 characters."""
+    said = ", ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
     # an address in memory differs from run to run, and this line is part of a version's content
-    text = re.sub(r" at 0x[0-9a-fA-F]+", "", f"{type(error).__name__}: {error}")
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", said)
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)[:200]
 
 
@@ -173,8 +186,7 @@ def _check_header(image: Image.Image, limits: Limits) -> None:
     if _is_preview(image):
         raise _Refused(
             "undecodable",
-            "its first page is a small copy of an image that is not read, as in camera raw files (DNG, NEF, ARW); "
-            "convert it to TIFF, PNG or JPEG",
+            "camera raw (such as DNG or NEF): only its preview could be read; convert it to TIFF, PNG or JPEG",
         )
     _check_area(image, limits)
     width_px, height_px = image.size
@@ -239,9 +251,13 @@ def _decode_others(data: bytes, frames: int, limits: Limits) -> None:
     image, _ = open_image(data)  # afresh: the reduced scale of the first frame would stay in force
     with image:
         for number in range(1, frames):
-            image.seek(number)
-            _check_area(image, limits)
-            image.load()
+            try:
+                image.seek(number)
+                _check_area(image, limits)
+                image.load()
+            except DECODE_ERRORS as error:
+                error.add_note(f"in frame {number + 1} of {frames}")
+                raise
 
 
 def _frame_notes(name: ImageFormat, frames: int) -> tuple[Note, ...]:

@@ -345,24 +345,6 @@ def test_a_tiff_that_writes_its_bit_depth_as_another_type_is_refused_or_has_a_wh
     assert isinstance(found, Rejection) or type(found.bit_depth) is int
 
 
-@pytest.mark.parametrize(
-    ("is_reduced", "has_more", "is_refused"),
-    [
-        (True, True, True),  # camera raw files: the photo itself lies below, in a form that Pillow never looks at
-        (True, False, False),  # a thumbnail, and there is nothing else
-        (False, True, False),  # smaller copies, or masks, lie below the image itself
-    ],
-)
-def test_a_preview_is_not_taken_for_the_photo_that_lies_below_it(is_reduced, has_more, is_refused):
-    tags = ImageFileDirectory_v2()
-    tags[254] = int(is_reduced)
-    if has_more:
-        tags.tagtype[330], tags[330] = 4, 8
-    found = probe(encode(picture(), "TIFF", tiffinfo=tags), Limits())
-    assert isinstance(found, Rejection) is is_refused
-    assert not is_refused or (found.reason == "undecodable" and "camera raw" in found.detail)
-
-
 SIGNATURES = st.sampled_from(
     [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"II*\0", b"MM\0+", b"BM", b"RIFF\0\0\0\0WEBPVP8X", b"P6 ", b""]
 )
