@@ -132,7 +132,7 @@ def _candidates(version: VersionStore, setting: str | None) -> Iterator[VersionS
     try:
         other = _other(version, Refs(version.store, version.dataset).resolve(setting))
     except ConfigurationError as error:
-        raise ConfigurationError(f"{where}: {error}") from error
+        raise ConfigurationError(f"{where}: {error}; name another one there, or `latest`") from error
     if other.commit() is None:
         raise ConfigurationError(
             f"{where}: expected a committed version, found {other.version} open; finish it with "

@@ -44,7 +44,7 @@ BATCH: Final = 16
 COST_OF_A_WORKER: Final = 10_000_000
 COST_OF_ONE: Final = 20_000
 # raise it when the same bytes would give another row of raw_images
-SIGHTING_VERSION: Final = 1
+SIGHTING_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

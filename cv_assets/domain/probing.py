@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from PIL import Image, ImageFile
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from cv_assets.domain.endings import declares_more
 from cv_assets.domain.formats import PILLOW_NAMES, sniff
@@ -24,7 +25,9 @@ from cv_assets.domain.reducing import Samples, draft, reduce_image, samples_of
 from schemas.codes import ImageFormat, Note, ProbeReason
 from schemas.images import Limits, Probe, Rejection
 
+NEW_SUBFILE_TYPE_TAG: Final = 254
 BITS_PER_SAMPLE_TAG: Final = 258
+SUB_IFDS_TAG: Final = 330
 _MODE_BITS: Final = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I;16N": 16, "I": 32, "F": 32}
 
 
@@ -69,7 +72,29 @@ def open_image(data: bytes) -> tuple[Image.Image, ImageFormat]:
     name = sniff(data)
     if name is None:
         raise ValueError("the first bytes are of no accepted format")
-    return Image.open(io.BytesIO(data), formats=(PILLOW_NAMES[name],)), name
+    image = _read_header(data, PILLOW_NAMES[name])
+    if name == "png":
+        _scale_hidden_colour(image, data)
+    return image, name
+
+
+def _read_header(data: bytes, decoder: str) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=(decoder,))
+    except UnidentifiedImageError:
+        # Pillow keeps to itself what its decoder found wrong, such as 12 bits in a JPEG
+        read, _ = Image.OPEN[decoder]
+        read(io.BytesIO(data), "")
+        raise
+
+
+def _scale_hidden_colour(image: Image.Image, data: bytes) -> None:
+    """Give the colour that stands for nothing the depth that Pillow decodes a PNG to; it leaves that of the file."""
+    hidden, top = image.info.get("transparency"), 2 ** _bit_depth(image, "png", data) - 1
+    if isinstance(hidden, int) and image.mode == "L":
+        image.info["transparency"] = (hidden & top) * 255 // top
+    elif isinstance(hidden, tuple) and top > 255:
+        image.info["transparency"] = tuple(level >> 8 for level in cast("tuple[int, ...]", hidden))
 
 
 def probe(data: bytes, limits: Limits) -> Probe | Rejection:
@@ -104,14 +129,17 @@ def decode(data: bytes, limits: Limits) -> Decoded | Rejection:
         return Rejection("memory-over-limit", "decoding needs more memory than a worker may use")
     except DECODE_ERRORS as error:
         if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-            return Rejection("pixels-over-limit", one_line(error))
+            # Pillow goes on with a limit, which may be twice the dataset's
+            size = one_line(error).partition(" exceeds")[0]
+            return Rejection("pixels-over-limit", f"{size}; at most {limits.max_pixels} pixels are allowed")
         return Rejection("undecodable", one_line(error) + ("; the file ends early" if declares_more(data) else ""))
 
 
 def one_line(error: BaseException) -> str:
-    """Type and message of an error as one printable line of at most 200 characters."""
+    """Type and message of an error, and its notes, as one printable line of at most 200 characters."""
+    said = ", ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
     # an address in memory differs from run to run, and this line is part of a version's content
-    text = re.sub(r" at 0x[0-9a-fA-F]+", "", f"{type(error).__name__}: {error}")
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", said)
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)[:200]
 
 
@@ -155,12 +183,24 @@ def _decode_open(image: Image.Image, name: ImageFormat, limits: Limits, data: by
 
 
 def _check_header(image: Image.Image, limits: Limits) -> None:
+    if _is_preview(image):
+        raise _Refused(
+            "undecodable",
+            "camera raw (such as DNG or NEF): only its preview could be read; convert it to TIFF, PNG or JPEG",
+        )
     _check_area(image, limits)
     width_px, height_px = image.size
     if min(width_px, height_px) < limits.min_side_px:
         raise _Refused(
             "side-under-limit", f"{width_px} × {height_px} pixels; a side needs at least {limits.min_side_px}"
         )
+
+
+def _is_preview(image: Image.Image) -> bool:
+    """Is the first page of a TIFF a reduced copy (NewSubfileType) of what a page below it (SubIFDs) holds?"""
+    tags = cast("dict[int, object]", getattr(image, "tag_v2", {}))
+    kind = tags.get(NEW_SUBFILE_TYPE_TAG, 0)
+    return SUB_IFDS_TAG in tags and isinstance(kind, int) and kind & 1 == 1
 
 
 def _check_area(image: Image.Image, limits: Limits) -> None:
@@ -199,6 +239,8 @@ def _has_transparent_pixel(image: Image.Image) -> bool:
     """Is some pixel of the decoded first frame not opaque?"""
     if not image.has_transparency_data:
         return False
+    if image.mode == "I;16":  # Pillow would clip its samples to 8 bits, and then compare
+        return bool((np.asarray(image) == image.info["transparency"]).any())
     opaque = image if "A" in image.getbands() else image.convert("RGBA")
     least = cast("tuple[int, int]", opaque.getchannel("A").getextrema())[0]
     return least < 255
@@ -209,9 +251,13 @@ def _decode_others(data: bytes, frames: int, limits: Limits) -> None:
     image, _ = open_image(data)  # afresh: the reduced scale of the first frame would stay in force
     with image:
         for number in range(1, frames):
-            image.seek(number)
-            _check_area(image, limits)
-            image.load()
+            try:
+                image.seek(number)
+                _check_area(image, limits)
+                image.load()
+            except DECODE_ERRORS as error:
+                error.add_note(f"in frame {number + 1} of {frames}")
+                raise
 
 
 def _frame_notes(name: ImageFormat, frames: int) -> tuple[Note, ...]:

@@ -4,7 +4,7 @@ import re
 
 import polars as pl
 
-from cv_assets.domain.formats import SNIFF_BYTES, sniff
+from cv_assets.domain.formats import SNIFF_BYTES, name_other, sniff
 from schemas.codes import FileRole, SnapshotReason
 from schemas.datasets import DatasetConfig
 from schemas.patterns import to_expression
@@ -65,10 +65,11 @@ def content_reason(data: bytes, role: FileRole) -> tuple[SnapshotReason, str] | 
     """Why these bytes are rejected before any decoder sees them, or None."""
     if role == "annotation" or sniff(data[:SNIFF_BYTES]) is not None:
         return None
-    return (
-        "format-not-allowed",
-        f"begins with {data[:8].hex(' ')}, which is no JPEG, PNG, WebP, BMP, TIFF, PNM or GIF",
-    )
+    head, expected = data[:SNIFF_BYTES], "JPEG, PNG, WebP, BMP, TIFF, PNM or GIF"
+    other = name_other(head)
+    if other is not None:
+        return "format-not-allowed", f"is {other} (expected {expected})"
+    return "format-not-allowed", f"begins with {head[:8].hex(' ')}, which is no {expected}"
 
 
 def _sizes_read(role: FileRole, config: DatasetConfig) -> tuple[int, int]:

@@ -84,10 +84,10 @@ def png_chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(width, height, *chunks):
-    """A colour PNG with this header, the given chunks, and 20 bytes of pixels."""
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    body = png_chunk(b"IDAT", zlib.compress(bytes(20))) + png_chunk(b"IEND", b"")
+def png(width, height, *chunks, depth=8, colours=2, rows=bytes(20)):
+    """A PNG with this header, the given chunks, and these pixels (without them 20 bytes); 0 is grey, 2 are three colours."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0))
+    body = png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + body
 
 

@@ -12,7 +12,17 @@ from PIL import Image, ImageCms, ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from cv_assets.domain.probing import probe
-from cv_assets_tests.domain.images import animation, encode, noise, oriented, oriented_by_xmp, picture, png_chunk, tiff
+from cv_assets_tests.domain.images import (
+    animation,
+    encode,
+    noise,
+    oriented,
+    oriented_by_xmp,
+    picture,
+    png,
+    png_chunk,
+    tiff,
+)
 from schemas.codes import IMAGE_FORMATS, NOTES, PROBE_REASONS
 from schemas.images import Limits, Probe, Rejection
 
@@ -229,6 +239,26 @@ def test_a_pixel_that_is_not_opaque_is_noted(data):
 @pytest.mark.parametrize("data", OPAQUE.values(), ids=OPAQUE)
 def test_transparency_that_hides_nothing_is_not_noted(data):
     assert "transparent" not in probe(data, Limits()).notes
+
+
+@pytest.mark.parametrize(
+    ("depth", "colours", "pixels", "hidden", "is_noted"),
+    [  # Pillow scales samples to 8 bits, and leaves the colour that stands for nothing at the depth of the file
+        (2, 0, b"\x1b", (2,), True),
+        (4, 0, b"\x5f", (15,), True),
+        (4, 0, b"\x3f", (3,), True),
+        (4, 0, b"\x5f", (3,), False),
+        (16, 0, b"\x04\xb0", (0x04B0,), True),
+        (16, 0, b"\x04\xb0", (255,), False),
+        (16, 2, b"\x04\xb0\x09\x60\x0e\x10", (0x04B0, 0x0960, 0x0E10), True),
+        (16, 2, b"\x04\xb0\x09\x60\x0e\x10", (4, 9, 14), False),
+    ],
+)
+def test_the_colour_that_stands_for_nothing_is_one_of_the_depth_of_the_file(depth, colours, pixels, hidden, is_noted):
+    chunk = png_chunk(b"tRNS", struct.pack(f">{len(hidden)}H", *hidden))
+    rows = (b"\0" + pixels * (16 * depth * len(hidden) // 8 // len(pixels))) * 16
+    found = probe(png(16, 16, chunk, depth=depth, colours=colours, rows=rows), Limits())
+    assert ("transparent" in found.notes) is is_noted
 
 
 def with_exif(**tags):

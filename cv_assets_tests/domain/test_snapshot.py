@@ -100,3 +100,23 @@ def test_bytes_that_are_no_image_are_rejected_before_any_decoder_sees_them():
         "format-not-allowed",
         "begins with 25 21 50 53 2d 41 64 6f, which is no JPEG, PNG, WebP, BMP, TIFF, PNM or GIF",
     )
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x20ftypavif\0\0\0\0", "AVIF"),
+        (b"\xff\x0a\xfa\x7f", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"FUJIFILMCCD-RAW 0201", "camera raw"),
+        (b"<!doctype html><html>", "HTML"),
+        (b"\xef\xbb\xbf<svg xmlns='http:'/>", "SVG"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:", "git lfs pull"),
+    ],
+)
+def test_what_is_often_met_instead_of_an_image_is_called_by_its_name(data, told):
+    reason, detail = content_reason(data, "image")
+    assert reason == "format-not-allowed"
+    assert told in detail.partition(" (expected JPEG")[0]

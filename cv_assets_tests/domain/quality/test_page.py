@@ -10,7 +10,7 @@ from PIL import Image
 
 from cv_assets.domain.quality.page import MOST_PICTURE_BYTES, marked, page
 from cv_assets.domain.quality.plots import draw_box, fit
-from cv_assets.domain.quality.report import About, pictures_wanted, report_json
+from cv_assets.domain.quality.report import QUARANTINED, About, pictures_wanted, report_json
 from cv_assets.domain.rendering import thumbnail
 from cv_assets_tests.domain.images import decoded, encode, noise
 from cv_assets_tests.domain.quality.reported import NAMES, Seen, boxed_tables, finding, page_of, tables
@@ -145,6 +145,14 @@ def test_a_rejected_file_is_listed_without_a_picture():
     assert "cut off" in seen.text
     assert "circle/empty.png" in seen.text  # in the quarantine
     assert not [words for words in seen.values("img", "alt") if words.startswith("truncated")]
+
+
+def test_a_long_quarantine_names_the_command_that_lists_all_of_this_version():
+    said = {"size_bytes": 1, "stage": "probe", "reason": "undecodable", "detail": ""}
+    many = [{"path": f"{number}.png", **said} for number in range(QUARANTINED + 1)]
+    seen = Seen(page_of(tables(quarantine=to_frame("quarantine", many))))
+    # without --version it speaks of the last version, and without --json it lists some
+    assert "and 1 more: cv-assets quarantine shapes --version v1 --json" in " ".join(seen.text.split())
 
 
 def test_the_box_is_drawn_on_the_picture():
