@@ -13,6 +13,7 @@ from typing import Final
 import dagster as dg
 
 from cv_assets.domain.digests import record_digest
+from cv_assets.domain.lineage import configuration_digest
 from cv_assets.domain.uploads import Changes, Listing
 from cv_assets.domain.versions import next_version
 from cv_assets.partitions import begun_versions, is_removed
@@ -31,6 +32,9 @@ from schemas.errors import ConfigurationError
 MOST_REQUESTS: Final = 3
 # Dagster looks every five seconds for what it is to start again; a run whose job it does not find then stays marked for ever
 RETRIED_WITHIN_SECONDS: Final = 600
+RELOAD: Final = (
+    "this code location was loaded; reload it in the UI (in containers, restart `code`: docker-compose.yml says how)"
+)
 PARTITION_TAG: Final = "dagster/partition"
 ASKED_TAG: Final = "cv_assets/asked_for"
 IN_PROGRESS: Final = [
@@ -133,9 +137,9 @@ def _begin(
     requests = sum(run.parent_run_id is None for run in runs)  # the others are Dagster's own tries of these
     if runs and (reason := _why_not_again(instance, runs[0], version, requests)) is not None:
         return Leave(f"{changes}; {reason}")
-    mistake = _find_mistake()
-    if mistake is not None:
-        return Leave(f"{changes}; {version} is not begun, as its run would end before any step: {mistake}")
+    hindrance = _find_hindrance(config)
+    if hindrance is not None:
+        return Leave(f"{changes}; {version} is not begun, as its run would {hindrance}")
     return Begin(version, asked_for, changes, requests)
 
 
@@ -166,12 +170,20 @@ def _failed_before_any_step(instance: dg.DagsterInstance, run: dg.DagsterRun) ->
     return run.status == dg.DagsterRunStatus.FAILURE and not steps
 
 
-def _find_mistake() -> str | None:
-    """What keeps a run from loading the code location: it reads every dataset file anew, which this process did some time ago."""
+def _find_hindrance(config: DatasetConfig) -> str | None:
+    """What a run would do instead of taking this listing: it reads every dataset file anew, which this process did some time ago.
+
+    One that takes other files than are listed here would be followed by the next, without end.
+    """
+    folder = datasets_folder()
     try:
-        load_datasets(datasets_folder())
+        found = next((one for one in load_datasets(folder) if one.name == config.name), None)
     except ConfigurationError as error:
-        return str(error)
+        return f"end before any step: {error}"
+    if found is None:
+        return f"end before any step: {config.name} is gone from {folder} since {RELOAD}"
+    if configuration_digest("raw_images", found) != configuration_digest("raw_images", config):
+        return f"take other files or limits: those of {config.name} were changed in {folder} since {RELOAD}"
     return None
 
 

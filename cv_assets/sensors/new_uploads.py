@@ -44,7 +44,12 @@ def build_new_uploads(
     ) -> dg.SensorResult | dg.SkipReason:
         store, listing = object_store.open(), list_uploads(line.config)
         cursor = Cursor.parse(context.cursor)
-        if cursor.taken is None or cursor.taken.digest != listing.digest or _took_another(store, name, cursor.taken):
+        if (
+            cursor.taken is None
+            or cursor.taken.digest != listing.digest
+            or _took_another(store, name, cursor.taken)
+            or _is_outdone(context.instance, store, name, cursor.taken)
+        ):
             cursor, left = look_again(cursor, listing.digest, uploads, now=clock())
             if left > timedelta(0):
                 said = cursor.waiting.differs if cursor.waiting else ""
@@ -64,6 +69,12 @@ def _took_another(store: ObjectStore, dataset: str, taken: TakenListing) -> bool
     """Did the version that was begun for a listing take another one, as the source changed before its run came to it?"""
     took = None if taken.is_held else listing_taken(VersionStore(store, dataset, taken.version))
     return took is not None and took != taken.digest
+
+
+def _is_outdone(instance: dg.DagsterInstance, store: ObjectStore, dataset: str, taken: TakenListing) -> bool:
+    """Has a version been made since, by a person, from what the source listed between two looks of ours?"""
+    newest = look_at_versions(instance, store, dataset).newest
+    return newest != taken.version and has_snapshot(store, dataset, taken.version)
 
 
 def _act(

@@ -13,7 +13,7 @@ from cv_assets.definitions import build_defs
 from cv_assets.domain.sampling import in_sample
 from cv_assets_tests.conftest import Place, write_drawn
 from cv_assets_tests.resources.places import shared_place
-from cv_assets_tests.sensors.daemon import EVERY, Daemon, defs_of, take_snapshot
+from cv_assets_tests.sensors.daemon import EVERY, Daemon, defs_of, take_snapshot, write_dataset
 from resources.configured import ObjectStoreResource
 from resources.records import list_versions
 from resources.verifying import verify_version
@@ -48,7 +48,8 @@ def two(made: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place
 
 
 @pytest.fixture
-def daemon(place: Place, config: DatasetConfig) -> Iterator[Daemon]:
+def daemon(place: Place, config: DatasetConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    monkeypatch.setenv("CV_ASSETS_DATASETS", str(write_dataset(place, config)))
     with dg.DagsterInstance.get() as instance:  # a schedule opens the instance anew, so it cannot be an ephemeral one
         yield Daemon(instance, config, place.store.url)
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from cv_assets.assets.line import Line
 from cv_assets.beginning import PARTITION_TAG
@@ -118,10 +120,20 @@ def take_snapshot(daemon: Daemon, version: str) -> None:
     ).success
 
 
+def write_dataset(place: Place, config: DatasetConfig) -> Path:
+    """Write what decides which files a dataset takes into its file, which every run reads anew; the folder of the file."""
+    folder = place.folder / "datasets"
+    folder.mkdir(exist_ok=True)
+    said = config.model_dump_json(include={"name", "source", "limits", "annotations"}, exclude_defaults=True)
+    (folder / f"{config.name}.yaml").write_text(said)
+    return folder
+
+
 @contextmanager
 def daemons(place: Place, config: DatasetConfig, number: int = 1) -> Iterator[list[Daemon]]:
     """Some daemons over one database."""
-    with dg.DagsterInstance.ephemeral() as instance:
+    with dg.DagsterInstance.ephemeral() as instance, pytest.MonkeyPatch.context() as settings:
+        settings.setenv("CV_ASSETS_DATASETS", str(write_dataset(place, config)))
         yield [Daemon(instance, config, place.store.url) for _ in range(number)]
 
 

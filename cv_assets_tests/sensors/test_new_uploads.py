@@ -14,7 +14,7 @@ import pytest
 from cv_assets.beginning import PARTITION_TAG
 from cv_assets.definitions import build_defs
 from cv_assets_tests.conftest import Place, write_drawn
-from cv_assets_tests.sensors.daemon import Daemon, Killed, daemons, take_snapshot
+from cv_assets_tests.sensors.daemon import Daemon, Killed, daemons, take_snapshot, write_dataset
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import SourceError
@@ -89,6 +89,7 @@ def test_what_another_dataset_or_another_store_has_of_these_uploads_is_of_no_acc
     settle(daemon)
     daemon.run_requested()
     config = place.config("others", uploads=UPLOADS) if other == "dataset" else daemon.config
+    write_dataset(place, config)
     store_url = str(place.folder / "another") if other == "store" else daemon.store_url
     assert settle(Daemon(daemon.instance, config, store_url)) == "begun v1"
 

@@ -16,10 +16,8 @@ MISTAKE = "name: other\nsource: {url: other, mod: copy}\n"
 
 
 @pytest.fixture
-def daemon(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    """A daemon that has just requested v1, in a place with a folder of dataset files."""
-    (place.folder / "datasets").mkdir()
-    monkeypatch.setenv("CV_ASSETS_DATASETS", str(place.folder / "datasets"))
+def daemon(place: Place) -> Iterator[Daemon]:
+    """A daemon that has just requested v1."""
     write_drawn(place.uploads, only="circle/camera01")
     with daemons(place, place.config(uploads=UPLOADS)) as (one,):
         assert [one.tick(), one.tick()][-1] == "begun v1"
