@@ -57,7 +57,10 @@ def check_out(version: VersionStore, folder: Path, wish: Wish) -> CheckedOut:
             dataset=version.dataset, version=version.version, digest=record.digest, layout=wish.layout,
             splits=list(wish.splits), quarantined=wish.quarantined, complete=False,
         )  # fmt: skip
-        done = CheckedOut(version.dataset, version.version, record.digest, left_out=placing.left_out)
+        done = CheckedOut(
+            version.dataset, version.version, record.digest,
+            left_out=placing.left_out, absent_classes=placing.absent,
+        )  # fmt: skip
         layout = Layout(tree, version.store, content, wish, done)
         wanted, classes = files_of(placing)
         tree.write(MARKER, marker.to_bytes())

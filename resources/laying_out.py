@@ -42,7 +42,8 @@ class Wish:
 class CheckedOut:
     """What was done: counts of files, bytes in all, and the paths that were changed by somebody else and so were kept.
 
-    `why_copied` says why files were copied that were to be linked if that can be; None if none were.
+    `why_copied` says why files were copied that were to be linked if that can be; None if none were. `absent_classes` are
+    classes of the version that have no folder in this choice of its images.
     """
 
     dataset: str
@@ -55,6 +56,7 @@ class CheckedOut:
     unchanged: int = 0
     removed: int = 0
     left_out: int = 0
+    absent_classes: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     why_copied: str | None = None
 

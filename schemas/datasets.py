@@ -183,7 +183,7 @@ class SplitConfig(BaseModel):
 
 
 class ShardsConfig(Strict):
-    """Which shard formats are packed, and how large one shard may grow, in bytes."""
+    """Which shard formats are packed, and how large one shard may grow, in bytes; a turned photo counts as it is stored."""
 
     formats: tuple[Literal["webdataset"], ...] = Field(default=("webdataset",), min_length=1)
     max_bytes: Quantity = Field(default=64_000_000, ge=10_000, le=2_000_000_000)

@@ -31,7 +31,7 @@ def build_shards(line: Line) -> dg.AssetsDefinition:
         "Shard files of each split with size, SHA-256 and sample count, and an index.json a format. "
         "Refused until every gate before it has passed. "
         "A committed version keeps its shards; another packing is recorded beside them.",
-        code_version="4",
+        code_version="5",
         kinds=set(config.shards.formats),
     )
 

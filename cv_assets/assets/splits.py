@@ -15,7 +15,7 @@ def build_splits_asset(line: Line) -> dg.AssetsDefinition:
     described = line.describe(
         "splits",
         "Image → split: stratified by label, with groups and duplicates on one side, decided by seed and content alone.",
-        code_version="1",
+        code_version="2",
         kinds={"table"},
     )
 

@@ -56,7 +56,7 @@ def checkout(name: str, folder: Path, as_json: bool, link: bool | None, **wish: 
 
     An earlier checkout in DIR is brought to this version; files that somebody changed are kept (exit code 1).
     From local disk files are hard links: read-only, and part of the store. Use --copy for programs that write
-    to them.
+    to them. Beside class folders lies classes.json: the class of each, also of those that a split lacks.
     """
     from resources.checkout import check_out
     from resources.laying_out import Wish
@@ -78,6 +78,11 @@ def checkout(name: str, folder: Path, as_json: bool, link: bool | None, **wish: 
             click.echo(f"  copied, as {shown(done.why_copied)}")
         if done.left_out:
             click.echo(f"  {done.left_out} images without a class, or with several, are left out")
+        if done.absent_classes:
+            click.echo(
+                f"  classes without an image here: {len(done.absent_classes)}; programs that number the folders which they "
+                "find give other numbers than for all classes: number them by classes.json, which lists all"
+            )
         for path in done.kept[:ROWS_SHOWN]:
             click.echo(f"  kept, since somebody changed it: {shown(path)}", err=True)
         if done.kept:

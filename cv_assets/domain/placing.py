@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 
 from cv_assets.domain.formats import EXTENSIONS
+from cv_assets.domain.packing.plan import class_names
 from schemas.errors import ConfigurationError
 
 # what a placing reads of a version
@@ -30,10 +31,14 @@ Tables = Mapping[str, pl.DataFrame]
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """Files as rows of path, sha256 and size_bytes; class folders with the class that each stands for; images left out."""
+    """Files as rows of path, sha256 and size_bytes; class folders with the class that each stands for; images left out.
+
+    The folders are those of all classes of the version; `absent` are classes of which there is no file.
+    """
 
     files: pl.DataFrame
     classes: dict[str, str]
+    absent: list[str]
     left_out: int
 
 
@@ -55,7 +60,7 @@ def place_as_uploaded(tables: Tables, splits: Iterable[str], *, quarantined: boo
         parts += [kept.filter(~is_image & pl.col("reason").is_not_null()), kept.join(rejected, on="path", how="semi")]
     files = pl.concat([part.select(_FILE) for part in parts]).unique("path").sort("path")
     _refuse_unsafe(files["path"])
-    return Placing(files, {}, 0)
+    return Placing(files, {}, [], 0)
 
 
 def place_by_class(tables: Tables, splits: Iterable[str]) -> Placing:
@@ -69,11 +74,13 @@ def place_by_class(tables: Tables, splits: Iterable[str]) -> Placing:
         raise ConfigurationError(
             f"expected images of one class each, found none among {images.height}; use --layout source"
         )
-    folders = {label: folder_of_class(label) for label in single["label"].unique().sort()}
+    # of the whole version: loaders number the folders that they find, and a split may lack some
+    folders = {label: folder_of_class(label) for label in class_names(tables["manifest"])}
+    absent = sorted(folders.keys() - set(single["label"]))
     extension = pl.col("format").replace_strict(EXTENSIONS, return_dtype=pl.String)
     path = pl.concat_str(pl.col("label").replace_strict(folders), pl.lit("/"), "image_id", pl.lit("."), extension)
     files = single.select(path.alias("path"), pl.col("image_id").alias("sha256"), "size_bytes").sort("path")
-    return Placing(files, {folder: label for label, folder in folders.items()}, images.height - single.height)
+    return Placing(files, {folder: label for label, folder in folders.items()}, absent, images.height - single.height)
 
 
 def folder_of_class(name: str) -> str:

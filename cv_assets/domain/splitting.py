@@ -2,7 +2,8 @@
 
 Iterative stratification of Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data" (ECML PKDD
 2011), over units instead of single images. A unit is all that must stay together: images that share a group key,
-directly or through others. Where that paper draws at random, ties here are settled by a hash of seed and content.
+directly or through others. Where that paper draws at random, a hash of seed and content decides here; and it names for
+each unit a split that it goes to while there is room, so that most stay where they are when others come or go.
 """
 
 import hashlib
@@ -110,7 +111,9 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
         for unit in sorted(holders[rarest], key=lambda unit: -unit.strata[rarest]):  # large ones while there is room
             if unit.key in split_of:
                 continue
-            split = max(ratios, key=lambda name: (desire[name], wanted[name], ratios[name], name))
+            split = _favourite(seed, unit.key, ratios)
+            if desire[split] < unit.strata[rarest] or wanted[split] < unit.images:
+                split = max(ratios, key=lambda name: (desire[name], wanted[name], ratios[name], name))
             split_of[unit.key] = split
             wanted[split] -= unit.images
             for stratum, count in unit.strata.items():
@@ -183,6 +186,16 @@ def _fill_train(units: Iterable[_Unit], split_of: dict[str, str]) -> None:
     for _, some in sorted(holders.items()):
         if all(split_of[unit.key] != TRAIN for unit in some):
             split_of[min(some, key=lambda unit: (unit.images, unit.key)).key] = TRAIN
+
+
+def _favourite(seed: int, key: str, ratios: Mapping[str, float]) -> str:
+    """The split of a unit if nothing but the shares counted: where its hash falls when they are laid end to end."""
+    point = int.from_bytes(_draw(seed, key)[-8:]) / 2**64  # other bytes than those that units are ordered by
+    for name, share in sorted(ratios.items()):
+        point -= share
+        if point < 0:
+            return name
+    return max(ratios)  # the shares sum to 1 but for rounding
 
 
 def _draw(seed: int, key: str) -> bytes:

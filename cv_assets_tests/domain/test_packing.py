@@ -162,6 +162,25 @@ def test_a_sample_says_how_many_of_its_objects_could_not_be_read(others, expecte
     known = [json.loads(members[f"{image_id(name)}.json"]) for name in ("a.png", "b.png")]
     assert [one.get("unread_objects") for one in known] == [expected, None]
     assert known[0]["objects"][0] == {"label": "ant", "box_xyxy_px": [1, 2, 3, 4]}
+    assert "no_object" not in known[0] | known[1]
+
+
+NOTHING_SEEN = [
+    # annotations of an image, and whether they say that it shows nothing
+    ([{"label": None, "reason": "no-object"}], True),
+    ([{"label": None, "reason": "no-label"}, {"label": None, "reason": "no-object"}], True),  # of a copy, nobody speaks
+    ([{"label": None, "reason": "no-label"}], None),
+    ([], None),
+    ([{"label": None, "reason": "no-object"}, {"reason": "invalid-box"}], None),
+    ([{"label": None, "reason": "no-object"}, {"box": (1, 2, 3, 4)}], None),  # as another file says
+]
+
+
+@pytest.mark.parametrize(("said", "expected"), NOTHING_SEEN)
+def test_a_sample_without_objects_says_if_somebody_saw_that_there_are_none(said, expected):
+    labels = [label_row("a.png", place=place, **{"label": "ant", **one}) for place, one in enumerate(said)]
+    _, members = shard_of({"a.png": []}, labels)
+    assert json.loads(members[f"{image_id('a.png')}.json"]).get("no_object") is expected
 
 
 def test_half_a_character_in_an_attribute_is_packed_as_the_escape_that_it_is():

@@ -83,7 +83,14 @@ def test_classes_are_folders_of_images_by_id():
         f"{path.split('/')[0]}/{row['image_id']}.png" for row in tables["manifest"].to_dicts() for path in row["paths"]
     }
     assert set(paths_of(placing)) == expected
-    assert placing.classes == {"circle": "circle", "square": "square"}
+    assert (placing.classes, placing.absent) == ({"circle": "circle", "square": "square"}, [])
+
+
+def test_the_classes_are_those_of_the_version_whichever_of_them_a_split_lacks():
+    tables = version("circle/a.png", "square/b.png", "a:b/c.png", splits={"square/b.png": "val"})
+    train, val = (place_by_class(tables, [split]) for split in ("train", "val"))
+    assert train.classes == val.classes == {"a%3Ab": "a:b", "circle": "circle", "square": "square"}
+    assert (train.absent, val.absent) == (["square"], ["a:b", "circle"])
 
 
 def test_images_of_no_class_or_of_several_are_left_out_and_counted():

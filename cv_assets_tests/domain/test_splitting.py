@@ -138,6 +138,28 @@ def test_an_image_keeps_its_split_when_others_are_dealt_with_another_seed_of_the
     )
 
 
+GROWN = [
+    # labels of the image of a number, images that may move when three are added to 300
+    (lambda number: "abc"[number % 3], 15),
+    (lambda number: "abc"[number * number % 3], 15),
+    (lambda number: sorted({"abcdefgh"[number * 7 % 8], "abcdefgh"[number * number // 5 % 8]}), 45),
+]
+
+
+@pytest.mark.parametrize(("labels", "bound"), GROWN, ids=["even classes", "uneven classes", "several labels"])
+@pytest.mark.parametrize("seed", range(5))
+def test_few_images_move_to_another_split_when_a_dataset_grows_or_shrinks_a_little(labels, bound, seed):
+    before, after = (
+        build_splits(
+            manifest({f"{number}.png": list(labels(number)) for number in range(images)}),
+            config(split={"seed": seed}).split,
+        )
+        for images in (300, 303)
+    )
+    both = before.join(after, on="image_id", suffix="_after")
+    assert both.filter(pl.col("split") != pl.col("split_after")).height <= bound
+
+
 EDGES = [
     # images, settings of the split, images in each split
     ({"a": 1}, {}, {"train": 1}),  # one image goes to train

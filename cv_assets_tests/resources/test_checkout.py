@@ -1,5 +1,6 @@
 """A version laid out as files: complete, unaltered, nothing outside of the folder, nobody's own work lost."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -86,7 +87,17 @@ def test_class_folders_come_with_the_classes_that_they_stand_for(store, folder):
     assert set(found) == {"classes.json", *(f"{c}/{sha256(d)}.png" for c, d in
         (("circle", b"1"), ("%2E%2E", b"2"), ("a%25b", b"3")))}  # fmt: skip
     assert b'"%2E%2E": ".."' in found["classes.json"]
-    assert done.files == 3
+    assert (done.files, done.absent_classes) == (3, [])
+
+
+def test_class_folders_of_a_split_come_with_all_classes_and_the_ones_that_it_lacks_are_told(store, folder):
+    files = {"circle/a.png": b"1", "square/b.png": b"2"}
+    made = make_version(store, "v1", files, splits={"square/b.png": "val"})
+    done = check_out(made, folder, Wish(layout="classes", splits=("val",)))
+    found = files_in(folder)
+    assert json.loads(found["classes.json"]) == {"classes": {"circle": "circle", "square": "square"}}
+    assert {path.partition("/")[0] for path in found} == {"classes.json", "square"}
+    assert done.absent_classes == ["circle"]
 
 
 @pytest.mark.parametrize("how", ["best", "copy"])

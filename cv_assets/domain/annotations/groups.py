@@ -1,10 +1,14 @@
-"""Group keys: what must stay on one side of a split, read from an annotation or from an image's path."""
+"""Group keys: what must stay on one side of a split, read from an annotation or from an image's path.
+
+Keys are kept as NFC: a name whose accents another machine encoded otherwise is the same group.
+"""
 
 import re
 from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
+from cv_assets.domain.annotations.paths import composed
 from cv_assets.domain.annotations.records import Entry
 from cv_assets.domain.annotations.text import listed
 from schemas.datasets import PathGroup
@@ -26,11 +30,11 @@ def path_group_rule(group_by: str | PathGroup | None) -> PathRule:
     """
     if not isinstance(group_by, PathGroup):
         return lambda path: None
-    pattern = re.compile(group_by.path_pattern)
+    pattern = re.compile(composed(group_by.path_pattern))
     numbers = sorted(number for name, number in pattern.groupindex.items() if name.startswith("group"))
 
     def group_of(path: str) -> str | None:
-        found = pattern.search(path)
+        found = pattern.search(composed(path))
         keys = [found[number] for number in numbers] if found else []
         return "/".join(key for key in keys if key) or None
 
@@ -45,7 +49,7 @@ def named_group(entry: Entry, key: str) -> str | None:
 def _as_group(value: object) -> str | None:
     if isinstance(value, bool):
         return str(value).lower()  # as JSON spells it
-    text = str(value).strip() if isinstance(value, str | int | float) else ""
+    text = composed(str(value)).strip() if isinstance(value, str | int | float) else ""
     if re.fullmatch(r"-?\d+\.0", text):
         return text.removesuffix(".0")  # beside a missing value, pandas writes 1 as 1.0
     return None if text in _NO_GROUP else text

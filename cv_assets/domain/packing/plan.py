@@ -72,12 +72,13 @@ def plan_shards(
 
     Image ids are hashes, so their order is a shuffle that no clock or generator has a part in.
     """
-    objects, unread = _objects_by_image(annotations), _unread_by_image(annotations)
+    objects = _objects_by_image(annotations)
+    remarks = _remarks_by_image(annotations, objects)
     index_of = {name: place for place, name in enumerate(class_names(manifest))}
     dealt = manifest.join(splits, on="image_id").filter(pl.col("split").is_not_null()).sort("split", "image_id")
     planned: list[PlannedShard] = []
     for (split,), rows in dealt.group_by("split", maintain_order=True):
-        samples = (_to_sample(row, objects, unread, index_of) for row in rows.iter_rows(named=True))
+        samples = (_to_sample(row, objects, remarks, index_of) for row in rows.iter_rows(named=True))
         for number, part in enumerate(_cut(samples, max_bytes)):
             planned.append(PlannedShard(str(split), number, tuple(part)))
     return planned
@@ -113,20 +114,29 @@ def _objects_by_image(annotations: pl.DataFrame) -> dict[str, list[dict[str, Any
     return objects
 
 
-def _unread_by_image(annotations: pl.DataFrame) -> dict[str, int]:
-    """Image id → how many entries speak of something in it that is no object because it could not be read whole."""
+def _remarks_by_image(annotations: pl.DataFrame, objects: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Image id → what its objects do not tell: how many could not be read whole, or that it was said to show none.
+
+    Without the latter an image that nobody annotated would look the same to a detector.
+    """
     is_boxed = (pl.col("reason") == "no-label") & pl.col("x_min_px").is_not_null()
-    unread = annotations.filter(pl.col("reason").is_in(["invalid-box", "unparsable"]) | is_boxed)
-    return dict(unread.drop_nulls("image_id").group_by("image_id").len().iter_rows())
+    is_unread = pl.col("reason").is_in(["invalid-box", "unparsable"]) | is_boxed
+    unread = dict(annotations.filter(is_unread).drop_nulls("image_id").group_by("image_id").len().iter_rows())
+    empty = set(annotations.filter(reason="no-object")["image_id"].drop_nulls()) - objects.keys() - unread.keys()
+    return {image_id: {"unread_objects": number} for image_id, number in unread.items()} | {
+        image_id: {"no_object": True} for image_id in empty
+    }
 
 
 def _to_sample(
-    row: dict[str, Any], objects: dict[str, list[dict[str, Any]]], unread: dict[str, int], index_of: dict[str, int]
+    row: dict[str, Any],
+    objects: dict[str, list[dict[str, Any]]],
+    remarks: dict[str, dict[str, Any]],
+    index_of: dict[str, int],
 ) -> Sample:
     known = {key: row[key] for key in ("image_id", "width_px", "height_px", "labels", "groups", "paths")}
     known["objects"] = objects.get(row["image_id"], [])
-    if row["image_id"] in unread:  # it shows more than its objects
-        known["unread_objects"] = unread[row["image_id"]]
+    known |= remarks.get(row["image_id"], {})
     return Sample(
         image_id=row["image_id"],
         extension=EXTENSIONS[row["format"]],

@@ -15,6 +15,10 @@ PATTERNS = [
     (r"_(?P<group_drawer>\d+)\.(?P<group>\w+)", "0671_08.png", "08/png"),
     (r"^(?P<other>[^/]+)/(?P<group>\d+)", "x/7.jpg", "7"),
     (r"^(?P<group>[^/]*)/", "/1.jpg", None),  # an empty key is none
+    # macOS writes an accent as a character of its own, which `\w` does not match
+    (r"^(?P<group>\w+)_", "Jos\u00e9_1.jpg", "Jos\u00e9"),
+    (r"^(?P<group>\w+)_", "Jose\u0301_1.jpg", "Jos\u00e9"),
+    ("^e\u0301/(?P<group>[^/]+)/", "\u00e9/1/2.jpg", "1"),
 ]
 
 
@@ -58,6 +62,7 @@ def test_voc_groups_by_a_key_of_the_object_or_of_its_image(key):
         ("Nan", "Nan"),  # a name
         ("1.0", "1"),
         ("1.10", "1.10"),
+        ("Jose\u0301", "Jos\u00e9"),  # of one person another file may write the other: they would be dealt apart
     ],
 )
 def test_coco_groups_by_a_key_of_the_image_entry(value, group):
