@@ -2,12 +2,14 @@
 
 Iterative stratification of Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data" (ECML PKDD
 2011), over units instead of single images. A unit is all that must stay together: images that share a group key,
-directly or through others. Where that paper draws at random, a hash of seed and content decides here; and it names for
-each unit a split that it goes to while there is room, so that most stay where they are when others come or go.
+directly or through others. Where that paper draws at random, a hash of seed and content decides here: it ranks the splits
+for each unit, which goes to the first one that has room, so that most stay where they are when others come or go. Ranked
+is by weighted rendezvous hashing (Schindelhauer and Schomaker, "Weighted Distributed Hash Tables", SPAA 2005).
 """
 
 import hashlib
 import heapq
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,9 +32,13 @@ LEAST_GAIN = 1e-9
 
 @dataclass(slots=True)
 class _Unit:
-    """Images that stay together: `images` of them are dealt; `strata` counts those of each stratum, `labels` are all theirs."""
+    """Images that stay together: `images` of them are dealt; `strata` counts those of each stratum, `labels` are all theirs.
+
+    `name` is what it is drawn by: a group key stays where the smallest image id (`key`) changes as images come and go.
+    """
 
     key: str
+    name: str
     images: int = 0
     strata: Counter[str] = field(default_factory=Counter[str])
     labels: set[str] = field(default_factory=set[str])
@@ -45,12 +51,18 @@ def build_splits(manifest: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
     """
     ids: list[str] = manifest["image_id"].to_list()
     labels: list[list[str]] = manifest["labels"].to_list()
-    unit_of = find_units(ids, manifest["groups"].to_list())
+    groups: list[list[str]] = manifest["groups"].to_list()
+    unit_of = find_units(ids, groups)
+    group_of: dict[str, str] = {}
+    for image_id, keys in zip(ids, groups, strict=True):
+        if keys:
+            group_of[unit_of[image_id]] = min(*keys, group_of.get(unit_of[image_id], keys[0]))
     leave_out = config.unlabelled == "exclude" and any(labels)
     units: dict[str, _Unit] = {}
     for image_id, names in zip(ids, labels, strict=True):
         if names or not leave_out:
-            unit = units.setdefault(unit_of[image_id], _Unit(unit_of[image_id]))
+            key = unit_of[image_id]
+            unit = units.setdefault(key, _Unit(key, group_of.get(key, key)))
             unit.images += 1
             unit.labels.update(names)
             unit.strata.update(names if names and config.stratify_by == "label" else [NO_LABEL])
@@ -89,7 +101,7 @@ def find_units(ids: Sequence[str], groups: Sequence[Sequence[str]]) -> dict[str,
 def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict[str, str]:
     """Unit key → split. The label held by the fewest units still to deal goes first, as it leaves the least choice."""
     holders: defaultdict[str, list[_Unit]] = defaultdict(list)
-    for unit in sorted(units, key=lambda unit: _draw(seed, unit.key)):
+    for unit in sorted(units, key=lambda unit: _draw(seed, unit.name)):
         for stratum in unit.strata:
             holders[stratum].append(unit)
     total = sum(unit.images for unit in units)
@@ -111,8 +123,10 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
         for unit in sorted(holders[rarest], key=lambda unit: -unit.strata[rarest]):  # large ones while there is room
             if unit.key in split_of:
                 continue
-            split = _favourite(seed, unit.key, ratios)
-            if desire[split] < unit.strata[rarest] or wanted[split] < unit.images:
+            for split in _rank(seed, unit.name, ratios):
+                if desire[split] >= unit.strata[rarest] and wanted[split] >= unit.images:
+                    break
+            else:
                 split = max(ratios, key=lambda name: (desire[name], wanted[name], ratios[name], name))
             split_of[unit.key] = split
             wanted[split] -= unit.images
@@ -188,15 +202,15 @@ def _fill_train(units: Iterable[_Unit], split_of: dict[str, str]) -> None:
             split_of[min(some, key=lambda unit: (unit.images, unit.key)).key] = TRAIN
 
 
-def _favourite(seed: int, key: str, ratios: Mapping[str, float]) -> str:
-    """The split of a unit if nothing but the shares counted: where its hash falls when they are laid end to end."""
-    point = int.from_bytes(_draw(seed, key)[-8:]) / 2**64  # other bytes than those that units are ordered by
-    for name, share in sorted(ratios.items()):
-        point -= share
-        if point < 0:
-            return name
-    return max(ratios)  # the shares sum to 1 but for rounding
+def _rank(seed: int, name: str, ratios: Mapping[str, float]) -> list[str]:
+    """The splits in the order in which a unit would go to them; each is first for its share of all units."""
+
+    def distance(split: str) -> float:
+        point = (int.from_bytes(_draw(seed, f"{split}:{name}")[:8]) + 1) / 2**64
+        return -math.log(point) / ratios[split]
+
+    return sorted(ratios, key=distance)
 
 
-def _draw(seed: int, key: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{key}".encode()).digest()
+def _draw(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{name}".encode()).digest()

@@ -160,6 +160,19 @@ def test_few_images_move_to_another_split_when_a_dataset_grows_or_shrinks_a_litt
     assert both.filter(pl.col("split") != pl.col("split_after")).height <= bound
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_few_groups_move_to_another_split_when_others_and_they_themselves_grow(seed):
+    images = {
+        f"{group}/{number}.png": (["abc"[number]], [f"group{group}"]) for group in range(200) for number in range(3)
+    }
+    more = {f"{group}/more.png": (["a"], [f"group{group}"]) for group in range(0, 200, 2)}
+    before, after = (
+        build_splits(manifest(some), config(split={"seed": seed}).split) for some in (images, {**images, **more})
+    )
+    both = before.join(after, on="image_id", suffix="_after")
+    assert both.filter(pl.col("split") != pl.col("split_after")).height <= 120
+
+
 EDGES = [
     # images, settings of the split, images in each split
     ({"a": 1}, {}, {"train": 1}),  # one image goes to train

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
+from cv_assets.assets import splits
+from cv_assets.domain.splitting import build_splits
 from cv_assets_tests.conftest import Place, write_drawn
 from cv_assets_tests.resources.places import shared_place
 from schemas.datasets import DatasetConfig
@@ -79,6 +81,17 @@ def test_a_rerun_of_a_committed_version_changes_nothing_and_does_not_look_at_the
     assert first.objects("datasets/shapes/versions/v1/") == before
     assert first.run(config).version == "v2"
     assert first.summary(config, "v2")["files"] == 126
+
+
+def test_a_committed_version_keeps_its_splits_however_images_are_dealt_today(
+    first: Place, config: DatasetConfig, monkeypatch: pytest.MonkeyPatch
+):
+    before = first.objects("datasets/shapes/versions/v1/")
+    monkeypatch.setattr(
+        splits, "build_splits", lambda manifest, asked: build_splits(manifest, asked.model_copy(update={"seed": 1}))
+    )
+    assert first.run(config, version="v1").success
+    assert first.objects("datasets/shapes/versions/v1/") == before
 
 
 def test_a_committed_version_refuses_another_configuration(first: Place, config: DatasetConfig):
