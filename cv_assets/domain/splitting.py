@@ -26,6 +26,9 @@ NO_LABEL = ""
 ALL = "\0all"
 # a class held by fewer units cannot be cut near to its shares, and many such classes would pull the totals off
 FEW_UNITS = 20
+# a unit has room where it is over the share by a part of itself, or shares that hardly change would be rounded up once and down
+# once; but by no larger part of the share than this
+SLACK = 0.1
 MAX_SETTLING_ROUNDS = 20
 LEAST_GAIN = 1e-9
 
@@ -106,6 +109,7 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
             holders[stratum].append(unit)
     total = sum(unit.images for unit in units)
     wanted = {split: share * total for split, share in ratios.items()}
+    slack = {split: SLACK * images for split, images in wanted.items()}
     wanted_of = {
         stratum: {split: share * sum(unit.strata[stratum] for unit in some) for split, share in ratios.items()}
         for stratum, some in holders.items()
@@ -124,7 +128,10 @@ def deal(units: Sequence[_Unit], ratios: Mapping[str, float], seed: int) -> dict
             if unit.key in split_of:
                 continue
             for split in _rank(seed, unit.name, ratios):
-                if desire[split] >= unit.strata[rarest] and wanted[split] >= unit.images:
+                # so small a part that all other splits together take less than a unit from one
+                over = min(unit.images / len(ratios), slack[split])
+                few_over = unit.strata[rarest] / len(ratios)
+                if desire[split] + few_over >= unit.strata[rarest] and wanted[split] + over >= unit.images:
                     break
             else:
                 split = max(ratios, key=lambda name: (desire[name], wanted[name], ratios[name], name))
