@@ -43,7 +43,7 @@ class _Unit:
     key: str
     name: str
     images: int = 0
-    strata: Counter[str] = field(default_factory=Counter[str])
+    strata: dict[str, int] = field(default_factory=dict[str, int])
     labels: set[str] = field(default_factory=set[str])
 
 
@@ -68,7 +68,8 @@ def build_splits(manifest: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
             unit = units.setdefault(key, _Unit(key, group_of.get(key, key)))
             unit.images += 1
             unit.labels.update(names)
-            unit.strata.update(names if names and config.stratify_by == "label" else [NO_LABEL])
+            for stratum in names if names and config.stratify_by == "label" else [NO_LABEL]:
+                unit.strata[stratum] = unit.strata.get(stratum, 0) + 1
     split_of = deal(list(units.values()), config.ratios, config.seed)
     return to_frame(
         "splits",
