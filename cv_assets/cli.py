@@ -2,6 +2,9 @@
 
 import atexit
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from gc import disable, freeze
 from typing import Final
 
@@ -46,7 +49,28 @@ def main(context: click.Context) -> None:
     atexit.register(freeze)
     # pandera imports hypothesis where it is installed, and a plugin of that looks through all there is in memory
     os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")
+    context.with_resource(_no_pandas())
     context.with_resource(bars_on(STDERR))
+
+
+class _NoPandas:
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+
+
+@contextmanager
+def _no_pandas() -> Iterator[None]:
+    """As if pandas were not installed: pandera imports it where it is, for half a second, and needs it for no table of ours.
+
+    Great Expectations does, which answers in a process of its own.
+    """
+    finder = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 for command in COMMANDS:

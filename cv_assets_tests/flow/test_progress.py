@@ -36,6 +36,13 @@ def watched(place: Place) -> str:
     return on_terminal("run", "watched")
 
 
+@pytest.fixture(scope="module")
+def unwatched(place: Place) -> subprocess.CompletedProcess[str]:
+    """A run that no terminal shows, and that tells what it imports."""
+    command = [sys.executable, "-X", "importtime", *COMMAND[1:], "run", "unwatched"]
+    return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+
+
 def on_terminal(*arguments: str, stdout: int | None = None) -> str:
     """What a command writes to a terminal that is its stdin and stderr, and its stdout if that is not elsewhere."""
     mine, its = pty.openpty()
@@ -78,10 +85,17 @@ def test_no_bar_is_among_the_captured_logs_of_a_run(place: Place, watched: str):
     assert not [path for path in logs if BAR in path.read_text()]
 
 
-def test_a_run_that_nobody_watches_shows_no_bar_and_has_its_counts_in_the_log(place: Place):
-    done = subprocess.run([*COMMAND, "run", "unwatched"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
-    assert BAR not in done.stdout + done.stderr
+def test_a_run_that_nobody_watches_shows_no_bar_and_has_its_counts_in_the_log(
+    unwatched: subprocess.CompletedProcess[str],
+):
+    assert BAR not in unwatched.stdout + unwatched.stderr
     assert counts_of("unwatched") == COUNTS
+
+
+def test_a_run_does_not_import_pandas_though_pandera_would(unwatched: subprocess.CompletedProcess[str]):
+    imported = {line.rpartition("|")[2].strip() for line in unwatched.stderr.splitlines()}
+    assert {"pandera.polars", "dagster"} <= imported
+    assert "pandas.core" not in imported  # of a module that was not found, too, Python says how long that took
 
 
 # what reads or writes every image

@@ -77,7 +77,7 @@ def plan_shards(
     objects = _objects_by_image(annotations)
     remarks = _remarks_by_image(annotations, objects)
     index_of = {name: place for place, name in enumerate(class_names(manifest))}
-    known = manifest.select(*_TOLD, "format", "size_bytes", "exif_orientation")  # each list of a row costs a microsecond
+    known = manifest.select(*_TOLD, "format", "size_bytes", "exif_orientation")  # what else there is takes time to read
     dealt = known.join(splits.select("image_id", "split"), on="image_id").drop_nulls("split").sort("split", "image_id")
     planned: list[PlannedShard] = []
     for (split,), rows in dealt.group_by("split", maintain_order=True):
