@@ -11,6 +11,7 @@ from resources.uploads import list_uploads
 from schemas.automation import ScheduleConfig
 
 SUNDAY_MORNING: Final = "30 5 * * 0"
+LOOKS_OF_LATE: Final = 100
 
 
 def build_schedules(line: Line, schedule: ScheduleConfig) -> list[dg.ScheduleDefinition]:
@@ -77,12 +78,12 @@ def _verify(line: Line, cron: str, schedule: ScheduleConfig) -> dg.ScheduleDefin
 
 
 def _next_seed(instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition) -> int:
-    """One more than that of the look before. Seeds that follow each other take neighbouring shares (domain/sampling.py).
+    """One more than the highest of late. Seeds that follow each other take neighbouring shares (domain/sampling.py).
 
-    The clock gives none that do, for all cron strings: the days from Sunday to Sunday move a share of one seventh once round.
+    The last look may be an old one that somebody re-executed, which has its seed again. The clock gives none that follow each
+    other, for all cron strings: the days from Sunday to Sunday move a share of one seventh once round.
     """
     tags = dg.DagsterRun.tags_for_schedule(schedule)
-    for look in instance.get_runs(dg.RunsFilter(job_name=schedule.job_name, tags=tags), limit=1):
-        ops: Any = look.run_config["ops"]
-        return int(ops["read_back"]["config"]["seed"]) + 1
-    return 0
+    looks = instance.get_runs(dg.RunsFilter(job_name=schedule.job_name, tags=tags), limit=LOOKS_OF_LATE)
+    configs: list[Any] = [look.run_config for look in looks]
+    return max((int(config["ops"]["read_back"]["config"]["seed"]) for config in configs), default=-1) + 1

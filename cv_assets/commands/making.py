@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,7 +21,7 @@ from cv_assets.commands.reading import print_summary
 from resources.engine import Engine
 from resources.examining import begin_examiner
 from resources.settings import worker_count
-from schemas.errors import ConfigurationError, CvAssetsError
+from schemas.errors import ConfigurationError, CvAssetsError, VersionConflict
 
 if TYPE_CHECKING:
     from cv_assets.runs import RunOutcome
@@ -55,13 +55,15 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
         outcome = run_line(config, datasets, store, version=version, select=select)
     ended = outcome.was_ended and not outcome.success
     again = f"cv-assets run {dataset} --version {outcome.version}{selecting(select)}"
-    _tell(dataset, outcome, None if ended else again)
+    _tell(outcome)
     try:
         summary = summarize(VersionStore(store, dataset, outcome.version), config)
     except CvAssetsError:
         if outcome.success:
             raise
         summary = {}  # what keeps it from being read is among what failed
+    if not outcome.success and not ended:
+        click.echo(_way_on(dataset, outcome, again, summary), err=True)
     if as_json:
         found = {"run_id": outcome.run_id, "success": outcome.success, "failures": outcome.failures}
         found |= {"warnings": outcome.warnings, "was_ended": ended}
@@ -75,8 +77,8 @@ def run(dataset: str, version: str | None, select: str | None, as_json: bool) ->
     sys.exit(0 if outcome.success else FAILED)
 
 
-def _tell(dataset: str, outcome: "RunOutcome", again: str | None) -> None:
-    """What went wrong, or may have, and the command that goes on; None if that is said elsewhere, as somebody ended the run."""
+def _tell(outcome: "RunOutcome") -> None:
+    """What went wrong, or may have."""
     from cv_assets.domain.uploads import count_files
 
     if outcome.left_out:
@@ -86,12 +88,18 @@ def _tell(dataset: str, outcome: "RunOutcome", again: str | None) -> None:
         click.echo(f"warning: {shown(line)}", err=True)
     for line in outcome.failures:
         click.echo(f"failed: {shown(line)}", err=True)
-    if not outcome.success and again is not None:
-        click.echo(
-            f"{dataset}@{outcome.version} did not pass; look at run {outcome.run_id} in the UI (`make dev`), "
-            f"then go on with `{again}`",
-            err=True,
-        )
+
+
+def _way_on(dataset: str, outcome: "RunOutcome", again: str, summary: dict[str, Any]) -> str:
+    """What to do after a run that did not pass: a snapshot is never taken again, and what is committed never changes."""
+    name = f"{dataset}@{outcome.version}"
+    if summary.get("committed") and any(f": {VersionConflict.__name__}: " in line for line in outcome.failures):
+        return f"{name} stays as it was committed; what is to be different goes into a new version: `cv-assets run {dataset}`"
+    has_snapshot = summary.get("files") is not None
+    uploads = f"; mended uploads go into a new version: `cv-assets run {dataset}`" if has_snapshot else ""
+    return (
+        f"{name} did not pass; look at run {outcome.run_id} in the UI (`make dev`), then go on with `{again}`{uploads}"
+    )
 
 
 @click.command()

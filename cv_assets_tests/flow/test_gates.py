@@ -215,6 +215,9 @@ def test_a_blocking_check_that_fails_stops_the_line_and_is_said_with_exit_code_1
         assert done.exit_code == 1
         assert "failed: raw_images: raw_images_match_their_schema — Every row of raw_images holds" in done.stderr
         assert "shapes@v7 did not pass; look at run" in done.stderr
+        assert done.stderr.endswith(
+            "then go on with `cv-assets run shapes --version v7`; mended uploads go into a new version: `cv-assets run shapes`\n"
+        )
         said = json.loads(done.stdout)
         assert (said["success"], said["version"]) == (False, "v7")
         assert any("raw_images_match_their_schema" in line for line in said["failures"])
@@ -283,6 +286,23 @@ def test_a_release_that_finds_its_version_committed_flushes_what_its_run_may_hav
     monkeypatch.setattr(ObjectStore, "flush", lambda store, hashes, *, at_once=False: flushed.append((hashes, at_once)))
     assert run(before_release, "release").success
     assert (named, False) in flushed
+
+
+@pytest.mark.parametrize(
+    ("edit", "select"),
+    [
+        ("split: {seed: 7}", "splits"),
+        ("limits: {min_side_px: 9}", "raw_images"),
+    ],
+)
+def test_what_an_edit_would_change_in_a_committed_version_is_said_to_be_for_a_new_one(before_release, edit, select):
+    assert run(before_release, "release").success
+    write_dataset(before_release, "shapes", f"group_by: {json.dumps(GROUPED['group_by'])}\n{edit}")
+    done = command("run", "shapes", "--version", "v1", "--select", select)
+    assert (done.exit_code, "VersionConflict" in done.stderr) == (1, True)
+    assert done.stderr.endswith(
+        "\nshapes@v1 stays as it was committed; what is to be different goes into a new version: `cv-assets run shapes`\n"
+    )
 
 
 @pytest.mark.parametrize("table", MADE_WITH)

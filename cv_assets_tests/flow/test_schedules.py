@@ -160,6 +160,17 @@ def test_each_look_reads_another_share_back_whatever_the_clock_says(daemon: Daem
     assert asked[0] == asked[1]  # a tick that is tried again, or only looked at, moves nothing on
 
 
+def test_a_look_that_is_done_once_more_takes_no_share_back(daemon: Daemon):
+    for _ in range(3):
+        look_at(daemon, AT_NIGHT)
+    newest, _, oldest = daemon.instance.get_runs()
+    job = defs_of(daemon.config).resolve_job_def("shapes__verify")
+    for done in (newest, oldest):  # as Dagster re-executes a run: with its configuration and its tags
+        given = {"run_config": done.run_config, "tags": {**done.tags, "dagster/parent_run_id": done.run_id}}
+        daemon.instance.create_run_for_job(job, **given, parent_run_id=done.run_id, root_run_id=done.run_id)
+    assert look_at(daemon, AT_NIGHT)["seed"] == 3
+
+
 # the share that one look takes, from one look to the next, and looks until every object was read
 ROUNDS = [
     (0.1, timedelta(days=1), 10),
