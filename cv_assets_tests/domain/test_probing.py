@@ -328,8 +328,25 @@ def test_the_bit_depth_of_a_png_is_read_from_its_header_wherever_that_stands():
         assert found.bit_depth == 8
 
 
-def test_a_grey_map_of_16_bits_is_said_to_have_16():
-    assert probe(encode(picture(mode="I;16"), "PPM"), Limits()).bit_depth == 16
+MAPS = [
+    # header of a netpbm file, its samples, bits a channel
+    (b"P5 20 20 65535\n", bytes(800), 16),
+    (b"P5 20 20 1023\n", bytes(800), 16),  # two bytes a sample
+    (b"P6 20 20 65535\n", bytes(2400), 16),
+    (b"P6 20 20 256\n", bytes(2400), 16),
+    (b"P3 20 20 65535\n", b"1 " * 1200, 16),
+    (b"P6 20 20 255\n", bytes(1200), 8),
+    (b"P6 20 20 100\n", bytes(1200), 8),
+    (b"P5 20 20 255\n", bytes(400), 8),
+    (b"P2 20 20 255\n", b"1 " * 400, 8),
+    (b"P4 20 20\n", bytes(60), 1),
+    (b"P1 20 20\n", b"1 " * 400, 1),
+]
+
+
+@pytest.mark.parametrize(("header", "samples", "bits"), MAPS)
+def test_a_netpbm_file_has_16_bits_where_a_sample_needs_two_bytes(header, samples, bits):
+    assert probe(header + samples, Limits()).bit_depth == bits
 
 
 @pytest.mark.parametrize(
