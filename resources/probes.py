@@ -18,7 +18,7 @@ from schemas.datasets import DatasetConfig
 from schemas.tables import polars_schema, to_frame
 
 # raise it when a probe finds something else in the same bytes
-PROBE_VERSION: Final = 5
+PROBE_VERSION: Final = 6
 
 Row = dict[str, object]
 

@@ -16,7 +16,7 @@ def build_annotations_asset(line: Line) -> dg.AssetsDefinition:
         "annotations",
         "Labels, boxes (absolute pixels of the upright image, xyxy) and group keys: one row an object, and one for "
         "each file or entry that yields none, with the reason.",
-        code_version="8",
+        code_version="9",
         kinds={line.config.annotations.format},
     )
 

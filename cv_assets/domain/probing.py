@@ -223,9 +223,15 @@ def _bit_depth(image: Image.Image, name: ImageFormat, data: bytes) -> int:
         tags = cast("dict[int, tuple[int, ...]]", getattr(image, "tag_v2", {}))
         said = int(max(tags.get(BITS_PER_SAMPLE_TAG, (1,))))
         return said if 1 <= said <= 64 else _MODE_BITS.get(image.mode, 8)
-    if name == "pnm" and image.mode == "I":
-        return 16  # what netpbm allows; Pillow reads it into 32
+    if name == "pnm" and _largest_sample(image) > 255:
+        return 16  # what netpbm allows; Pillow reads grey into 32, and colour into 8
     return _MODE_BITS.get(image.mode, 8)
+
+
+def _largest_sample(image: Image.Image) -> int:
+    """What the header of a PNM says, as far as its decoder has to know; 255 otherwise."""
+    (tile,) = cast("ImageFile.ImageFile", image).tile
+    return 65_535 if image.mode == "I" else next((said for said in tile.args or () if isinstance(said, int)), 255)
 
 
 def _count_frames(image: Image.Image, limits: Limits) -> int:

@@ -1,9 +1,10 @@
 """What every drawing of ours has in common: its font, its colours, names cut to fit, and a JPEG that stays small."""
 
 import io
+from functools import cache
 from typing import Final
 
-from PIL import Image, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 INK: Final = (30, 34, 42)
 FAINT: Final = (120, 126, 136)
@@ -20,9 +21,28 @@ def font(size_px: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 
 def shorten(text: str, most: int) -> str:
-    """A name from the data as one line of at most so many characters; what does not print is a replacement character."""
-    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: most + 1])
-    return printable if len(text) <= most else printable[: most - 1] + "…"
+    """A name from the data as one line of at most so many characters; what the font cannot draw is spelled, as `\\xe4`.
+
+    It has ASCII and little more, and draws one box for all else: names in Hebrew or Chinese would look alike.
+    """
+    drawn = [char if _has_glyph(char) else char.encode("unicode_escape").decode() for char in text[: most + 1]]
+    if len("".join(drawn)) <= most:
+        return "".join(drawn)
+    while len("".join(drawn)) >= most:
+        del drawn[-1]  # whole: half an escape would name another character
+    return "".join(drawn) + "…"
+
+
+@cache
+def _has_glyph(char: str) -> bool:
+    return char.isprintable() and _drawn(char) != _drawn("\uffff")
+
+
+def _drawn(char: str) -> bytes:
+    """A character's pixels; the same for all that the font lacks."""
+    paper = Image.new("L", (48, 48))
+    ImageDraw.Draw(paper).text((0, 0), char, 255, font(32))
+    return paper.tobytes()
 
 
 def to_jpeg(sheet: Image.Image, most_bytes: int) -> bytes:

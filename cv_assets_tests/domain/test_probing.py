@@ -166,7 +166,9 @@ with zipfile.ZipFile(ARCHIVE, "w") as opened:
 
 
 @pytest.mark.parametrize("pillow_format", ENDING)
-@pytest.mark.parametrize("behind", [b"\0", bytes(4_000), ARCHIVE.getvalue(), encode(picture(), "PNG")])
+@pytest.mark.parametrize(
+    "behind", [b"\0", bytes(4_000), ARCHIVE.getvalue(), encode(picture(), "PNG"), encode(picture(), "JPEG")]
+)
 def test_bytes_after_the_image_are_noted_and_change_nothing_else_that_is_said_of_it(pillow_format, behind):
     image = encode(picture(), pillow_format)
     found, alone = probe(image + behind, Limits()), probe(image, Limits())
@@ -193,7 +195,7 @@ def test_a_whole_image_without_its_end_marker_is_accepted_and_noted(pillow_forma
 
 
 def test_the_end_of_a_thumbnail_in_the_metadata_is_not_the_end_of_the_image():
-    exif = b"Exif\0\0" + encode(picture((16, 16)), "JPEG")
+    exif = b"Exif\0\0" + 2 * encode(picture((16, 16)), "JPEG")
     image = encode(picture(), "JPEG", exif=exif)
     assert "trailing-bytes" not in probe(image, Limits()).notes
     assert "trailing-bytes" in probe(image + b"\0", Limits()).notes
@@ -204,6 +206,13 @@ def test_further_images_that_a_jpeg_declares_are_no_trailing_bytes():
     whole = encode(picture(), "MPO", save_all=True, append_images=[picture((64, 48), "L")])
     found = probe(whole + bytes(8), Limits())
     assert (found.frames, found.notes) == (2, ("several-frames", "first-frame-only"))
+    # a photo with a gain map (Ultra HDR), which Pillow reads as one image
+    xmp = b'http://ns.adobe.com/xap/1.0/\0<rdf:Description hdrgm:Version="1.0"/>'
+    with_gain_map = whole[:2] + b"\xff\xe1" + struct.pack(">H", len(xmp) + 2) + xmp + whole[2:]
+    found = probe(with_gain_map, Limits())
+    assert (found.frames, found.notes) == (1, ())
+    undeclared = whole.replace(b"MPF\0", b"MPX\0")
+    assert probe(undeclared, Limits()).notes == ("trailing-bytes",)
 
 
 def with_palette_alpha(*alpha):
@@ -328,8 +337,25 @@ def test_the_bit_depth_of_a_png_is_read_from_its_header_wherever_that_stands():
         assert found.bit_depth == 8
 
 
-def test_a_grey_map_of_16_bits_is_said_to_have_16():
-    assert probe(encode(picture(mode="I;16"), "PPM"), Limits()).bit_depth == 16
+MAPS = [
+    # header of a netpbm file, its samples, bits a channel
+    (b"P5 20 20 65535\n", bytes(800), 16),
+    (b"P5 20 20 1023\n", bytes(800), 16),  # two bytes a sample
+    (b"P6 20 20 65535\n", bytes(2400), 16),
+    (b"P6 20 20 256\n", bytes(2400), 16),
+    (b"P3 20 20 65535\n", b"1 " * 1200, 16),
+    (b"P6 20 20 255\n", bytes(1200), 8),
+    (b"P6 20 20 100\n", bytes(1200), 8),
+    (b"P5 20 20 255\n", bytes(400), 8),
+    (b"P2 20 20 255\n", b"1 " * 400, 8),
+    (b"P4 20 20\n", bytes(60), 1),
+    (b"P1 20 20\n", b"1 " * 400, 1),
+]
+
+
+@pytest.mark.parametrize(("header", "samples", "bits"), MAPS)
+def test_a_netpbm_file_has_16_bits_where_a_sample_needs_two_bytes(header, samples, bits):
+    assert probe(header + samples, Limits()).bit_depth == bits
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,11 @@ def is_finite(box: Box) -> bool:
     return all(map(math.isfinite, box))
 
 
+def is_in_ratios(box: Box) -> bool:
+    """Is what was read as pixels a part of the first one? Then it was written in ratios of the image's sides."""
+    return min(box) >= 0 and max(box) <= 1 and not all(corner.is_integer() for corner in box)
+
+
 def speaks_of_stored(entry: Entry, size: UprightSize, frame: Frame) -> bool:
     """Is the stored image meant? With `auto`, the size that the annotation declares tells, where unequal sides swap."""
     if frame != "auto":

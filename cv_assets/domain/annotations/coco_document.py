@@ -1,8 +1,9 @@
 """A COCO file taken apart: its three lists, its images and its categories, and what is wrong with them."""
 
 import json
+import re
 from itertools import pairwise
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from cv_assets.domain.annotations.boxes import number_of
 from cv_assets.domain.annotations.records import Entry, unparsable
@@ -12,6 +13,8 @@ Object = dict[str, object]
 Id = int | str
 
 EXPECTED = "expected COCO instances: an object with the lists images, annotations (with bbox) and categories"
+# as JSON spells it: 007 is text, and another one than 7
+_NUMBER: Final = re.compile("0|-?[1-9][0-9]{0,18}")
 LISTS = ("images", "annotations", "categories")
 
 
@@ -51,7 +54,14 @@ def as_object(value: object) -> Object | None:
 
 
 def as_id(value: object) -> Id | None:
-    """A value that can be an id, or None. True, which equals 1, cannot."""
+    """A value that can be an id, or None. True, which equals 1, cannot.
+
+    Of tools that convert files some write 1 in one list and "1" or 1.0 in another: these are one id.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
     return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 

@@ -95,6 +95,9 @@ def _entry(row: list[str], line: str, layout: _Layout, others: dict[int, str]) -
     label = label.strip() if layout.is_spaced or not label.strip() else label
     if not named:
         return unparsable("expected the name of an image, found an empty cell", line)
+    if label.startswith(('[{"', '{"')):
+        cure = "of Label Studio, export COCO, YOLO or Pascal VOC instead"
+        return unparsable(f"expected the name of a class, found JSON, {shown(label)}: {cure}", line)
     corners = [row[place] for place in layout.corners]
     box = to_box([number_in(cell) for cell in corners])
     is_bad = box is None and any(corners)

@@ -154,7 +154,8 @@ class ImageIndex:
     def place_of(self, source: str) -> str:
         """Where a list of labels counts as lying: labels/val.json in images/val, the folder of a split that it is called after.
 
-        Where it is if images lie beside it, or if its name tells no folder or, of those nearest to it, several.
+        Where it is if images lie beside it, or if its name tells no folder or, of those nearest to it, several. Beside the
+        folders of other splits its own, which is gone, counts as there: its labels are not those of train/.
         """
         path = self.composed(source)
         folder, _, name = path.rpartition("/")
@@ -164,7 +165,13 @@ class ImageIndex:
             near = [one for one in fits if above in folders_upward(f"{one}/")]
             if near:
                 return joined(near[0], name) if len(near) == 1 else source
-        return source
+        gone = [word for word in words if _SPLIT.fullmatch(word)]
+        if fits or len(gone) != 1 or folder in self._folders or not self._has_split_below(folder):
+            return source
+        return joined(folder, f"{gone[0]}/{name}")
+
+    def _has_split_below(self, folder: str) -> bool:
+        return any(folder in folders_upward(f"{one}/") for one in self._split_folders)
 
     def find(self, named: str, beside: str) -> Match:
         """The image that an annotation file at `beside` calls `named`.

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from cv_assets.domain.annotations.boxes import is_finite, upright_px
+from cv_assets.domain.annotations.boxes import is_finite, is_in_ratios, upright_px
 from cv_assets.domain.annotations.matching import Match
 from cv_assets.domain.annotations.outlines import upright_attributes
 from cv_assets.domain.annotations.records import Entry, UprightSize
@@ -78,6 +78,11 @@ def _faults(meeting: Meeting, box: Box | None) -> list[Fault]:
         faults.insert(0 if entry.reason == "unparsable" else len(faults), (entry.reason, entry.detail))
     if box and not is_finite(box):
         faults.append(("invalid-box", f"expected finite corners, found {shown(box)}"))
+    if entry.box and entry.unit == "px" and is_in_ratios(entry.box):
+        cure = "multiply ratios by the image's sides"
+        faults.append(
+            ("invalid-box", f"expected pixels, found corners within the first one, {shown(entry.box)}: {cure}")
+        )
     return faults
 
 

@@ -25,7 +25,8 @@ def parse(data: bytes, path: str, config: DatasetConfig) -> Iterator[Entry]:
     """The objects of one file, from 1; a file without any says that its image shows none."""
     root = _root(data)
     if root.tag != "annotation":
-        yield unparsable(f"expected <annotation> as the root, found <{root.tag}>")
+        cure = "; of CVAT, export Pascal VOC, COCO or YOLO instead" if root.tag == "annotations" else ""
+        yield unparsable(f"expected <annotation> as the root, found <{root.tag}>{cure}")
         return
     entry = partial(Entry, named=_named(root, path), declared_size_px=_declared_size(root), context=_leaves(root))
     things = root.findall("object")

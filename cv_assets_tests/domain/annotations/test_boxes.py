@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cv_assets.domain.annotations.records import UprightSize
-from cv_assets_tests.domain.annotations.landing import Landing, boxes, voc, voc_object
+from cv_assets_tests.domain.annotations.landing import Landing, boxes, column, voc, voc_object
 
 # the file holds 100 by 50 pixels; upright, by orientation, the image is 50 by 100 or 100 by 50
 AS_STORED = (10, 5, 30, 15)
@@ -87,3 +87,24 @@ def test_a_box_whose_corners_are_out_of_order_stays_so_when_it_is_turned(orienta
     assert box == (
         right if across else left, bottom if down else top, left if across else right, top if down else bottom
     )  # fmt: skip
+
+
+CORNERS_IN_PX = [
+    # corners, are they ratios of the image's sides?
+    ((0.1, 0.2, 0.6, 0.7), True),  # as Open Images and AutoML write them
+    ((0, 0, 1, 0.5), True),
+    ((0.5, 0.5, 0.5, 0.5), True),
+    ((0, 0, 1, 1), False),  # a placeholder in pixels, for all that can be told: a finding about the data
+    ((0, 0, 0, 0), False),
+    ((0.1, 0.2, 1.5, 0.7), False),
+    ((-0.1, 0.2, 0.6, 0.7), False),
+]
+
+
+@pytest.mark.parametrize(("corners", "is_refused"), CORNERS_IN_PX)
+def test_corners_within_the_first_pixel_are_ratios_and_no_box_in_pixels(corners, is_refused):
+    landing = Landing(["a.jpg"], {"a.xml": voc("a.jpg", voc_object("cat", *corners))})
+    frame = landing.annotations(format="voc")
+    assert column(frame, "label", "reason") == [("cat", "invalid-box" if is_refused else None)]
+    assert boxes(frame) == [corners]  # as it was written, for whoever looks
+    assert is_refused == ("multiply ratios by the image's sides" in (frame["detail"][0] or ""))

@@ -50,7 +50,8 @@ ANNOTATIONS = [
     ({"image_id": None}, "cat", True, "no-file"),
     ({"image_id": [1]}, "cat", True, "no-file"),
     ({"image_id": True}, "cat", True, "no-file"),  # True equals 1, but is no id
-    ({"image_id": "1"}, "cat", True, "no-file"),
+    ({"image_id": "01"}, "cat", True, "no-file"),
+    ({"image_id": 1.5}, "cat", True, "no-file"),
     ({"category_id": 99}, None, True, "unparsable"),
     ({"category_id": None}, None, True, "unparsable"),
     ({"category_id": False}, None, True, "unparsable"),
@@ -158,6 +159,17 @@ def test_ids_may_be_text():
         categories=[{"id": "c", "name": "cat"}],
     )
     assert column(read(content), "image_path", "label", "attributes") == [("a.jpg", "cat", None)]
+
+
+@pytest.mark.parametrize("spelled", [1, "1", 1.0])
+@pytest.mark.parametrize("image", [1, "1", 1.0])
+def test_an_id_is_one_however_it_is_spelled(image, spelled):
+    content = document(
+        {**OBJECT, "image_id": spelled, "category_id": spelled},
+        images=[{**IMAGE, "id": image}],
+        categories=[{"id": image, "name": "cat"}],
+    )
+    assert column(read(content), "image_path", "label", "reason") == [("a.jpg", "cat", None)]
 
 
 def replaced(value, odd):

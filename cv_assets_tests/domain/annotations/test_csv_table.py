@@ -48,6 +48,9 @@ ROWS = [
     ("c.jpg,cat", "cat", "no-file"),
     ("a.jpg,=cmd()", "=cmd()", None),  # data is data; it is escaped where it is exported
     ("a.jpg,constructor", "constructor", None),
+    ('a.jpg,"{""choices"": [""cat"", ""dog""]}"', None, "unparsable"),  # Label Studio: several choices, or boxes
+    ('a.jpg,"[{""x"": 1, ""rectanglelabels"": [""cat""]}]"', None, "unparsable"),
+    ("a.jpg,[x] {y}", "[x] {y}", None),
     ("a.jpg,ca\0t", "ca\0t", None),
     ('a.jpg,"two\nlines"', "two\nlines", None),
 ]

@@ -216,6 +216,10 @@ LISTS = [
     (["train/1.jpg", "val/2.jpg"], {"l/val.json": ["1.jpg", "2.jpg"]}, [None, "val/2.jpg"]),
     (["train/1.jpg", "val/2.jpg"], {"l/val.json": ["1.jpg"], "l/train.json": ["1.jpg"]}, [None]),
     (["train/1.jpg"], {"l/val.json": ["1.jpg"], "l/train.json": ["1.jpg"]}, [None]),  # all of val are
+    (["train/1.jpg"], {"val.json": ["1.jpg"], "train.json": ["1.jpg"]}, [None]),  # the same with the lists at the root
+    (["s/train/1.jpg"], {"s/val.json": ["1.jpg"], "s/train.json": ["1.jpg"]}, [None]),
+    (["train/1.jpg", "train/2.jpg"], {"val.json": ["2.jpg"], "train.json": ["1.jpg"]}, ["train/2.jpg"]),  # one folder for both
+    (["i/1.jpg"], {"val.json": ["1.jpg"], "train.json": ["1.jpg"]}, ["i/1.jpg"]),  # whose labels are in two lists
     (["train/1.jpg", "val/2.jpg"], {"l/val.json": ["train/1.jpg", "2.jpg"]}, ["train/1.jpg", "val/2.jpg"]),  # it is meant
     # what tells no split, or several
     (["images/1.jpg", "labels/1.jpg"], {"labels.csv": ["1.jpg"]}, [None]),  # the masks are not meant

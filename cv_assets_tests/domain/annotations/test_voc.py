@@ -101,6 +101,7 @@ FILES = [
     ("<annotation><object></annotation>", "mismatched tag"),
     ("not XML", "syntax error"),
     ("<labels/>", "expected <annotation> as the root, found <labels>"),
+    ("<annotations/>", "found <annotations>; of CVAT, export Pascal VOC, COCO or YOLO instead"),
     ('<?xml version="1.0" encoding="nope"?><annotation/>', "unknown encoding: nope"),
     (b"\xff\xfe\x00", "ParseError"),
     (b"<annotation>\x80</annotation>", "invalid token"),
