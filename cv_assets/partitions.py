@@ -4,8 +4,7 @@ import dagster as dg
 
 from cv_assets.domain.versions import in_order_of_beginning, is_version
 from resources.object_store import ObjectStore
-from resources.records import find_record, list_versions, tombstone_key
-from schemas.releases import Tombstone
+from resources.records import is_removed, list_versions
 
 
 def versions_of(dataset: str) -> dg.DynamicPartitionsDefinition:
@@ -38,12 +37,8 @@ def begun_versions(instance: dg.DagsterInstance, store: ObjectStore, dataset: st
     return in_order_of_beginning(begun, set(list_versions(store, dataset)) - set(begun))
 
 
-def is_removed(store: ObjectStore, dataset: str, version: str) -> bool:
-    """Was the version removed? Its name is not used again, and a partition that it has stays."""
-    return find_record(store, Tombstone, tombstone_key(dataset, version)) is not None
-
-
 def _is_to_be_seen(store: ObjectStore, dataset: str, folder: str) -> bool:
+    """Not one that was removed: a partition that it has stays, and it gets none anew."""
     return is_version(folder) and not is_removed(store, dataset, folder)
 
 

@@ -23,13 +23,12 @@ from resources.local_disk import is_leftover
 from resources.object_store import ObjectStore, Stored
 from resources.parallel import batched, bounded_map
 from resources.progress import track
-from resources.records import find_record, list_versions, tombstone_key
+from resources.records import is_removed, list_versions
 from resources.removing import Removal, finish_removals, old_versions, remove_version
 from resources.requeue import pending_blobs
 from resources.tables import read_table, table_bytes
 from resources.versions import VersionStore
 from schemas.errors import CorruptObject, CvAssetsError, StoreError
-from schemas.releases import Tombstone
 
 MARKS: Final = "gc/marks"
 BATCH: Final = 1_000
@@ -118,7 +117,7 @@ def needed_blobs(store: ObjectStore, *, but_for: Iterable[Removal] = ()) -> pl.S
 
 def _named_by(store: ObjectStore, dataset: str, version: str) -> pl.Series:
     try:
-        if find_record(store, Tombstone, tombstone_key(dataset, version)) is not None:
+        if is_removed(store, dataset, version):
             return pl.Series("sha256", [], pl.String)
         found = VersionStore(store, dataset, version)
         files = found.find_table("raw_images")

@@ -4,7 +4,7 @@ from typing import Final, TypeVar
 
 from resources.object_store import ObjectStore
 from schemas.errors import CorruptObject
-from schemas.releases import Record
+from schemas.releases import Record, Tombstone
 
 COMMIT: Final = "COMMIT.json"
 TOMBSTONE: Final = "TOMBSTONE.json"
@@ -51,3 +51,8 @@ def commit_key(dataset: str, version: str) -> str:
 def tombstone_key(dataset: str, version: str) -> str:
     """Key of the record that says that a version was removed, and that its name is not used again."""
     return f"{version_prefix(dataset, version)}/{TOMBSTONE}"
+
+
+def is_removed(store: ObjectStore, dataset: str, version: str) -> bool:
+    """Was the version removed? Raises CorruptObject if its tombstone cannot be read."""
+    return find_record(store, Tombstone, tombstone_key(dataset, version)) is not None

@@ -7,9 +7,9 @@ from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.versions import LATEST, check_version, sort_versions
 from resources.latest_log import LatestLog
 from resources.object_store import ObjectStore
-from resources.records import AnyRecord, commit_key, find_record, list_versions, tombstone_key
+from resources.records import AnyRecord, commit_key, find_record, is_removed, list_versions
 from schemas.errors import ConfigurationError, VersionConflict
-from schemas.releases import CommitRecord, LatestEntry, Pin, Tag, Tombstone
+from schemas.releases import CommitRecord, LatestEntry, Pin, Tag
 
 
 class Refs:
@@ -221,7 +221,7 @@ class Refs:
         return self._store.look(commit_key(self.dataset, version)) is not None
 
     def _is_removed(self, version: str) -> bool:
-        return find_record(self._store, Tombstone, tombstone_key(self.dataset, version)) is not None
+        return is_removed(self._store, self.dataset, version)
 
     def _removed(self, version: str) -> ConfigurationError:
         return ConfigurationError(

@@ -16,7 +16,7 @@ from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.domain.versions import check_version
 from resources.local_disk import set_aside
 from resources.object_store import ObjectStore
-from resources.records import AnyRecord, commit_key, find_record, tombstone_key, version_prefix
+from resources.records import AnyRecord, commit_key, find_record, is_removed, version_prefix
 from resources.streaming import size_and_hash
 from resources.tables import StoredTable, known_digest, read_stored, table_bytes, table_file
 from schemas.errors import CorruptObject, ObjectsLost, StoreError, VersionConflict
@@ -29,7 +29,6 @@ from schemas.releases import (
     ObjectEntry,
     ObjectRole,
     TablePlace,
-    Tombstone,
 )
 
 
@@ -245,7 +244,7 @@ class VersionStore:
 
     def _require_not_removed(self) -> None:
         """An object that was deleted can be created anew: only the tombstone keeps the name from a second life."""
-        if self._read(Tombstone, tombstone_key(self.dataset, self.version)) is not None:
+        if is_removed(self._store, self.dataset, self.version):
             raise VersionConflict(
                 f"{self.dataset}@{self.version} was removed, and its name is not used again; use a new version name"
             )
