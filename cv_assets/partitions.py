@@ -19,7 +19,8 @@ def add_version(instance: dg.DagsterInstance, store: ObjectStore, dataset: str, 
     """
     known = set(instance.get_dynamic_partitions(_name(dataset)))
     order = list(dict.fromkeys([*begun_versions(instance, store, dataset), version]))
-    lacking = [one for one in order if one not in known and (one == version or _is_to_be_seen(store, dataset, one))]
+    # one that was removed keeps the partition that it has, and gets none anew
+    lacking = [one for one in order if one not in known and (one == version or not is_removed(store, dataset, one))]
     for one in order[order.index(lacking[0]) :] if lacking else ():
         if one in known:
             instance.delete_dynamic_partition(_name(dataset), one)
@@ -35,11 +36,6 @@ def begun_versions(instance: dg.DagsterInstance, store: ObjectStore, dataset: st
     # the UI takes any name for a partition
     begun = [name for name in instance.get_dynamic_partitions(_name(dataset)) if is_version(name)]
     return in_order_of_beginning(begun, set(list_versions(store, dataset)) - set(begun))
-
-
-def _is_to_be_seen(store: ObjectStore, dataset: str, folder: str) -> bool:
-    """Not one that was removed: a partition that it has stays, and it gets none anew."""
-    return is_version(folder) and not is_removed(store, dataset, folder)
 
 
 def _name(dataset: str) -> str:

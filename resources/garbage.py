@@ -23,7 +23,7 @@ from resources.local_disk import is_leftover
 from resources.object_store import ObjectStore, Stored
 from resources.parallel import batched, bounded_map
 from resources.progress import track
-from resources.records import is_removed, list_versions
+from resources.records import is_removed, versions_prefix
 from resources.removing import Removal, finish_removals, old_versions, remove_version
 from resources.requeue import pending_blobs
 from resources.tables import read_table, table_bytes
@@ -108,7 +108,8 @@ def needed_blobs(store: ObjectStore, *, but_for: Iterable[Removal] = ()) -> pl.S
     left_out = {(old.dataset, old.version) for old in but_for}
     needed = pl.Series("sha256", pending_blobs(store), pl.String)
     for dataset in store.folders("datasets"):
-        for version in list_versions(store, dataset):
+        # every folder, whatever its name: it may be that of a version which somebody renamed
+        for version in store.folders(versions_prefix(dataset)):
             named = _named_by(store, dataset, version)
             if (dataset, version) not in left_out:
                 needed = pl.concat([needed, named]).unique()

@@ -2,6 +2,7 @@
 
 from typing import Final, TypeVar
 
+from cv_assets.domain.versions import is_version
 from resources.object_store import ObjectStore
 from schemas.errors import CorruptObject
 from schemas.releases import Record, Tombstone
@@ -34,8 +35,11 @@ def versions_prefix(dataset: str) -> str:
 
 
 def list_versions(store: ObjectStore, dataset: str) -> list[str]:
-    """Names of all versions that keep anything in the store: committed, open, or removed (a tombstone stays)."""
-    return store.folders(versions_prefix(dataset))
+    """Names of all versions that keep anything in the store: committed, open, or removed (a tombstone stays).
+
+    A folder whose name no version can have, as a NAS or a file manager leaves it there, is none.
+    """
+    return [name for name in store.folders(versions_prefix(dataset)) if is_version(name)]
 
 
 def version_prefix(dataset: str, version: str) -> str:
