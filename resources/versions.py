@@ -66,7 +66,8 @@ class VersionStore:
         for entry in record.objects if record else ():
             if entry.role == "table" and entry.key.rsplit("/", 1)[-1].rsplit("-", 1)[0] == name:
                 return entry.key
-        return (place := self.find_place(name)) and f"{self.prefix}/tables/{place.file}"
+        place = self.find_place(name)
+        return None if place is None else f"{self.prefix}/tables/{place.file}"
 
     def save_table(
         self, name: str, frame: pl.DataFrame, *, write_once: bool = False,
@@ -121,7 +122,8 @@ class VersionStore:
     def load_digest(self, name: str) -> str:
         """`table_digest` of a table, which is read only if this process does not know it yet; raises what `load_table` does."""
         key = self.find_table_key(name)
-        return (key and known_digest(key)) or self.load_stored(name).digest
+        known = None if key is None else known_digest(key)
+        return self.load_stored(name).digest if known is None else known
 
     def find_table(self, name: str) -> pl.DataFrame | None:
         """A table, or None if it was never written. Raises CorruptObject if its bytes are damaged or gone."""
