@@ -24,7 +24,7 @@ class Removal:
 
 
 def old_versions(store: ObjectStore, keep_last: int | None) -> list[Removal]:
-    """Committed versions that are older than the newest `keep_last` of their dataset, in the order of their commits.
+    """Committed versions older than the newest `keep_last` of their dataset, in the order in which they first became latest.
 
     Never one that is latest, tagged or pinned, and none whose place in that order is not recorded. Raises ConfigurationError
     if none would be kept.

@@ -197,8 +197,8 @@ def gc(delete: bool, grace: timedelta, keep_last: int | None, as_json: bool) -> 
     latest, tagged, pinned or open stay; the name of one that is removed is never used again. Anything that cannot be
     read stops everything.
 
-    --keep-last goes by the order in which versions became latest. One that never was latest, such as one that was
-    finished after a newer one, has no place in it: it is not counted, and stays.
+    --keep-last goes by the order in which versions first became latest; a rollback changes nothing in it. One that never
+    was latest, such as one that was finished after a newer one, has no place in it: it is not counted, and stays.
     """
     from resources.garbage import collect_garbage, find_garbage
 

@@ -63,6 +63,13 @@ def test_age_is_the_order_of_commits_and_not_of_names(store):
     assert [one.version for one in find_garbage(store, grace=NOW, keep_last=2).versions] == ["b", "v9"]
 
 
+def test_a_rollback_makes_no_version_younger(store):
+    refs = five_versions(store)
+    refs.move_latest("v1", "the others are blurred")
+    make_version(store, "v6", {"circle/6.png": b"6"})
+    assert [one.version for one in find_garbage(store, grace=NOW, keep_last=2).versions] == ["v4", "v3", "v2", "v1"]
+
+
 def test_a_version_whose_commit_was_not_recorded_in_the_log_is_kept(store):
     five_versions(store)
     for key in list(store.keys("datasets/shapes/refs")):
