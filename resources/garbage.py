@@ -35,8 +35,8 @@ BATCH: Final = 1_000
 # a mark is as old as the object that holds it, unless it was moved from another one
 _MARKS_SCHEMA: Final = {"key": pl.String, "marked": pl.Datetime("us", "UTC")}
 # objects that a killed process may have left, of writers that need them for a moment only
-PASSING_FOLDERS: Final = ("clock", "probes")
-OWN_FOLDERS: Final = ("blobs", "datasets", "gc", "leases", "lost", *PASSING_FOLDERS)
+MOMENTARY_FOLDERS: Final = ("clock", "probes")
+OWN_FOLDERS: Final = ("blobs", "datasets", "gc", "leases", "lost", *MOMENTARY_FOLDERS)
 
 
 @dataclass(slots=True)
@@ -173,10 +173,10 @@ def _mark(store: ObjectStore, waiting: list[Stored], marked: dict[str, datetime]
     """Mark what is not marked yet, and forget marks of what is needed again, rewritten, or gone."""
     fresh = [blob.key for blob in waiting if blob.key not in marked or blob.modified >= marked[blob.key]]
     standing = {blob.key for blob in waiting} - set(fresh)
-    passing = {key: marks for key, marks in _read_marks(store) if not (marks and standing.issuperset(marks))}
-    moved = {name: marked[name] for marks in passing.values() for name in marks if name in standing}
+    outdated = {key: marks for key, marks in _read_marks(store) if not (marks and standing.issuperset(marks))}
+    moved = {name: marked[name] for marks in outdated.values() for name in marks if name in standing}
     _put_marks(store, {**dict.fromkeys(fresh), **moved})
-    for key in passing:
+    for key in outdated:
         store.delete(key)
 
 
@@ -197,11 +197,11 @@ def _delete(store: ObjectStore, blobs: list[Stored], lease: Lease) -> None:
 def _leftovers(store: ObjectStore, grace: timedelta) -> Iterator[Stored]:
     """What killed writers left behind, by names that only they give. A writer that still lives is never so slow."""
     oldest = store.now() - max(grace, timedelta(hours=LEASE_HOURS))
-    passing = (entry for folder in PASSING_FOLDERS for entry in store.entries(folder))
+    momentary = (entry for folder in MOMENTARY_FOLDERS for entry in store.entries(folder))
     root = _root(store)
     # in the store's own folders alone: what lies beside them, even below its root, may be somebody's uploads
     unfinished = () if root is None else chain.from_iterable(_unfinished(root, name) for name in OWN_FOLDERS)
-    yield from (entry for entry in (*passing, *unfinished) if entry.modified < oldest)
+    yield from (entry for entry in (*momentary, *unfinished) if entry.modified < oldest)
 
 
 def _unfinished(root: Path, below: str) -> Iterator[Stored]:
