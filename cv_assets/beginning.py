@@ -16,10 +16,11 @@ from cv_assets.domain.digests import record_digest
 from cv_assets.domain.lineage import configuration_digest
 from cv_assets.domain.uploads import Changes, Listing
 from cv_assets.domain.versions import next_version
-from cv_assets.partitions import begun_versions, is_removed
+from cv_assets.partitions import begun_versions
 from resources.arrivals import listing_taken
 from resources.dataset_files import load_datasets
 from resources.object_store import ObjectStore
+from resources.records import is_removed
 from resources.settings import datasets_folder
 from resources.uploads import changes_since, has_requeued, has_snapshot
 from resources.urls import require_apart

@@ -4,8 +4,7 @@ import dagster as dg
 
 from cv_assets.domain.versions import in_order_of_beginning, is_version
 from resources.object_store import ObjectStore
-from resources.records import find_record, list_versions, tombstone_key
-from schemas.releases import Tombstone
+from resources.records import is_removed, list_versions
 
 
 def versions_of(dataset: str) -> dg.DynamicPartitionsDefinition:
@@ -20,7 +19,8 @@ def add_version(instance: dg.DagsterInstance, store: ObjectStore, dataset: str, 
     """
     known = set(instance.get_dynamic_partitions(_name(dataset)))
     order = list(dict.fromkeys([*begun_versions(instance, store, dataset), version]))
-    lacking = [one for one in order if one not in known and (one == version or _is_to_be_seen(store, dataset, one))]
+    # one that was removed keeps the partition that it has, and gets none anew
+    lacking = [one for one in order if one not in known and (one == version or not is_removed(store, dataset, one))]
     for one in order[order.index(lacking[0]) :] if lacking else ():
         if one in known:
             instance.delete_dynamic_partition(_name(dataset), one)
@@ -36,15 +36,6 @@ def begun_versions(instance: dg.DagsterInstance, store: ObjectStore, dataset: st
     # the UI takes any name for a partition
     begun = [name for name in instance.get_dynamic_partitions(_name(dataset)) if is_version(name)]
     return in_order_of_beginning(begun, set(list_versions(store, dataset)) - set(begun))
-
-
-def is_removed(store: ObjectStore, dataset: str, version: str) -> bool:
-    """Was the version removed? Its name is not used again, and a partition that it has stays."""
-    return find_record(store, Tombstone, tombstone_key(dataset, version)) is not None
-
-
-def _is_to_be_seen(store: ObjectStore, dataset: str, folder: str) -> bool:
-    return is_version(folder) and not is_removed(store, dataset, folder)
 
 
 def _name(dataset: str) -> str:

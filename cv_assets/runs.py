@@ -12,12 +12,12 @@ from cv_assets.dagster_records import are_files_here, keep_records_open
 from cv_assets.definitions import build_defs
 from cv_assets.domain.versions import check_version, next_version, sort_versions
 from cv_assets.interruptions import hush_watchers, listening
-from cv_assets.partitions import add_version, begun_versions, is_removed
+from cv_assets.partitions import add_version, begun_versions
 from cv_assets.pools import wait_asleep
 from cv_assets.processes import fail_dead_runs, free_ended_runs, process_tags
 from resources.ingest import Uploads, list_source
 from resources.object_store import ObjectStore
-from resources.records import list_versions
+from resources.records import is_removed, list_versions
 from resources.refs import Refs
 from resources.settings import use_dagster_home
 from resources.source import open_source

@@ -13,12 +13,12 @@ import polars as pl
 
 from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.versions import LATEST
-from resources.records import find_record, tombstone_key
+from resources.records import find_record, is_removed
 from resources.refs import Refs
 from resources.versions import VersionStore
 from schemas.datasets import DatasetConfig
 from schemas.errors import ConfigurationError, CorruptObject, StoreError, VersionConflict
-from schemas.releases import BaselineRecord, LatestEntry, Tombstone
+from schemas.releases import BaselineRecord, LatestEntry
 
 # names of the records beside a version
 BASELINE: Final = "baseline"
@@ -147,10 +147,7 @@ def _load(version: VersionStore, kept: BaselineRecord) -> Baseline | None:
         return None
     other = _other(version, kept.version)
     commit = other.commit()
-    if (
-        commit is None
-        and find_record(version.store, Tombstone, tombstone_key(version.dataset, kept.version)) is not None
-    ):
+    if commit is None and is_removed(version.store, version.dataset, kept.version):
         return Baseline(kept.version, kept.digest, is_removed=True)
     if commit is None or commit.digest != kept.digest:
         found = "no commit record" if commit is None else f"digest {commit.digest}"

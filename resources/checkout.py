@@ -75,7 +75,8 @@ def check_out(version: VersionStore, folder: Path, wish: Wish) -> CheckedOut:
 def _read_before(tree: WorkingTree, dataset: str) -> Before | None:
     """What an earlier checkout left, or was about to; None for a folder in which there is nothing.
 
-    Raises ConfigurationError if there is anything else than a checkout of this dataset.
+    Raises ConfigurationError if there is anything else than a checkout of this dataset, or one whose list of files is lost:
+    which of them belong to the other version alone, and are to go, nothing else tells.
     """
     if tree.is_empty():
         return None
@@ -90,10 +91,15 @@ def _read_before(tree: WorkingTree, dataset: str) -> Before | None:
         raise ConfigurationError(
             f"expected {tree.root} to hold a checkout of {dataset}, found one of {marker.dataset}@{marker.version}"
         )
-    try:
-        listed = read_table(tree.read(LISTED) or b"", LISTED)
-    except CorruptObject:  # the run before was killed: what lies there is told by its content
+    rows = tree.read(LISTED)
+    if rows is None and not marker.complete:  # the first run was killed before it laid anything out
         return {}
+    try:
+        listed = read_table(rows or b"", LISTED)
+    except CorruptObject as error:
+        raise ConfigurationError(
+            f"{tree.root / LISTED} is damaged or gone, which tells the files of this checkout; empty the folder, or name another"
+        ) from error
     found: Before = {}
     for path, *row in listed.iter_rows():
         found[path] = (*found.get(path, ()), File(*row))

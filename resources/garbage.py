@@ -23,21 +23,20 @@ from resources.local_disk import is_leftover
 from resources.object_store import ObjectStore, Stored
 from resources.parallel import batched, bounded_map
 from resources.progress import track
-from resources.records import find_record, list_versions, tombstone_key
+from resources.records import is_removed, versions_prefix
 from resources.removing import Removal, finish_removals, old_versions, remove_version
 from resources.requeue import pending_blobs
 from resources.tables import read_table, table_bytes
 from resources.versions import VersionStore
 from schemas.errors import CorruptObject, CvAssetsError, StoreError
-from schemas.releases import Tombstone
 
 MARKS: Final = "gc/marks"
 BATCH: Final = 1_000
 # a mark is as old as the object that holds it, unless it was moved from another one
 _MARKS_SCHEMA: Final = {"key": pl.String, "marked": pl.Datetime("us", "UTC")}
 # objects that a killed process may have left, of writers that need them for a moment only
-PASSING_FOLDERS: Final = ("clock", "probes")
-OWN_FOLDERS: Final = ("blobs", "datasets", "gc", "leases", "lost", *PASSING_FOLDERS)
+MOMENTARY_FOLDERS: Final = ("clock", "probes")
+OWN_FOLDERS: Final = ("blobs", "datasets", "gc", "leases", "lost", *MOMENTARY_FOLDERS)
 
 
 @dataclass(slots=True)
@@ -109,7 +108,8 @@ def needed_blobs(store: ObjectStore, *, but_for: Iterable[Removal] = ()) -> pl.S
     left_out = {(old.dataset, old.version) for old in but_for}
     needed = pl.Series("sha256", pending_blobs(store), pl.String)
     for dataset in store.folders("datasets"):
-        for version in list_versions(store, dataset):
+        # every folder, whatever its name: it may be that of a version which somebody renamed
+        for version in store.folders(versions_prefix(dataset)):
             named = _named_by(store, dataset, version)
             if (dataset, version) not in left_out:
                 needed = pl.concat([needed, named]).unique()
@@ -118,7 +118,7 @@ def needed_blobs(store: ObjectStore, *, but_for: Iterable[Removal] = ()) -> pl.S
 
 def _named_by(store: ObjectStore, dataset: str, version: str) -> pl.Series:
     try:
-        if find_record(store, Tombstone, tombstone_key(dataset, version)) is not None:
+        if is_removed(store, dataset, version):
             return pl.Series("sha256", [], pl.String)
         found = VersionStore(store, dataset, version)
         files = found.find_table("raw_images")
@@ -173,10 +173,10 @@ def _mark(store: ObjectStore, waiting: list[Stored], marked: dict[str, datetime]
     """Mark what is not marked yet, and forget marks of what is needed again, rewritten, or gone."""
     fresh = [blob.key for blob in waiting if blob.key not in marked or blob.modified >= marked[blob.key]]
     standing = {blob.key for blob in waiting} - set(fresh)
-    passing = {key: marks for key, marks in _read_marks(store) if not (marks and standing.issuperset(marks))}
-    moved = {name: marked[name] for marks in passing.values() for name in marks if name in standing}
+    outdated = {key: marks for key, marks in _read_marks(store) if not (marks and standing.issuperset(marks))}
+    moved = {name: marked[name] for marks in outdated.values() for name in marks if name in standing}
     _put_marks(store, {**dict.fromkeys(fresh), **moved})
-    for key in passing:
+    for key in outdated:
         store.delete(key)
 
 
@@ -197,11 +197,11 @@ def _delete(store: ObjectStore, blobs: list[Stored], lease: Lease) -> None:
 def _leftovers(store: ObjectStore, grace: timedelta) -> Iterator[Stored]:
     """What killed writers left behind, by names that only they give. A writer that still lives is never so slow."""
     oldest = store.now() - max(grace, timedelta(hours=LEASE_HOURS))
-    passing = (entry for folder in PASSING_FOLDERS for entry in store.entries(folder))
+    momentary = (entry for folder in MOMENTARY_FOLDERS for entry in store.entries(folder))
     root = _root(store)
     # in the store's own folders alone: what lies beside them, even below its root, may be somebody's uploads
     unfinished = () if root is None else chain.from_iterable(_unfinished(root, name) for name in OWN_FOLDERS)
-    yield from (entry for entry in (*passing, *unfinished) if entry.modified < oldest)
+    yield from (entry for entry in (*momentary, *unfinished) if entry.modified < oldest)
 
 
 def _unfinished(root: Path, below: str) -> Iterator[Stored]:

@@ -108,7 +108,7 @@ class Layout:
         if before is not None:
             for path in _by_folder(before.keys() - wanted.keys()):
                 self._remove(path, before[path])
-            missing = [path for path in missing if not self._is_settled(path, before.get(path, ()), files[path])]
+            missing = [path for path in missing if not self._leave(path, before.get(path, ()), files[path])]
         shown = track(missing, len(missing), label="files")
         to_copy = [(path, files[path]) for path in shown if not self._link(path, files[path])]
         self._copy(to_copy)
@@ -134,35 +134,33 @@ class Layout:
         else:
             self._keep(path, old)
 
-    def _is_settled(self, path: str, old: tuple[File, ...], new: File) -> bool:
-        """Need nothing be done: since the file is there, or since it is somebody's own and so stays?"""
+    def _leave(self, path: str, old: tuple[File, ...], new: File) -> bool:
+        """Leave what lies there, if it is the file or somebody's own, and put that down; False if the file is to be brought."""
         there = self._tree.look(path)
         if there is None:
             return False
-        untouched = next((one for one in old if _is_untouched(there, one)), None)
-        if untouched is not None:
-            is_right = untouched.sha256 == new.sha256
-            is_right = is_right and (not self._wish.verify or self._has_bytes(path, there, new))
-        else:
-            # of a run that was killed: its links are known by their inode
-            own = (
-                not self._wish.verify
-                and self._links
-                and all(one.mtime_ns < 0 for one in old)
-                and self._is_blob(there, new)
-            )
-            is_right = own or self._has_bytes(path, there, new)
-            if not (is_right or self._wish.force or self._is_ours(path, there, old)):
-                self._keep(path, old)
-                return True
-        if not is_right and any(one.sha256 == new.sha256 for one in old):
-            self._doubted.add(new.sha256)
-        if is_right and self._wish.how != "best" and self._is_blob(there, new) != (self._wish.how == "link"):
-            return False
-        if is_right:
+        if self._is_right(path, there, old, new):
+            if self._wish.how != "best" and self._is_blob(there, new) != (self._wish.how == "link"):
+                return False  # a copy that is to be a link, or the other way round
             self._done.unchanged += 1
             self._now[path] = _described(new.sha256, there)
-        return is_right
+            return True
+        if not (self._wish.force or self._is_ours(path, there, old)):
+            self._keep(path, old)
+            return True
+        if any(one.sha256 == new.sha256 for one in old):
+            self._doubted.add(new.sha256)
+        return False
+
+    def _is_right(self, path: str, there: os.stat_result, old: tuple[File, ...], new: File) -> bool:
+        """Does the file that is wanted lie there? It is read where nothing else tells, or if it is to be verified."""
+        verify = self._wish.verify
+        untouched = next((one for one in old if _is_untouched(there, one)), None)
+        if untouched is not None:
+            return untouched.sha256 == new.sha256 and (not verify or self._has_bytes(path, there, new))
+        # of a run that was killed: its links are known by their inode
+        may_be_link = self._links and not verify and all(one.mtime_ns < 0 for one in old)
+        return (may_be_link and self._is_blob(there, new)) or self._has_bytes(path, there, new)
 
     def _is_ours(self, path: str, there: os.stat_result, old: tuple[File, ...]) -> bool:
         """Is what lies there what was laid out, by this or by an earlier checkout, one that was killed included?"""

@@ -88,20 +88,23 @@ class ReadingBack:
         sizes = _sizes_of(self._store, [entry.key for entry in entries])
         sound: list[Named] = []
         for entry in entries:
-            if sizes.get(entry.key) == entry.size_bytes or self._is_sized(entry, read_data=read_data):
+            if sizes.get(entry.key) == entry.size_bytes or self._look_again(entry, read_data=read_data):
                 sound.append(entry)
         return sound
 
-    def _is_sized(self, entry: Named, *, read_data: bool) -> bool:
-        size_bytes = self._store.size(entry.key)  # asked again: a listing may lag behind
+    def _look_again(self, entry: Named, *, read_data: bool) -> bool:
+        """Is an object that did not seem so there with its size after all, as a listing may lag behind? Else it is told."""
+        size_bytes = self._store.size(entry.key)
         if size_bytes == entry.size_bytes:
             self.seen.read_again += 1
             return True
         if size_bytes is None:
             self.seen.say(entry, "missing", f"{entry.size_bytes} bytes", "no object")
-        elif not read_data or self.check_bytes(entry) is not None:
-            kind = "short" if size_bytes < entry.size_bytes else "long"
-            self.seen.say(entry, kind, f"{entry.size_bytes} bytes", f"{size_bytes} bytes")
+            return False
+        if read_data and self.check_bytes(entry) is None:
+            return False  # whose bytes they are was told
+        kind = "short" if size_bytes < entry.size_bytes else "long"
+        self.seen.say(entry, kind, f"{entry.size_bytes} bytes", f"{size_bytes} bytes")
         return False
 
     def check_bytes(self, entry: Named) -> bytes | None:

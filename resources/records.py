@@ -2,9 +2,10 @@
 
 from typing import Final, TypeVar
 
+from cv_assets.domain.versions import is_version
 from resources.object_store import ObjectStore
 from schemas.errors import CorruptObject
-from schemas.releases import Record
+from schemas.releases import Record, Tombstone
 
 COMMIT: Final = "COMMIT.json"
 TOMBSTONE: Final = "TOMBSTONE.json"
@@ -34,8 +35,11 @@ def versions_prefix(dataset: str) -> str:
 
 
 def list_versions(store: ObjectStore, dataset: str) -> list[str]:
-    """Names of all versions that keep anything in the store: committed, open, or removed (a tombstone stays)."""
-    return store.folders(versions_prefix(dataset))
+    """Names of all versions that keep anything in the store: committed, open, or removed (a tombstone stays).
+
+    A folder whose name no version can have, as a NAS or a file manager leaves it there, is none.
+    """
+    return [name for name in store.folders(versions_prefix(dataset)) if is_version(name)]
 
 
 def version_prefix(dataset: str, version: str) -> str:
@@ -51,3 +55,8 @@ def commit_key(dataset: str, version: str) -> str:
 def tombstone_key(dataset: str, version: str) -> str:
     """Key of the record that says that a version was removed, and that its name is not used again."""
     return f"{version_prefix(dataset, version)}/{TOMBSTONE}"
+
+
+def is_removed(store: ObjectStore, dataset: str, version: str) -> bool:
+    """Was the version removed? Raises CorruptObject if its tombstone cannot be read."""
+    return find_record(store, Tombstone, tombstone_key(dataset, version)) is not None

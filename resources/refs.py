@@ -7,9 +7,9 @@ from cv_assets.domain.digests import bytes_digest
 from cv_assets.domain.versions import LATEST, check_version, sort_versions
 from resources.latest_log import LatestLog
 from resources.object_store import ObjectStore
-from resources.records import AnyRecord, commit_key, find_record, list_versions, tombstone_key
+from resources.records import AnyRecord, commit_key, find_record, is_removed, list_versions
 from schemas.errors import ConfigurationError, VersionConflict
-from schemas.releases import CommitRecord, LatestEntry, Pin, Tag, Tombstone
+from schemas.releases import CommitRecord, LatestEntry, Pin, Tag
 
 
 class Refs:
@@ -82,7 +82,8 @@ class Refs:
                     f"expected {name!r} to be a free name; it is a tag of {self.dataset}@{self.tags().get(name)}. "
                     "Take another name, or move it with --move"
                 ) from error
-        self._keep_unless_removed(key, version)
+        moved = Tag(name=name, version=tags[name]) if move and name in tags else None
+        self._keep_unless_removed(key, version, before=moved)
 
     def untag(self, name: str) -> None:
         """Take a name back. Raises ConfigurationError if there is no such tag."""
@@ -188,14 +189,14 @@ class Refs:
         found = (find_record(self._store, kind, key) for key in keys if re.search(r"/[^./][^/]*\.json\Z", key))
         return [record for record in found if record is not None]  # one may be taken back meanwhile
 
-    def _keep_unless_removed(self, key: str, version: str) -> None:
-        """Take a name back if its version was removed at the same moment.
+    def _keep_unless_removed(self, key: str, version: str, *, before: Tag | None = None) -> None:
+        """Take a name back if its version was removed at the same moment; a tag that was moved stays as it was `before`.
 
         The collector writes its tombstone and then looks at the names again; here the name is written first. So one of
         the two sees the other.
         """
         if self._is_removed(version):
-            self._store.delete(key)
+            self._store.delete(key) if before is None else self._put(key, before.to_bytes())
             raise self._removed(version)
 
     def _require_known(self, version: str) -> None:
@@ -221,7 +222,7 @@ class Refs:
         return self._store.look(commit_key(self.dataset, version)) is not None
 
     def _is_removed(self, version: str) -> bool:
-        return find_record(self._store, Tombstone, tombstone_key(self.dataset, version)) is not None
+        return is_removed(self._store, self.dataset, version)
 
     def _removed(self, version: str) -> ConfigurationError:
         return ConfigurationError(

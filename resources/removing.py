@@ -6,7 +6,7 @@ from typing import Final
 from cv_assets.domain.versions import sort_versions
 from resources.leases import Lease
 from resources.object_store import ObjectStore
-from resources.records import commit_key, find_record, list_versions, tombstone_key, version_prefix
+from resources.records import commit_key, find_record, is_removed, list_versions, tombstone_key, version_prefix
 from resources.refs import Refs
 from schemas.errors import ConfigurationError
 from schemas.releases import CommitRecord, Tombstone
@@ -24,7 +24,7 @@ class Removal:
 
 
 def old_versions(store: ObjectStore, keep_last: int | None) -> list[Removal]:
-    """Committed versions that are older than the newest `keep_last` of their dataset, in the order of their commits.
+    """Committed versions older than the newest `keep_last` of their dataset, in the order in which they first became latest.
 
     Never one that is latest, tagged or pinned, and none whose place in that order is not recorded. Raises ConfigurationError
     if none would be kept.
@@ -74,8 +74,7 @@ def _old_of(store: ObjectStore, dataset: str, keep_last: int) -> list[Removal]:
     committed: dict[str, str] = {}
     for version in sort_versions(list_versions(store, dataset)):
         record = find_record(store, CommitRecord, commit_key(dataset, version))
-        removed = find_record(store, Tombstone, tombstone_key(dataset, version)) is not None
-        if record is not None and not removed and version in order:
+        if record is not None and not is_removed(store, dataset, version) and version in order:
             committed[version] = record.digest
     newest_first = sorted(committed, key=order.index, reverse=True)
     return [Removal(dataset, old, committed[old]) for old in newest_first[keep_last:] if old not in named]

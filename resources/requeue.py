@@ -63,9 +63,12 @@ class Requeues:
         return Pending([found[identity] for identity in sorted(found)], keys)
 
     def add(self, files: Sequence[RequeuedFile]) -> None:
-        """Let some files wait; equal requests are one object."""
+        """Let some files wait; equal requests are one object, as old as the last of them."""
         data = Requeue(dataset=self._dataset, files=list(files)).to_bytes()
-        self._store.put_new(f"{self._prefix}/pending/{bytes_digest(data)}.json", data)
+        sha256 = bytes_digest(data)
+        key = f"{self._prefix}/pending/{sha256}.json"
+        self._store.put(key, data)
+        self._store.flush({key: sha256})
 
     def claim(self, pending: Pending, version: str, brought_back: Sequence[str]) -> None:
         """Write down what a version's snapshot took; to be called right before that snapshot is written."""
@@ -160,9 +163,10 @@ def requeue(store: ObjectStore, config: DatasetConfig, rejected: pl.DataFrame) -
                 done.accepted.append(one)
                 paths.add(path)
                 done.absent.extend({path} - listed)
-        if done.accepted:
+        if done.accepted or done.already:
             lease.require()
-            requeues.add(done.accepted)
+            # what waits already, too: a version that was killed may have taken it, and would settle what is older
+            requeues.add([*done.accepted, *done.already])
     return done
 
 

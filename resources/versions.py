@@ -16,7 +16,7 @@ from cv_assets.domain.lineage import MADE_WITH
 from cv_assets.domain.versions import check_version
 from resources.local_disk import set_aside
 from resources.object_store import ObjectStore
-from resources.records import AnyRecord, commit_key, find_record, tombstone_key, version_prefix
+from resources.records import AnyRecord, commit_key, find_record, is_removed, version_prefix
 from resources.streaming import size_and_hash
 from resources.tables import StoredTable, known_digest, read_stored, table_bytes, table_file
 from schemas.errors import CorruptObject, ObjectsLost, StoreError, VersionConflict
@@ -29,7 +29,6 @@ from schemas.releases import (
     ObjectEntry,
     ObjectRole,
     TablePlace,
-    Tombstone,
 )
 
 
@@ -67,7 +66,8 @@ class VersionStore:
         for entry in record.objects if record else ():
             if entry.role == "table" and entry.key.rsplit("/", 1)[-1].rsplit("-", 1)[0] == name:
                 return entry.key
-        return (place := self.find_place(name)) and f"{self.prefix}/tables/{place.file}"
+        place = self.find_place(name)
+        return None if place is None else f"{self.prefix}/tables/{place.file}"
 
     def save_table(
         self, name: str, frame: pl.DataFrame, *, write_once: bool = False,
@@ -122,7 +122,8 @@ class VersionStore:
     def load_digest(self, name: str) -> str:
         """`table_digest` of a table, which is read only if this process does not know it yet; raises what `load_table` does."""
         key = self.find_table_key(name)
-        return (key and known_digest(key)) or self.load_stored(name).digest
+        known = None if key is None else known_digest(key)
+        return self.load_stored(name).digest if known is None else known
 
     def find_table(self, name: str) -> pl.DataFrame | None:
         """A table, or None if it was never written. Raises CorruptObject if its bytes are damaged or gone."""
@@ -245,7 +246,7 @@ class VersionStore:
 
     def _require_not_removed(self) -> None:
         """An object that was deleted can be created anew: only the tombstone keeps the name from a second life."""
-        if self._read(Tombstone, tombstone_key(self.dataset, self.version)) is not None:
+        if is_removed(self._store, self.dataset, self.version):
             raise VersionConflict(
                 f"{self.dataset}@{self.version} was removed, and its name is not used again; use a new version name"
             )

@@ -28,7 +28,7 @@ INTERRUPTED: Final = 130  # as shells say it of a process that Ctrl-C ended
 ROWS_SHOWN: Final = 10
 # once in so many looks for younger garbage: a look among what was imported takes 0.2 s
 OLD_IS_LOOKED_AT: Final = 100
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class Chosen(NamedTuple):

@@ -8,10 +8,10 @@ import click
 
 from cv_assets.commands.arguments import (
     FAILED,
-    as_json,
     explained,
     find_dataset,
     in_number,
+    json_option,
     open_named_store,
     print_json,
     selecting,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--select", metavar="ASSETS", help="Only these: `shards`, `splits+` (and all after), `+splits`, or a,b.")
 @click.option("--versions", metavar="V1,V2", help="Only these versions. Default: all.")
 @click.option("--all", "every", is_flag=True, help="All versions, said out loud.")
-@as_json
+@json_option
 @explained
 def backfill(dataset: str, select: str | None, versions: str | None, every: bool, as_json: bool) -> None:
     """Go over versions of DATASET one after another, in the order of their names.

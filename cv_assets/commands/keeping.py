@@ -11,12 +11,12 @@ import click
 from cv_assets.commands.arguments import (
     FAILED,
     ROWS_SHOWN,
-    as_json,
     choose,
     explained,
     find_dataset,
     in_number,
     interruption_said,
+    json_option,
     open_named_store,
     print_json,
     shown,
@@ -49,7 +49,7 @@ SHORT_GRACE: Final = timedelta(hours=1)
 )
 @click.option("--verify", is_flag=True, help="Hash what is linked, too; what is copied always is.")
 @click.option("--force", is_flag=True, help="Replace and remove files that somebody changed.")
-@as_json
+@json_option
 @explained
 def checkout(name: str, folder: Path, as_json: bool, link: bool | None, **wish: Any) -> None:
     """Lay a version out as files in DIR.
@@ -97,7 +97,7 @@ def checkout(name: str, folder: Path, as_json: bool, link: bool | None, **wish: 
 @click.option("--read-data", is_flag=True, help="Read and hash the objects, too.")
 @click.option("--sample", type=float, help="With --read-data: read this share only, such as 0.1.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which share: seeds in a row cover everything.")
-@as_json
+@json_option
 @explained
 def verify(name: str, read_data: bool, sample: float | None, seed: int, as_json: bool) -> None:
     """Say whether all that a version names is there, with its size; with --read-data, also whether its bytes are unaltered.
@@ -125,7 +125,7 @@ def verify(name: str, read_data: bool, sample: float | None, seed: int, as_json:
 @click.argument("name", metavar="DATASET@VERSION")
 @click.option("--from", "urls", multiple=True, metavar="URL", help="A copy of the store; may be given again.")
 @click.option("--from-source", is_flag=True, help="Look for images among the uploads, too.")
-@as_json
+@json_option
 @explained
 def repair(name: str, urls: tuple[str, ...], from_source: bool, as_json: bool) -> None:
     """Bring back what `verify` finds wrong.
@@ -188,7 +188,7 @@ class Duration(click.ParamType):
 @click.option(
     "--keep-last", type=int, metavar="N", help="Remove committed versions, too, but for the newest N of each dataset."
 )
-@as_json
+@json_option
 @explained
 def gc(delete: bool, grace: timedelta, keep_last: int | None, as_json: bool) -> None:
     """Say what no version needs (nothing is deleted without --delete).
@@ -197,8 +197,8 @@ def gc(delete: bool, grace: timedelta, keep_last: int | None, as_json: bool) -> 
     latest, tagged, pinned or open stay; the name of one that is removed is never used again. Anything that cannot be
     read stops everything.
 
-    --keep-last goes by the order in which versions became latest. One that never was latest, such as one that was
-    finished after a newer one, has no place in it: it is not counted, and stays.
+    --keep-last goes by the order in which versions first became latest; a rollback changes nothing in it. One that never
+    was latest, such as one that was finished after a newer one, has no place in it: it is not counted, and stays.
     """
     from resources.garbage import collect_garbage, find_garbage
 

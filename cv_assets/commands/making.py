@@ -8,10 +8,10 @@ import click
 
 from cv_assets.commands.arguments import (
     FAILED,
-    as_json,
     explained,
     find_dataset,
     interruption_said,
+    json_option,
     open_named_store,
     print_json,
     selecting,
@@ -34,7 +34,7 @@ NAMES_TOLD: Final = 3
 @click.argument("dataset")
 @click.option("--version", help="Snapshot the source as this version, or go on with it. Default: the next of v1, v2, …")
 @click.option("--select", metavar="ASSETS", help="Only these: `shards`, `splits+` (and all after), `+splits`, or a,b.")
-@as_json
+@json_option
 @explained
 def run(dataset: str, version: str | None, select: str | None, as_json: bool) -> None:
     """Make a version of DATASET: uploads in, checked and packed release out."""
@@ -104,7 +104,7 @@ def _way_on(dataset: str, outcome: "RunOutcome", again: str, summary: dict[str, 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=None, required=False)
-@as_json
+@json_option
 @explained
 def draw(folder: Path | None, as_json: bool) -> None:
     """Draw the uploads of the dataset `shapes` into FOLDER (default: uploads/shapes)."""

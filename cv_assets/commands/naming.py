@@ -2,7 +2,7 @@
 
 import click
 
-from cv_assets.commands.arguments import Chosen, as_json, choose, choose_dataset, explained, print_json
+from cv_assets.commands.arguments import Chosen, choose, choose_dataset, explained, json_option, print_json
 from schemas.errors import ConfigurationError
 
 
@@ -11,7 +11,7 @@ from schemas.errors import ConfigurationError
 @click.argument("tag_name", metavar="TAG")
 @click.option("--move", is_flag=True, help="Take the tag from the version that has it.")
 @click.option("--delete", is_flag=True, help="Take the tag back.")
-@as_json
+@json_option
 @explained
 def tag(name: str, tag_name: str, move: bool, delete: bool, as_json: bool) -> None:
     """Give a version a name, such as `production`."""
@@ -42,7 +42,7 @@ def _untag(chosen: Chosen, tag_name: str) -> None:
 @click.argument("name", metavar="DATASET@VERSION")
 @click.option("--reason", default="", help="Why it is kept; `list` shows it.")
 @click.option("--release", is_flag=True, help="Take the pin back.")
-@as_json
+@json_option
 @explained
 def pin(name: str, reason: str, release: bool, as_json: bool) -> None:
     """Keep a version, however old it grows.
@@ -64,7 +64,7 @@ def pin(name: str, reason: str, release: bool, as_json: bool) -> None:
 @click.argument("dataset")
 @click.argument("version")
 @click.option("--reason", default="rolled back", show_default=True, help="Why; the history keeps it.")
-@as_json
+@json_option
 @explained
 def rollback(dataset: str, version: str, reason: str, as_json: bool) -> None:
     """Let `latest` name VERSION again.

@@ -8,11 +8,11 @@ import click
 from cv_assets.commands.arguments import (
     FAILED,
     ROWS_SHOWN,
-    as_json,
     choose_dataset,
     explained,
     find_dataset,
     in_number,
+    json_option,
     print_json,
     shown,
 )
@@ -43,7 +43,7 @@ _KEPT: Final = {"yes": "bytes are kept", "source": "bytes are in the source", "n
 @_reasons
 @_version
 @click.option("--all", "every", is_flag=True, help="What any version rejected, too, and what has become of it.")
-@as_json
+@json_option
 @explained
 def quarantine(dataset: str, reasons: tuple[str, ...], version: str | None, every: bool, as_json: bool) -> None:
     """Files of DATASET that were rejected.
@@ -103,7 +103,7 @@ def _print_row(row: dict[str, Any], version: str) -> None:
 )  # fmt: skip
 @click.option("--all", "every", is_flag=True, help="Everything that the version rejected.")
 @_version
-@as_json
+@json_option
 @explained
 def requeue(
     dataset: str, reasons: tuple[str, ...], ids: tuple[str, ...], every: bool, version: str | None, as_json: bool

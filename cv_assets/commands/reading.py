@@ -8,10 +8,10 @@ import click
 from cv_assets.commands.arguments import (
     FAILED,
     ROWS_SHOWN,
-    as_json,
     choose,
     choose_dataset,
     explained,
+    json_option,
     missing_store,
     open_named_store,
     print_json,
@@ -59,7 +59,7 @@ NOT_COMPARED: Final = (
 
 
 @click.command("list")
-@as_json
+@json_option
 @explained
 def list_datasets(as_json: bool) -> None:
     """Every dataset that has a file in the folder of datasets, or versions in the store, with their names.
@@ -110,7 +110,7 @@ def _list_line(row: dict[str, Any]) -> str:
 
 @click.command()
 @click.argument("name", metavar="DATASET[@VERSION]")
-@as_json
+@json_option
 @explained
 def show(name: str, as_json: bool) -> None:
     """Counts, checks, splits and shards of a version.
@@ -167,7 +167,7 @@ def _print_shards(what: str, shards: list[dict[str, Any]]) -> None:
 @click.argument("before", metavar="DATASET@A")
 @click.argument("after", metavar="[DATASET@]B")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the two differ.")
-@as_json
+@json_option
 @explained
 def diff(before: str, after: str, exit_code: bool, as_json: bool) -> None:
     """What differs between two versions.

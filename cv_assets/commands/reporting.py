@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cv_assets.commands.arguments import FAILED, as_json, choose, explained, in_number, print_json, shown
+from cv_assets.commands.arguments import FAILED, choose, explained, in_number, json_option, print_json, shown
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ CONTENTS: Final = "index"
     "--docs", is_flag=False, flag_value=CONTENTS, metavar="[ASSET]",
     help="Instead, the Data Docs: what is expected of the tables of ASSET, or of all.",
 )  # fmt: skip
-@as_json
+@json_option
 @explained
 def report(name: str, opens: bool, output: Path | None, docs: str | None, as_json: bool) -> None:
     """What is wrong with a version: findings, duplicates, drift, what was rejected, checks that failed.

@@ -10,6 +10,8 @@ from cv_assets_tests.resources.made import make_version
 from resources.object_store import open_store
 from resources.records import tombstone_key
 from resources.refs import Refs
+from resources.rejections import find_looked_at
+from resources.summaries import list_rows
 from schemas.releases import Tombstone
 
 
@@ -24,14 +26,18 @@ def test_the_records_of_a_new_machine_put_no_version_behind_all_others(tmp_path)
         assert look_at_versions(instance, store, "shapes").newest == "v8"
 
 
-def test_a_partition_that_can_be_no_version_does_not_stop_the_others(tmp_path):
+def test_a_partition_or_a_folder_that_can_be_no_version_does_not_stop_the_others(tmp_path):
     store = open_store(str(tmp_path / "store"))
     make_version(store, "v1", {"circle/a.png": b"1"})
+    for folder in ("@eaDir", "v1 (copy)"):  # of a NAS, and of a file manager
+        store.put(f"datasets/shapes/versions/{folder}/COMMIT.json", b"")
     with dg.DagsterInstance.ephemeral() as instance:
         # the UI takes any name
         instance.add_dynamic_partitions("shapes_versions", ["v1", "v1 ", "a/b", "latest", "v2"])
         standing = look_at_versions(instance, store, "shapes")
         assert (standing.names, standing.newest) == (["v1", "v2"], "v1")
+    assert [row["version"] for row in list_rows(store, [])] == ["v1"]
+    assert find_looked_at(Refs(store, "shapes"), None).version == "v1"
 
 
 ADDED = [

@@ -237,6 +237,16 @@ def test_a_damaged_marker_is_refused(store, folder):
         check_out(version(store), folder, Wish())
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, lambda listed: listed.write_bytes(b"")], ids=["gone", "empty"])
+def test_a_checkout_whose_list_of_files_is_lost_is_refused(store, folder, damage):
+    check_out(version(store), folder, Wish())
+    damage(folder / ".cv-assets.files.parquet")
+    # which files of the first version are to go, nothing tells
+    with pytest.raises(ConfigurationError, match=r"\.cv-assets\.files\.parquet is damaged or gone.*; empty the folder"):
+        check_out(version(store, "v2", TWO), folder, Wish())
+    assert files_in(folder) == ONE
+
+
 def test_the_source_is_no_place_for_a_checkout(store, tmp_path, monkeypatch):
     made = version(store)
     monkeypatch.chdir(tmp_path)

@@ -209,6 +209,14 @@ def test_one_record_that_cannot_be_read_stops_everything(store, which, damage):
     assert list(store.keys("blobs")) + list(store.keys("datasets")) == before
 
 
+def test_a_version_whose_folder_was_renamed_stops_everything(store):
+    version = make_version(store, "v1", ONE)
+    folder = store.local_path(version.prefix)
+    folder.rename(folder.with_name("v1 (old)"))
+    with pytest.raises(StoreError, match=r"cannot tell which blobs shapes@v1 \(old\) needs, so nothing was deleted"):
+        collect_garbage(store, grace=NOW)
+
+
 def test_tables_without_the_snapshot_that_they_were_made_from_stop_everything(store):
     version = make_open(store, "v1", ONE)
     version.save_table(

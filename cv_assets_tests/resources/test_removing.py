@@ -13,6 +13,7 @@ from resources.records import tombstone_key
 from resources.refs import Refs
 from resources.versions import VersionStore
 from schemas.errors import ConfigurationError
+from schemas.releases import Tombstone
 
 NOW = timedelta(0)
 
@@ -61,6 +62,13 @@ def test_age_is_the_order_of_commits_and_not_of_names(store):
     for name in ("v9", "b", "v1", "a"):
         make_version(store, name, {f"circle/{name}.png": name.encode()})
     assert [one.version for one in find_garbage(store, grace=NOW, keep_last=2).versions] == ["b", "v9"]
+
+
+def test_a_rollback_makes_no_version_younger(store):
+    refs = five_versions(store)
+    refs.move_latest("v1", "the others are blurred")
+    make_version(store, "v6", {"circle/6.png": b"6"})
+    assert [one.version for one in find_garbage(store, grace=NOW, keep_last=2).versions] == ["v4", "v3", "v2", "v1"]
 
 
 def test_a_version_whose_commit_was_not_recorded_in_the_log_is_kept(store):
@@ -136,6 +144,21 @@ def test_a_version_that_is_named_while_it_is_being_removed_stays(store, monkeypa
     assert [one.version for one in collect_garbage(store, grace=NOW, keep_last=3).versions] == ["v2"]
     assert VersionStore(store, "shapes", "v1").commit() is not None
     assert refs.resolve("v1") == "v1"
+
+
+def test_a_tag_that_is_moved_to_a_version_that_is_being_removed_stays_where_it_was(store, monkeypatch):
+    refs = five_versions(store)
+    refs.tag("production", "v1")
+    put, removed = refs._put, Tombstone(dataset="shapes", version="v2", digest="0" * 64, reason="old")
+
+    def put_too_late(key, data):
+        store.put_new(tombstone_key("shapes", "v2"), removed.to_bytes())  # the collector looked at names before
+        put(key, data)
+
+    monkeypatch.setattr(refs, "_put", put_too_late)
+    with pytest.raises(ConfigurationError, match="v2 was removed"):
+        refs.tag("production", "v2", move=True)
+    assert refs.tags() == {"production": "v1"}  # or the next collection would remove that, too
 
 
 def test_a_version_that_is_named_when_it_is_half_removed_is_removed_whole(store, monkeypatch):

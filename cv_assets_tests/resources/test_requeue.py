@@ -155,6 +155,17 @@ def test_a_rerun_settles_what_its_snapshot_took_and_nothing_that_was_asked_for_s
     assert waiting(store) == ["b.png", "late.png"]
 
 
+def test_what_is_asked_for_again_since_a_snapshot_took_it_waits_on_when_that_run_is_gone_on_with(store, landing):
+    ask(store, landing, a_file("gone.png"))
+    requeues = Requeues(store, "shapes")
+    os.utime(store.local_path(requeues.pending().keys[0]), (1, 1))
+    requeues.claim(requeues.pending(), "v2", [])  # and the run was killed before settle()
+    os.utime(store.local_path("datasets/shapes/requeue/taken/v2.json"), (2, 2))
+    assert [one.path for one in ask(store, landing, a_file("gone.png")).already] == ["gone.png"]
+    requeues.settle_for("v2")
+    assert waiting(store) == ["gone.png"]
+
+
 def test_a_damaged_record_of_what_was_taken_settles_nothing_and_stops_nothing(store):
     requeues = Requeues(store, "shapes")
     requeues.add([a_file("a.png")])
