@@ -38,7 +38,7 @@ def build_quality_report(line: Line) -> dg.AssetsDefinition:
         "quality_report",
         "Every defect that was found, with the pictures to judge by: findings of images, annotations and the dataset, "
         "duplicates, drift against the release before. `cv-assets report` opens the page.",
-        code_version="4",
+        code_version="5",
         kinds={"table", "html"},
     )
 
