@@ -2,20 +2,19 @@
 
 import json
 import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+import psutil
 import pytest
 import yaml
 from dagster._core.scheduler import DagsterDaemonScheduler
 from dagster._core.scheduler.instigation import TickStatus
 from dagster._core.test_utils import create_test_daemon_workspace_context
 from dagster._core.workspace.load_target import ModuleTarget
-from dagster._scheduler.scheduler import (
-    ScheduleIterationTimes,
-    launch_scheduled_runs,
-)  # what the daemon does each minute
+from dagster._scheduler.scheduler import ScheduleIterationTimes, launch_scheduled_runs
 
 from cv_assets.beginning import PARTITION_TAG
 from cv_assets_tests.conftest import Place, write_drawn
@@ -25,14 +24,18 @@ AT_THREE = datetime.now(UTC).replace(hour=3, minute=0, second=0, microsecond=0) 
 
 
 @pytest.fixture
-def scheduled(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+def scheduled(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     write_drawn(place.uploads, only="camera01")
     datasets = place.folder / "datasets"
     datasets.mkdir()
     said = {"name": "shapes", "source": {"url": str(place.uploads)}, "schedule": {"refresh": "0 3 * * *"}}
     (datasets / "shapes.yaml").write_text(json.dumps(said))
     monkeypatch.setenv("CV_ASSETS_DATASETS", str(datasets))
-    return place
+    before = set(psutil.Process().children())
+    yield place
+    psutil.wait_procs(
+        set(psutil.Process().children()) - before
+    )  # the code server ends, and Dagster does not wait for it
 
 
 def test_a_refresh_that_met_no_source_is_made_good_a_minute_later(scheduled: Place):
@@ -43,6 +46,7 @@ def test_a_refresh_that_met_no_source_is_made_good_a_minute_later(scheduled: Pla
         retries = instance.scheduler.max_tick_retries
 
         def look(seconds: int) -> None:
+            """What the daemon does each minute."""
             now = AT_THREE + timedelta(seconds=seconds)
             list(launch_scheduled_runs(workspace, logging.getLogger(), now, times, max_tick_retries=retries))
 

@@ -47,8 +47,9 @@ def end_examiners():
 
 
 def examiners(of=None):
-    """The processes of `of`, by default of this one, that are asked."""
-    return [one for one in psutil.Process(of).children() if "resources.examiner" in one.cmdline()]
+    """The processes of `of`, by default of this one, that are asked; one that has ended has no command line to read."""
+    living = [one for one in psutil.Process(of).children() if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in living if "resources.examiner" in one.cmdline()]
 
 
 def ask(rows):
