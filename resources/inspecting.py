@@ -21,7 +21,7 @@ from resources.object_store import open_store
 from resources.progress import bars_on, track
 from resources.reading_back import Named, ReadingBack, Seen, in_batches
 from resources.records import find_record
-from resources.tables import read_stored
+from resources.tables import read_stored, table_of
 from resources.versions import VersionStore
 from schemas.errors import ConfigurationError, CorruptObject, CvAssetsError, SourceChanged, SourceGone
 from schemas.releases import BuildRecord, CommitRecord, ObjectEntry
@@ -62,7 +62,7 @@ class Inspection:
         objects = list(self._objects_of(record))
         self._back.expect(objects)
         sound = self._back.check_sizes(objects, read_data=self._scope.read_data)
-        frames = {_table_name(one.key): self._check_table(one, record) for one in sound if one.role == "table"}
+        frames = {table_of(one.key): self._check_table(one, record) for one in sound if one.role == "table"}
         snapshot = frames.get("raw_images")
         if snapshot is not None:
             blobs = [blob for blob in _blobs_of(snapshot) if blob.key not in self._scope.skipped]
@@ -94,7 +94,7 @@ class Inspection:
     def _objects_of(self, record: CommitRecord) -> Iterator[Named]:
         """What the commit record and the records of later builds name; a key outside of the version is never opened."""
         itself = Named(self._version.commit_key, "record")
-        there = {_table_name(entry.key) for entry in record.objects if entry.role == "table"}
+        there = {table_of(entry.key) for entry in record.objects if entry.role == "table"}
         for name in CONTENT_TABLES:
             if name not in there:
                 self.seen.say(itself, "short", f"the table {name} among its objects", "no such table")
@@ -125,7 +125,7 @@ class Inspection:
         data = self._back.check_bytes(entry)
         if data is None:
             return None
-        name = _table_name(entry.key)
+        name = table_of(entry.key)
         try:
             with self._back.told(entry.key):
                 found = read_stored(data, name, entry.key)
@@ -165,10 +165,6 @@ class Inspection:
         checked = in_batches(check, files, threads=REMOTE_THREADS, batch=1)
         for _ in track(checked, len(files), label="pinned files"):
             pass
-
-
-def _table_name(key: str) -> str:
-    return key.rsplit("/", 1)[-1].rsplit("-", 1)[0]
 
 
 def _blobs_of(snapshot: pl.DataFrame) -> list[Named]:

@@ -47,6 +47,11 @@ def table_file(table: str, sha256: str) -> str:
     return f"{table}-{_told(sha256)}.parquet"
 
 
+def table_of(key: str) -> str:
+    """The table that a key with such a name at its end is of."""
+    return key.rsplit("/", 1)[-1].rpartition("-")[0]
+
+
 def known_digest(file: str) -> str | None:
     """Digest of the rows in a file with this name, if they were read by this process before."""
     return _digests.get(file.removesuffix(".parquet").rpartition("-")[2])

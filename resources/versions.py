@@ -18,7 +18,7 @@ from resources.local_disk import set_aside
 from resources.object_store import ObjectStore
 from resources.records import AnyRecord, commit_key, find_record, is_removed, version_prefix
 from resources.streaming import size_and_hash
-from resources.tables import StoredTable, known_digest, read_stored, table_bytes, table_file
+from resources.tables import StoredTable, known_digest, read_stored, table_bytes, table_file, table_of
 from schemas.errors import CorruptObject, ObjectsLost, StoreError, VersionConflict
 from schemas.releases import (
     Arrivals,
@@ -64,7 +64,7 @@ class VersionStore:
         """Key of a table as it is now: as the commit record names it, else as it was last written."""
         record = self.commit()
         for entry in record.objects if record else ():
-            if entry.role == "table" and entry.key.rsplit("/", 1)[-1].rsplit("-", 1)[0] == name:
+            if entry.role == "table" and table_of(entry.key) == name:
                 return entry.key
         place = self.find_place(name)
         return None if place is None else f"{self.prefix}/tables/{place.file}"
